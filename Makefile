@@ -1,0 +1,31 @@
+# The README's two commands, `make demo` and `make test`, do all the set-up on a fresh machine.
+PYTHON ?= python3.11
+BIN := .venv/bin
+EXTRAS := demo,backbones,elpv,turbo,dev
+
+.PHONY: demo test check install lock clean
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c requirements.lock -e ".[$(EXTRAS)]"
+	touch $@
+
+demo: install
+	$(BIN)/headstart study textiles --out runs/textiles
+
+test: install
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+check: install
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock:
+	$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-annotate --extra demo --extra backbones --extra elpv --extra turbo --extra dev --upgrade-package torch==2.14.1 --upgrade-package torchvision==0.29.1 --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv runs .mypy_cache .ruff_cache .pytest_cache

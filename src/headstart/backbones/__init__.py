@@ -1,0 +1,1 @@
+"""Pretrained networks: one card for every set of weights, loading, and named layers."""

@@ -1,0 +1,1 @@
+"""Errors, events, files, hashes, options: what every other room stands on."""

@@ -1,0 +1,63 @@
+"""An option is declared once: name, type, default, range and one line of help.
+
+A frozen dataclass whose fields are made by `option` is read by the command line (flags), the spec file
+(TOML) and the docs alike; `mistakes` lists everything that is wrong with its values at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from headstart.base.errors import BadOptions
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    choices: Sequence[str] = (),
+    low: float | None = None,
+    high: float | None = None,
+    metavar: str = "",
+) -> Any:
+    """One option: a dataclass field whose metadata holds its help, choices and range (ends included)."""
+    metadata = {"help": help, "choices": tuple(choices), "low": low, "high": high, "metavar": metavar}
+    if isinstance(default, list | dict | set):
+        raise TypeError("give an immutable default (a tuple, not a list)")
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def mistakes(options: Any) -> list[str]:
+    """Every value outside its choices or range, each as one sentence."""
+    found = []
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        for item in value if isinstance(value, tuple) else (value,):
+            found.extend(_mistake(field, item))
+    return found
+
+
+def _mistake(field: dataclasses.Field[Any], value: Any) -> list[str]:
+    choices = field.metadata.get("choices") or ()
+    low, high = field.metadata.get("low"), field.metadata.get("high")
+    if value is None:
+        return []
+    if choices and value not in choices:
+        near = difflib.get_close_matches(str(value), choices, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        return [f"{field.name}: {value!r} is not one of {', '.join(choices)}{hint}"]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if low is not None and value < low:
+            return [f"{field.name}: {value} is below {low}"]
+        if high is not None and value > high:
+            return [f"{field.name}: {value} is above {high}"]
+    return []
+
+
+def check(options: Any) -> None:
+    """Raise `BadOptions` with every mistake, if there is one."""
+    if found := mistakes(options):
+        raise BadOptions(found)
