@@ -1,0 +1,143 @@
+"""95 % intervals: over test images (Wilson, bootstrap) and over images and seeds together.
+
+Accuracy is a proportion and gets the score interval of Wilson (1927, JASA 22). What is no proportion (macro
+averages, log loss, calibration error) gets the bootstrap percentile interval (Efron & Tibshirani 1993,
+ch. 13): images are drawn with replacement, all metrics from the same draws. Seeds: see `over_seeds`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.base.errors import UsageError
+from headstart.measure.values import Score
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Z_95 = 1.959963984540054
+N_RESAMPLES = 1000
+DRAWS_AT_ONCE = 1 << 21  # image draws held at one time: bounds the memory on large test sets
+UNBOUNDED_ABOVE = frozenset({"log_loss"})
+
+
+def wilson(k: int, n: int) -> tuple[float, float]:
+    """95 % score interval of the proportion `k` of `n` (Wilson 1927).
+
+    Parameters
+    ----------
+    k : int
+        Successes, 0 to `n`.
+    n : int
+        Cases, at least 1.
+
+    Returns
+    -------
+    low, high : float
+        Between 0 and 1, never of zero width.
+
+    Raises
+    ------
+    UsageError
+        `n` below 1 or `k` outside 0 to `n`.
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in wilson(8, 10)]
+    [0.49, 0.943]
+    """
+    if n < 1 or not 0 <= k <= n:
+        raise UsageError(f"a proportion needs n of at least 1 and k from 0 to n; got k = {k}, n = {n}")
+    share, z2 = k / n, Z_95**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return (0.0 if k == 0 else max(0.0, middle - half)), (1.0 if k == n else min(1.0, middle + half))
+
+
+def resamples(n: int, *, seed: int, n_resamples: int = N_RESAMPLES) -> Iterator[NDArray[np.int64]]:
+    """Rows drawn with replacement, in blocks of shape (b, n) whose b add up to `n_resamples`."""
+    generator = np.random.default_rng(seed)
+    block = max(1, min(n_resamples, DRAWS_AT_ONCE // n))
+    for start in range(0, n_resamples, block):
+        yield generator.integers(0, n, size=(min(block, n_resamples - start), n))
+
+
+def percentile_interval(
+    value: float, draws: NDArray[np.float64], *, centred: bool = False, high: float = 1.0
+) -> tuple[float, float]:
+    """2.5 and 97.5 percentiles of bootstrap draws of a metric, clipped to 0 .. `high`.
+
+    Parameters
+    ----------
+    value : float
+        The metric on the whole test set; the interval always holds it.
+    draws : ndarray of float, shape (n_resamples,)
+        The metric on each resample.
+    centred : bool
+        Take the bootstrap's estimate of the metric's bias off first. The calibration error needs it: a
+        resample repeats images, which adds noise inside the bins, and noise only ever adds to an absolute
+        difference, so that its plain percentiles can lie wholly above the value.
+    high : float
+        Largest value the metric can take.
+    """
+    shift = value - float(draws.mean()) if centred else 0.0
+    ends = np.quantile(draws, [0.025, 0.975]) + shift
+    return max(0.0, min(value, float(ends[0]))), min(high, max(value, float(ends[1])))
+
+
+def over_seeds(scores: Sequence[Score], *, metric: str = "") -> Score:
+    r"""Mean over seeds, with an interval for both the choice of test images and the seed.
+
+    Writing :math:`v_i, l_i, h_i` for the values and interval ends of m seeds, S for the sample standard
+    deviation of the values and t for the 97.5 % quantile of Student's t with m - 1 degrees of freedom,
+
+    .. math:: \bar v - \sqrt{\overline{(v_i - l_i)}^2 + t^2 S^2 / m}, \qquad
+              \bar v + \sqrt{\overline{(h_i - v_i)}^2 + t^2 S^2 / m}.
+
+    The image part is not divided by m: seeds mostly share their test images, so more seeds do not make the
+    test set larger. The two variances add (law of total variance; Bouthillier et al. 2021, "Accounting for
+    variance in machine learning benchmarks", section 2). One seed gives that seed's own interval.
+
+    Parameters
+    ----------
+    scores : sequence of Score
+        One a seed, the same metric on test sets of one size or nearly so.
+    metric : str
+        Name of the metric; "log_loss" is not clipped at 1. Unnamed scores are clipped at 1 unless one of
+        the seeds itself reaches above 1.
+
+    Returns
+    -------
+    Score
+        n is the smallest test set, n_seeds the number of scores.
+
+    Raises
+    ------
+    UsageError
+        No scores.
+    """
+    if not scores:
+        raise UsageError("a mean over seeds needs at least one score; got none")
+    if len(scores) == 1:
+        return scores[0]
+    from scipy.stats import t
+
+    m = len(scores)
+    values = np.array([score.value for score in scores], dtype=float)
+    seed_part = float(t.ppf(0.975, m - 1)) * float(values.std(ddof=1)) / math.sqrt(m)
+    below = float(np.mean([score.value - score.low for score in scores]))
+    above = float(np.mean([score.high - score.value for score in scores]))
+    mean = float(values.mean())
+    open_above = metric in UNBOUNDED_ABOVE or any(score.high > 1 for score in scores)
+    high = mean + math.hypot(above, seed_part)
+    return Score(
+        value=mean,
+        low=max(0.0, mean - math.hypot(below, seed_part)),
+        high=high if open_above else min(1.0, high),
+        n=min(score.n for score in scores),
+        n_seeds=m,
+    )
