@@ -1,0 +1,77 @@
+"""From a study record to one self-contained HTML file: record -> document -> text -> file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headstart.base.files import write_text
+from headstart.report.document import Claim, Document, Section
+from headstart.report.html import render
+from headstart.report.pictures import PictureBook
+from headstart.report.sections.best import best_section
+from headstart.report.sections.closing import metrics_section, repeat_section, wrong_section
+from headstart.report.sections.compared import compared_section
+from headstart.report.sections.data import data_section
+from headstart.report.sections.results import results_section
+from headstart.report.verdict import missing_claims, verdict
+from headstart.report.wording import count, duration, listed
+from headstart.study.records import StudyRecord
+
+PICTURE_BYTES = 3_000_000
+
+
+def write_report(record: StudyRecord, path: str | Path) -> Path:
+    """Write the report of a study, finished or not, as one HTML file that needs no network.
+
+    Parameters
+    ----------
+    record : StudyRecord
+    path : path
+        Where the file goes; an older one is replaced whole.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Examples
+    --------
+    >>> write_report(record, "study/report.html")  # doctest: +SKIP
+    PosixPath('study/report.html')
+    """
+    return write_text(path, render(build_document(record)))
+
+
+def build_document(record: StudyRecord) -> Document:
+    """The report as values: verdict, data, what was compared, results, what went wrong, how to repeat it."""
+    budget = PICTURE_BYTES // (2 * max(1, len(record.tables)))
+    names = list(record.tables)
+    data = tuple(
+        data_section(record.tables[name], record.targets[name], PictureBook(budget), f"data-{at}")
+        for at, name in enumerate(names)
+    )
+    results = tuple(_results(record, name, PictureBook(budget), at) for at, name in enumerate(names))
+    sections = (
+        _verdict(record),
+        *data,
+        compared_section(record),
+        *results,
+        wrong_section(record),
+        repeat_section(record),
+        metrics_section(),
+    )
+    subtitle = f"{count(len({row.method for row in record.summaries}), 'method')} on {count(len(names), 'dataset')}, "
+    subtitle += (
+        f"{len(record.results):,} of {count(record.n_planned, 'run')}, {duration(record.seconds_total)}"
+    )
+    return Document(f"Which head start for {listed(names)}?", subtitle, sections)
+
+
+def _verdict(record: StudyRecord) -> Section:
+    claims: list[Claim] = [claim for name in record.tables for claim in verdict(record, name).claims]
+    return Section("verdict", "Verdict", (*claims, *missing_claims(record)))
+
+
+def _results(record: StudyRecord, name: str, book: PictureBook, at: int) -> Section:
+    close = best_section(record, name, book, f"best-{at}")
+    return results_section(record, name, f"results-{at}", (close,) if close else ())

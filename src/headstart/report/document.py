@@ -1,0 +1,170 @@
+"""The report as frozen values: sections of claims, tables, figures and pictures.
+
+One idea: what is said is settled here, as plain text and numbers, before any format is chosen; a renderer
+only decides how it looks. Text is never markup: whoever renders it escapes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence that rests on runs: `runs` are the ids of the cells behind its numbers."""
+
+    text: str
+    runs: tuple[str, ...] = ()
+    strong: bool = False
+
+    kind = "claim"
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A sentence or two that need no run."""
+
+    text: str
+    quiet: bool = False
+
+    kind = "paragraph"
+
+
+@dataclass(frozen=True)
+class Points:
+    """A list of sentences; `code` sets them as written (a command, a traceback)."""
+
+    items: tuple[str, ...]
+    title: str = ""
+    code: bool = False
+
+    kind = "points"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One place in a table.
+
+    Attributes
+    ----------
+    text : str
+        What is shown.
+    sort : float or str, optional
+        What is sorted by; None (an absent value) always sorts last.
+    small : str
+        A second, smaller line: an interval, a unit, a remark.
+    href : str
+        A web address; renderers refuse anything but http and https.
+    bars : tuple of float
+        Lengths in 0..1 of the parts of a stacked bar, drawn instead of a number.
+    heat : int, optional
+        Shade 0..10 of a heat map.
+    anchor, target : str
+        Name of this place for links inside the document; name of the place that it links to.
+    """
+
+    text: str
+    sort: float | str | None = None
+    small: str = ""
+    href: str = ""
+    bars: tuple[float, ...] = ()
+    heat: int | None = None
+    anchor: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading; `help` says what the column means; numbers are set to the right."""
+
+    title: str
+    help: str = ""
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """Entries in the order of the columns; `mark` is "best", "partial", "failed", "missing" or ""."""
+
+    entries: tuple[Entry, ...]
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; `matrix` sets it as a heat map whose first column is a heading."""
+
+    id: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    sortable: bool = False
+    matrix: bool = False
+    folded: str = ""
+    legend: tuple[str, ...] = ()
+
+    kind = "table"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing as SVG text; the caption says what to see in it, `alt` what it shows."""
+
+    id: str
+    caption: str
+    svg: str
+    alt: str
+    notes: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+
+    kind = "figure"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A small JPEG picture as a data address, with the lines that stand under it."""
+
+    uri: str
+    alt: str
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Groups of pictures: (title, remark, pictures)."""
+
+    id: str
+    caption: str
+    groups: tuple[tuple[str, str, tuple[Picture, ...]], ...]
+
+    kind = "gallery"
+
+
+Block = Claim | Paragraph | Points | Table | Figure | Gallery
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report under a heading; `parts` are the sections inside it."""
+
+    id: str
+    title: str
+    blocks: tuple[Block, ...] = ()
+    parts: tuple[Section, ...] = ()
+
+
+@dataclass(frozen=True)
+class Document:
+    """The whole report."""
+
+    title: str
+    subtitle: str
+    sections: tuple[Section, ...]
+
+
+def plain_table(id: str, caption: str, titles: Sequence[str], rows: Sequence[Sequence[Entry | str]]) -> Table:
+    """A table of text without further ado."""
+    columns = tuple(Column(title) for title in titles)
+    made = [Row(tuple(at if isinstance(at, Entry) else Entry(at, at) for at in row)) for row in rows]
+    return Table(id, caption, columns, tuple(made))

@@ -1,0 +1,71 @@
+"""A document as one HTML page that loads nothing: styles, script and pictures stand in it.
+
+Every text is escaped by Jinja2 (names of classes, files and methods are hostile); a content security policy
+with the hashes of the one style and the one script forbids everything else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from headstart.report.document import Document, Entry
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+ADDRESS = re.compile(r"https?://[^\s\"'<>\\]+", re.ASCII)
+CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def render(document: Document) -> str:
+    """The page as text (valid UTF-8: what no text can hold becomes a replacement character)."""
+    style, script = _resource("style.css"), _resource("page.js")
+    page = (
+        _environment()
+        .get_template("report.html")
+        .render(document=document, style=style, script=script, policy=_policy(style, script))
+    )
+    return CONTROLS.sub("\ufffd", page.encode("utf-8", "replace").decode("utf-8"))
+
+
+def svg_uri(svg: str) -> str:
+    """SVG text as a data address."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8", "replace")).decode("ascii")
+
+
+def safe_href(entry: Entry) -> str:
+    """The web address of an entry, or "" where it is anything but plain http or https."""
+    return entry.href if ADDRESS.fullmatch(entry.href) else ""
+
+
+def _policy(style: str, script: str) -> str:
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=PackageLoader("headstart.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(svg_uri=svg_uri, safe_href=safe_href)
+    return made
+
+
+@cache
+def _resource(name: str) -> str:
+    return files("headstart.report").joinpath("templates", name).read_text(encoding="utf-8")

@@ -1,0 +1,239 @@
+"""The best method of a dataset, looked at closely: confusion, classes, most confident errors, calibration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from headstart.images.table import ImageTable
+from headstart.report.document import (
+    Block,
+    Claim,
+    Column,
+    Entry,
+    Figure,
+    Gallery,
+    Paragraph,
+    Picture,
+    Row,
+    Section,
+    Table,
+)
+from headstart.report.figures import reliability
+from headstart.report.pictures import PictureBook
+from headstart.report.verdict import best_of, results_of
+from headstart.report.wording import DASH, count, listed, percent
+from headstart.study.records import CellResult, MethodSummary, StudyRecord
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MATRIX_SHOWN, PAIRS_SHOWN, ERRORS_SHOWN = 30, 30, 24
+ERROR_SIDE = 160
+N_BINS = 15
+
+
+def best_section(record: StudyRecord, dataset: str, book: PictureBook, id: str) -> Section | None:
+    """The close look at the best method, or None where nothing finished."""
+    best = best_of(record, dataset)
+    done = [result for result in results_of(record, best) if result.status == "done"] if best else []
+    if best is None or not done:
+        return None
+    held = [result for result in done if result.cell.id in record.probabilities]
+    shown = held[0] if held else done[0]
+    blocks: list[Block] = [_opening(best, shown, len(done))]
+    if shown.confusion:
+        blocks.append(confusion_table(shown, id))
+    if shown.per_class:
+        blocks.append(_class_table(shown, id))
+    blocks += _from_probabilities(record, shown, book, id) if held else [_not_held()]
+    return Section(
+        id,
+        f"The best on {dataset}, looked at closely"
+        if len(record.tables) > 1
+        else "The best, looked at closely",
+        tuple(blocks),
+    )
+
+
+def _not_held() -> Paragraph:
+    return Paragraph(
+        "The probabilities of this method are not in the record, so its errors cannot be shown as pictures."
+    )
+
+
+def _opening(best: MethodSummary, shown: CellResult, n_done: int) -> Claim:
+    tuned = listed(f"{name} = {value}" for name, value in shown.chosen.items())
+    said = f"{best.method}"
+    said += f", with {tuned} chosen on {shown.selected_on or 'validation'}." if tuned else "."
+    if n_done > 1:
+        said += f" What follows is one of its {n_done} runs, seed {shown.cell.seed}; counts are not mixed over seeds."
+    return Claim(said, (shown.cell.id,))
+
+
+def confusion_table(result: CellResult, id: str) -> Table:
+    """Counts and row shares; above 30 classes the pairs that are taken for each other most."""
+    if len(result.classes) > MATRIX_SHOWN:
+        return _pairs_table(result, id)
+    columns = (Column("true \\ said"), *(Column(label, numeric=True) for label in result.classes))
+    rows = []
+    for label, counts in zip(result.classes, result.confusion, strict=True):
+        total = sum(counts) or 1
+        entries = [
+            Entry(
+                f"{n:,}" if n else "·",
+                n,
+                small=f"{100 * n / total:.0f} %" if n else "",
+                heat=round(10 * n / total),
+            )
+            for n in counts
+        ]
+        rows.append(Row((Entry(label), *entries)))
+    caption = "Confusion matrix: a row is a true class, a column what was said; counts, and under them the share of the row. "
+    caption += "Dark cells off the diagonal are the classes taken for each other."
+    return Table(f"{id}-confusion", caption, columns, tuple(rows), matrix=True)
+
+
+def _pairs_table(result: CellResult, id: str) -> Table:
+    totals = [sum(row) or 1 for row in result.confusion]
+    pairs = [
+        (n, true, said)
+        for true, row in enumerate(result.confusion)
+        for said, n in enumerate(row)
+        if n and true != said
+    ]
+    pairs.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
+    rows = [
+        Row(
+            (
+                Entry(result.classes[true], result.classes[true].casefold()),
+                Entry(result.classes[said], result.classes[said].casefold()),
+                Entry(f"{n:,}", n),
+                Entry(percent(n / totals[true]), n / totals[true]),
+            )
+        )
+        for n, true, said in pairs[:PAIRS_SHOWN]
+    ]
+    caption = f"The pairs of classes confused most, of {len(result.classes)} classes: {len(rows)} of {len(pairs)} pairs with an error."
+    columns = (
+        Column("true class"),
+        Column("said"),
+        Column("images", numeric=True),
+        Column("share of the true class", numeric=True),
+    )
+    return Table(f"{id}-confusion", caption, columns, tuple(rows), sortable=True)
+
+
+def _class_table(result: CellResult, id: str) -> Table:
+    columns = (
+        Column("class"),
+        *(Column(name, numeric=True) for name in ("precision", "recall", "F1")),
+        Column("test images", numeric=True),
+        Column("recall, drawn"),
+    )
+    rows = []
+    for label in result.classes:
+        of = result.per_class.get(label, {})
+        shares = [of.get(key) for key in ("precision", "recall", "f1")]
+        shown = [Entry(percent(value), value if percent(value) != DASH else None) for value in shares]
+        n, recall = int(of.get("n", 0)), shares[1] if percent(shares[1]) != DASH else None
+        rows.append(
+            Row(
+                (
+                    Entry(label, label.casefold()),
+                    *shown,
+                    Entry(f"{n:,}", n),
+                    Entry("", recall, bars=(recall or 0.0,)),
+                )
+            )
+        )
+    caption = (
+        "Each class by itself. Low precision: others are taken for it. Low recall: it is taken for others."
+    )
+    return Table(f"{id}-classes", caption, columns, tuple(rows), sortable=True)
+
+
+def _from_probabilities(record: StudyRecord, result: CellResult, book: PictureBook, id: str) -> list[Block]:
+    import numpy as np
+
+    cell = result.cell
+    table, target = record.tables[cell.dataset], record.targets[cell.dataset]
+    rows = record.test_rows.get(cell.id, ())
+    probabilities = np.asarray(record.probabilities[cell.id], dtype=float)
+    if not rows or probabilities.shape != (len(rows), len(result.classes)):
+        return [_not_held()]
+    index = {label: at for at, label in enumerate(result.classes)}
+    truth = np.array([index.get(table.labels[target][row] or "", -1) for row in rows])
+    blocks = [_errors(table, result, rows, truth, probabilities, book, id)]
+    return [*blocks, _reliability(result, truth, probabilities, id)]
+
+
+def _errors(
+    table: ImageTable,
+    result: CellResult,
+    rows: tuple[int, ...],
+    truth: np.ndarray,
+    probabilities: np.ndarray,
+    book: PictureBook,
+    id: str,
+) -> Block:
+    said, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = [int(at) for at in (-sure).argsort(kind="stable") if truth[at] != said[at]]
+    if not wrong:
+        return Paragraph(f"It made no error on its {count(len(rows), 'test image')}.")
+    pictures: list[Picture] = []
+    for at in wrong[:ERRORS_SHOWN]:
+        true = result.classes[truth[at]] if truth[at] >= 0 else "a class not seen in training"
+        lines = (
+            f"true: {true}",
+            f"said: {result.classes[said[at]]}, {percent(float(sure[at]))}",
+            table.paths[rows[at]],
+        )
+        if (made := book.picture(table, rows[at], side=ERROR_SIDE, lines=lines)) is not None:
+            pictures.append(made)
+    caption = f"The errors it was most sure of: {len(pictures)} of {count(len(wrong), 'error')} on {count(len(rows), 'test image')}. "
+    caption += f"Look for wrong labels, two classes in one picture, and cues that mislead. {book.remark()}"
+    return Gallery(f"{id}-errors", caption.strip(), (("", "", tuple(pictures)),))
+
+
+def reliability_bins(
+    truth: np.ndarray, probabilities: np.ndarray, n_bins: int = N_BINS
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean probability, share right and count of the answers in equal-width bins of their probability.
+
+    Parameters
+    ----------
+    truth : int array (n,)
+    probabilities : float array (n, k)
+    n_bins : int
+
+    Returns
+    -------
+    confidence, correct, n : arrays (n_bins,)
+        NaN in the first two where a bin is empty.
+    """
+    import numpy as np
+
+    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    place = np.clip(np.ceil(sure * n_bins).astype(int) - 1, 0, n_bins - 1)
+    n = np.bincount(place, minlength=n_bins)
+    with np.errstate(invalid="ignore"):
+        confidence = np.bincount(place, weights=sure, minlength=n_bins) / n
+        correct = np.bincount(place, weights=right, minlength=n_bins) / n
+    return confidence, correct, n
+
+
+def _reliability(result: CellResult, truth: np.ndarray, probabilities: np.ndarray, id: str) -> Figure:
+    confidence, correct, n = reliability_bins(truth, probabilities)
+    caption = f"Reliability in {N_BINS} equal bins. On the dashed line the stated probability is the share of right answers; "
+    caption += "below the line the model is too sure of itself, above it too modest. Bins with few images say little."
+    if (ece := result.scores.get("ece")) is not None:
+        caption += f" Expected calibration error: {ece.value:.3f}."
+    svg = reliability(list(confidence), list(correct), [int(images) for images in n])
+    return Figure(
+        f"{id}-reliability",
+        caption,
+        svg,
+        "Share of right answers against stated probability",
+        (),
+        (result.cell.id,),
+    )

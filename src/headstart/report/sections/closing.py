@@ -1,0 +1,220 @@
+"""What went wrong, how to repeat the study, and what each metric means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from headstart.report.document import Block, Claim, Entry, Paragraph, Points, Section, Table, plain_table
+from headstart.report.verdict import missing_claims
+from headstart.report.wording import DASH, count, duration, size, total_seconds
+from headstart.study.records import StudyRecord
+
+ROWS_SHOWN = 200
+METRICS = (
+    ("accuracy", "Share of the test images that are named rightly.", "right / n"),
+    ("balanced accuracy", "Mean over classes of recall, so that small classes count as much as large ones.", "(1/k) sum over classes c of right_c / n_c"),
+    ("precision, recall, F1", "Of the images called c, the share that is c; of the images that are c, the share that is called c; their harmonic mean.", "F1 = 2 precision recall / (precision + recall)"),
+    ("macro F1", "Mean of F1 over classes.", "(1/k) sum over classes c of F1_c"),
+    ("log loss", "How dear the stated probabilities are: small when the true class got a high probability; 0 is perfect, ln k is guessing.", "-(1/n) sum over images i of ln p_i(true class)"),
+    ("ECE", "Expected calibration error: how far the stated probability is from the share of right answers, in 15 bins of equal width.", "sum over bins b of (n_b / n) |share right_b - mean probability_b|"),
+    ("95 % interval", "Where the score would lie in 95 of 100 repetitions with other test images (and other seeds, where there are several).", "Wilson for shares, bootstrap over images for the rest"),
+    ("choosing score", "Accuracy on the validation split or on inner folds of train; the only number that picks the best.", "right / n on images outside test"),
+    ("seconds, peak memory, model size", "Wall-clock time of the run, the most memory the process held, and the bytes of weights that a prediction needs.", "measured, not computed"),
+)  # fmt: skip
+
+
+def wrong_section(record: StudyRecord) -> Section:
+    """Failed and missing runs, warnings, images left out: nothing is silently dropped."""
+    blocks: list[Block] = [*missing_claims(record)]
+    failed = [result for result in record.results if result.status == "failed"]
+    if failed:
+        rows = [
+            (
+                result.cell.dataset,
+                result.cell.method,
+                _seed(result.cell.seed),
+                result.error,
+                _run(result.cell.id),
+            )
+            for result in failed[:ROWS_SHOWN]
+        ]
+        blocks.append(
+            plain_table(
+                "failed",
+                _first("Runs that failed", len(failed)),
+                ("dataset", "method", "seed", "error", "run"),
+                rows,
+            )
+        )
+    blocks += _missing(record)
+    warnings = list(
+        dict.fromkeys((*record.warnings, *(note for result in record.results for note in result.notes)))
+    )
+    if warnings:
+        blocks.append(Points(tuple(warnings[:ROWS_SHOWN]), _first("Warnings", len(warnings))))
+    for table in record.tables.values():
+        if table.problems:
+            blocks.append(
+                Paragraph(
+                    f"{table.name}: {count(len(table.problems), 'file was', 'files were')} left out; the list stands with the data."
+                )
+            )
+    if not blocks:
+        blocks.append(
+            Paragraph("Nothing: every planned run finished, there was no warning, and no image was left out.")
+        )
+    return Section("wrong", "What went wrong", tuple(blocks))
+
+
+def _missing(record: StudyRecord) -> list[Block]:
+    ran = {result.cell.id for result in record.results}
+    rows = [
+        (row.dataset, row.method, f"{lacking} of {len(row.cells)}")
+        for row in record.summaries
+        if (lacking := sum(id not in ran for id in row.cells))
+    ]
+    if not rows:
+        return []
+    return [
+        plain_table(
+            "missing",
+            _first("Methods with runs that have not been made", len(rows)),
+            ("dataset", "method", "runs missing"),
+            rows[:ROWS_SHOWN],
+        )
+    ]
+
+
+def _first(title: str, n: int) -> str:
+    return f"{title}: {n:,}." + (f" The first {ROWS_SHOWN} are listed." if n > ROWS_SHOWN else "")
+
+
+def repeat_section(record: StudyRecord) -> Section:
+    """Everything that is needed to run the study again."""
+    blocks: list[Block] = []
+    if record.command:
+        blocks.append(Points((record.command,), "The command", code=True))
+    blocks.append(
+        Paragraph(
+            f"The study took {duration(record.seconds_total)} in all; {len(record.results):,} of {count(record.n_planned, 'planned run')} were made."
+        )
+    )
+    blocks.append(Paragraph("Seeds: " + _seeds(record)))
+    blocks.append(_facts("spec", "The specification", record.spec))
+    if record.engines:
+        blocks.append(_engines(record.engines))
+    blocks += [
+        _facts("machine", "The machine", record.machine),
+        _facts("versions", "Versions", record.versions),
+    ]
+    blocks += [_datasets(record), _runs(record)]
+    return Section(
+        "repeat",
+        "How to repeat it",
+        tuple(block for block in blocks if not (isinstance(block, Table) and not block.rows)),
+    )
+
+
+def _seeds(record: StudyRecord) -> str:
+    seeds = sorted({result.cell.seed for result in record.results if result.cell.seed is not None})
+    said = ", ".join(map(str, seeds)) if seeds else "none drawn"
+    if any(result.cell.seed is None for result in record.results):
+        said += ". Where the seed changes nothing a method ran once, so that no spread is a false zero"
+    return said + "."
+
+
+def _facts(id: str, caption: str, facts: dict[str, Any]) -> Table:
+    rows = [
+        (str(name).replace("_", " "), _value(name, value))
+        for name, value in facts.items()
+        if value not in (None, "", [], ())
+    ]
+    return plain_table(id, caption, ("what", "value"), rows)
+
+
+def _value(name: str, value: Any) -> Entry:
+    if isinstance(value, bool):
+        return Entry("yes" if value else "no", int(value))
+    if isinstance(value, int | float):
+        if name.endswith("bytes"):
+            return Entry(size(value) if value else "0 B", value)
+        if name.endswith("seconds"):
+            return Entry(duration(value), value)
+        return Entry(f"{value:,}" if isinstance(value, int) else f"{value:.6g}", value)
+    if isinstance(value, str):
+        return Entry(value, value)
+    if isinstance(value, list | tuple) and all(isinstance(item, str | int | float) for item in value):
+        return Entry(", ".join(map(str, value)))
+    return Entry(DASH if value is None else json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _engines(engines: Iterable[dict[str, Any]]) -> Table:
+    given = list(engines)
+    keys = list(dict.fromkeys(key for engine in given for key in engine))
+    rows = [[_value(key, engine.get(key)) for key in keys] for engine in given]
+    caption = (
+        "Engines that ran the networks, and how closely their features agree with torch (cosine 1 is equal)."
+    )
+    return plain_table("engines", caption, [key.replace("_", " ") for key in keys], rows)
+
+
+def _datasets(record: StudyRecord) -> Table:
+    splits = {result.cell.dataset: result.cell for result in reversed(record.results)}
+    rows = [
+        (
+            name,
+            f"{len(table):,}",
+            Entry(table.digest()),
+            Entry(splits[name].split_digest if name in splits else DASH),
+        )
+        for name, table in record.tables.items()
+    ]
+    caption = "Content of the data and of the (first) split, as digests: equal digests mean equal data."
+    return plain_table("digests", caption, ("dataset", "images", "data", "split"), rows)
+
+
+def _runs(record: StudyRecord) -> Table:
+    rows = [
+        (
+            Entry(result.cell.id, anchor=f"run-{result.cell.id}"),
+            result.cell.dataset,
+            result.cell.method,
+            _seed(result.cell.seed),
+            result.status,
+            Entry(duration(total_seconds(result.seconds))),
+        )
+        for result in record.results
+    ]
+    made = plain_table(
+        "runs",
+        "Every run with its id, which is the hash of its content.",
+        ("run", "dataset", "method", "seed", "status", "took"),
+        rows,
+    )
+    return Table(made.id, made.caption, made.columns, made.rows, folded=f"Show {count(len(rows), 'run')}")
+
+
+def _seed(seed: int | None) -> str:
+    return DASH if seed is None else str(seed)
+
+
+def _run(id: str) -> Entry:
+    return Entry(id[:8], id, target=f"run-{id}")
+
+
+def metrics_section() -> Section:
+    """Each metric in one sentence with its formula."""
+    rows = [(name, said, Entry(formula)) for name, said, formula in METRICS]
+    caption = "n images, k classes; p_i is the vector of probabilities given to image i."
+    return Section(
+        "metrics",
+        "Notes on metrics",
+        (plain_table("formulas", caption, ("metric", "meaning", "formula"), rows),),
+    )
+
+
+def verdict_claims(claims: Iterable[Claim], record: StudyRecord) -> tuple[Claim, ...]:
+    """The verdict's claims followed by what is missing, most important first."""
+    return (*claims, *missing_claims(record))

@@ -1,0 +1,84 @@
+"""What was compared: backbones with their cards, layers, heads, how splits are used, how the best is chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headstart.report.document import Block, Entry, Paragraph, Section, Table, plain_table
+from headstart.report.verdict import selected_on
+from headstart.report.wording import DASH, count, listed, size
+from headstart.study.records import StudyRecord
+
+
+def compared_section(record: StudyRecord) -> Section:
+    """The methods of the study and the rules that make them comparable."""
+    rows = record.summaries
+    backbones, heads = _names(rows, "backbone"), _names(rows, "head")
+    layers, poolings = _names(rows, "layer"), _names(rows, "pooling")
+    said = f"{count(len({row.method for row in rows}), 'method')}: {count(len(backbones), 'backbone')} ({listed(backbones)}), "
+    said += f"{count(len(layers), 'layer')} ({listed(layers)}), pooling {listed(poolings)}, {count(len(heads), 'head')} ({listed(heads)})."
+    blocks: list[Block] = [Paragraph(said)]
+    if record.cards:
+        blocks.append(_cards(record.cards))
+    blocks += [Paragraph(f"{name}: {_use(record, name)}") for name in record.tables]
+    blocks.append(
+        Paragraph(
+            "The best method is the one with the highest score on validation (or inner folds of train). "
+            "The test score is reported and chooses nothing, neither the method nor its options."
+        )
+    )
+    return Section("compared", "What was compared", tuple(blocks))
+
+
+def _names(rows: tuple[Any, ...], part: str) -> list[str]:
+    return list(dict.fromkeys(getattr(row, part) for row in rows))
+
+
+def _cards(cards: dict[str, dict[str, Any]]) -> Table:
+    titles = (
+        "backbone",
+        "input",
+        "parameters",
+        "weights",
+        "licence",
+        "trained on",
+        "paper",
+        "digest of weights",
+    )
+    rows = [_card(name, card) for name, card in cards.items()]
+    caption = "Backbones, as their cards state them. The digest names the exact weights."
+    return plain_table("backbones", caption, titles, rows)
+
+
+def _card(name: str, card: dict[str, Any]) -> list[Entry]:
+    how = card.get("preprocessing") or {}
+    paper = str(card.get("paper") or "")
+    n = int(card.get("n_parameters") or 0)
+    return [
+        Entry(name, small=str(card.get("architecture") or "")),
+        Entry(
+            f"{how.get('height', DASH)} x {how.get('width', DASH)} px",
+            small=f"{how.get('interpolation', '')}, crop {how.get('crop', '')}",
+        ),
+        Entry(f"{n / 1e6:.1f} M" if n else DASH),
+        Entry(size(card.get("weights_bytes")), small=str(card.get("weights") or "")),
+        Entry(str(card.get("licence") or "not stated")),
+        Entry(str(card.get("trained_on") or DASH)),
+        Entry(paper or DASH, href=paper),
+        Entry(str(card.get("weights_digest") or DASH)),
+    ]
+
+
+def _use(record: StudyRecord, dataset: str) -> str:
+    done = [result for result in record.results if result.cell.dataset == dataset and result.status == "done"]
+    if not done:
+        return "no run has finished yet."
+    one = done[0]
+    said = f"fitted on {count(one.n_train, 'train image')}; "
+    if one.n_validation:
+        said += f"options and best chosen on {selected_on(record, dataset)} ({count(one.n_validation, 'validation image')}); "
+    else:
+        said += f"options and best chosen on {selected_on(record, dataset)} of train; "
+    return (
+        said + f"scores are of {count(one.n_test, 'test image')}, read only for the final score of each run."
+    )

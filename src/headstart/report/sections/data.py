@@ -1,0 +1,122 @@
+"""What the data is: source, counts, example pictures, what was left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from headstart.images.table import SPLITS, ImageTable
+from headstart.report.document import (
+    Block,
+    Column,
+    Entry,
+    Gallery,
+    Paragraph,
+    Picture,
+    Row,
+    Section,
+    Table,
+    plain_table,
+)
+from headstart.report.pictures import PictureBook
+from headstart.report.wording import count, listed
+
+CLASSES_SHOWN, EXAMPLES_SHOWN, PROBLEMS_SHOWN = 12, 6, 200
+EXAMPLE_SIDE = 144
+
+
+def data_section(table: ImageTable, target: str, book: PictureBook, id: str) -> Section:
+    """Everything that a reader must know of one dataset."""
+    blocks: list[Block] = [_opening(table, target)]
+    if table.source:
+        blocks.append(Paragraph(f"Source: {table.source}"))
+    blocks.append(_counts(table, target, id))
+    if (examples := _examples(table, target, book, id)) is not None:
+        blocks.append(examples)
+    blocks += _left_out(table, id)
+    return Section(id, f"The data: {table.name}", tuple(blocks))
+
+
+def _opening(table: ImageTable, target: str) -> Paragraph:
+    labels = table.labels[target]
+    missing = sum(label is None for label in labels)
+    said = f"{count(len(table), 'image')} in {count(len(table.classes(target)), 'class', 'classes')} of “{target}”"
+    if missing:
+        said += f"; {count(missing, 'image has', 'images have')} no label and take no part"
+    if table.groups is not None:
+        said += f"; {count(len(set(table.groups)), 'group')} that no split parts"
+    others = [name for name in table.targets if name != target]
+    if others:
+        said += f". Other label columns, not used here: {listed(others)}"
+    return Paragraph(said + ".")
+
+
+def _counts(table: ImageTable, target: str, id: str) -> Table:
+    splits = [name for name in SPLITS if table.has_split(name)]
+    places = table.splits or ("",) * len(table)
+    counts = Counter(zip(table.labels[target], places, strict=True))
+    classes = table.classes(target)
+    most = max((sum(counts[label, at] for at in (*splits, "")) for label in classes), default=1) or 1
+    columns = [
+        Column("class"),
+        *(Column(at, numeric=True) for at in splits),
+        Column("all", numeric=True),
+        Column("share of the largest class"),
+    ]
+    rows = []
+    for label in classes:
+        parts = [counts[label, at] for at in splits]
+        total = sum(parts) + counts[label, ""]
+        bars = tuple(part / most for part in (parts or [total]))
+        rows.append(
+            Row(
+                (
+                    Entry(label, label.casefold()),
+                    *(_number(part) for part in parts),
+                    _number(total),
+                    Entry("", total, bars=bars),
+                )
+            )
+        )
+    caption = "Images by class and split. A long bar is a large class; very unequal bars make accuracy flatter than balanced accuracy."
+    return Table(f"{id}-counts", caption, tuple(columns), tuple(rows), sortable=True, legend=tuple(splits))
+
+
+def _number(n: int) -> Entry:
+    return Entry(f"{n:,}", n)
+
+
+def _examples(table: ImageTable, target: str, book: PictureBook, id: str) -> Gallery | None:
+    rows_of: dict[str, list[int]] = {}
+    for row in sorted(range(len(table)), key=lambda at: table.digests[at]):
+        if (label := table.labels[target][row]) is not None:
+            rows_of.setdefault(label, []).append(row)
+    largest = sorted(rows_of, key=lambda label: (-len(rows_of[label]), label))[:CLASSES_SHOWN]
+    shown: dict[str, list[Picture]] = {label: [] for label in sorted(largest)}
+    for turn in range(EXAMPLES_SHOWN):
+        for label in shown:
+            if turn < len(rows_of[label]) and (
+                made := book.picture(table, rows_of[label][turn], side=EXAMPLE_SIDE)
+            ):
+                shown[label].append(made)
+    if not any(shown.values()):
+        return None
+    groups = tuple(
+        (label, count(len(rows_of[label]), "image"), tuple(pictures)) for label, pictures in shown.items()
+    )
+    caption = "Examples of each class, taken by order of content hash, which is as good as by lot."
+    if len(rows_of) > CLASSES_SHOWN:
+        caption += f" The {CLASSES_SHOWN} largest of {len(rows_of)} classes are shown."
+    return Gallery(f"{id}-examples", f"{caption} {book.remark()}".strip(), groups)
+
+
+def _left_out(table: ImageTable, id: str) -> list[Block]:
+    if not table.problems:
+        return [Paragraph("No image was left out.")]
+    n = len(table.problems)
+    reasons = Counter(problem.reason.split(":")[0] for problem in table.problems)
+    caption = f"{count(n, 'file was', 'files were')} left out: "
+    caption += listed(f"{times:,} {reason}" for reason, times in reasons.most_common(6)) + "."
+    if n > PROBLEMS_SHOWN:
+        caption += f" The first {PROBLEMS_SHOWN} are listed."
+    rows = [(problem.path, problem.reason) for problem in table.problems[:PROBLEMS_SHOWN]]
+    return [plain_table(f"{id}-left-out", caption, ("file", "reason"), rows)]

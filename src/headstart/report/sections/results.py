@@ -1,0 +1,260 @@
+"""The results of one dataset: the table of methods, accuracy against seconds, accuracy by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from headstart.measure.values import Score
+from headstart.report.document import Block, Column, Entry, Figure, Paragraph, Row, Section, Table
+from headstart.report.figures import Mark, accuracy_against_seconds, accuracy_by_layer
+from headstart.report.verdict import accuracy, ranked, results_of, selected_on
+from headstart.report.wording import (
+    DASH,
+    decimal,
+    duration,
+    interval,
+    listed,
+    percent,
+    seconds_parts,
+    size,
+    total_seconds,
+)
+from headstart.study.records import MethodSummary, StudyRecord
+
+SERIES_SHOWN = 8
+PARTS = ("scenario", "backbone", "layer", "pooling", "head")
+METRICS = (
+    ("accuracy", "accuracy"),
+    ("balanced_accuracy", "balanced accuracy"),
+    ("macro_f1", "macro F1"),
+    ("log_loss", "log loss"),
+    ("ece", "ECE"),
+)
+
+
+def results_section(record: StudyRecord, dataset: str, id: str, inner: tuple[Section, ...]) -> Section:
+    """Table and plots of one dataset; `inner` are the sections that follow in it."""
+    rows = ranked(record, dataset)
+    title = "Results" if len(record.tables) == 1 else f"Results: {dataset}"
+    if not rows:
+        return Section(id, title, (Paragraph("No method was planned for this dataset."),), inner)
+    blocks: list[Block] = [results_table(record, dataset, id)]
+    scored = [row for row in rows if row.status == "done" and accuracy(row) is not None]
+    if any(total_seconds(row.seconds) for row in scored):
+        blocks.append(_seconds_figure(record, dataset, scored, id))
+    blocks += _layer_figures(record, scored, id)
+    return Section(id, title, tuple(blocks), inner)
+
+
+def results_table(record: StudyRecord, dataset: str, id: str) -> Table:
+    """One row a method, the best first; failed, partial and missing rows stand in it too."""
+    rows = ranked(record, dataset)
+    sizes = {row.method: _pixels(record, row) for row in rows}
+    varying = [part for part in PARTS if len({getattr(row, part) for row in rows}) > 1] or ["head"]
+    by_size = len(set(sizes.values()) - {""}) > 1
+    columns = [
+        Column("#", "rank: the best first, then by the choosing score", numeric=True),
+        *(Column(part) for part in varying),
+    ]
+    columns += [Column("pixels")] if by_size else []
+    columns += _score_columns(selected_on(record, dataset))
+    best = record.best.get(dataset)
+    made = []
+    for rank, row in enumerate(rows, start=1):
+        entries = [Entry(str(rank), rank), *(_name(getattr(row, part)) for part in varying)]
+        entries += [_name(sizes[row.method])] if by_size else []
+        made.append(
+            Row(
+                (*entries, *_scores(row)),
+                "best" if row.method == best else row.status if row.status != "done" else "",
+            )
+        )
+    same = (
+        [f"{part} {getattr(rows[0], part)}" for part in PARTS if part not in varying] if len(rows) > 1 else []
+    )
+    same += [f"{sizes[rows[0].method]} pixels"] if not by_size and sizes[rows[0].method] else []
+    caption = (
+        "Methods, the best first. Under each score stands its 95 % interval over test images and seeds. "
+    )
+    caption += "Touch a heading to sort; the choosing score alone picks the best."
+    if same:
+        caption += f" The same in every row: {listed(same)}."
+    return Table(f"{id}-table", caption, tuple(columns), tuple(made), sortable=True)
+
+
+def _score_columns(chosen_on: str) -> list[Column]:
+    titles = {"log_loss": "lower is better", "ece": "expected calibration error; lower is better"}
+    return [
+        Column("status"),
+        Column("choosing score", f"accuracy on {chosen_on}; picks the best", numeric=True),
+        *(Column(title, titles.get(key, "on the test images"), numeric=True) for key, title in METRICS),
+        Column("n", "test images", numeric=True),
+        Column("seeds", numeric=True),
+        Column("seconds", numeric=True),
+        Column("peak memory", numeric=True),
+        Column("model size", numeric=True),
+    ]
+
+
+def _pixels(record: StudyRecord, row: MethodSummary) -> str:
+    cells = [result.cell for result in results_of(record, row)]
+    return f"{cells[0].height} x {cells[0].width}" if cells else ""
+
+
+def _name(text: str) -> Entry:
+    return Entry(text or DASH, text.casefold() or None)
+
+
+def _scores(row: MethodSummary) -> list[Entry]:
+    status = {
+        "done": "done",
+        "partial": f"partial: {row.n_failed} failed",
+        "failed": "failed",
+        "missing": "not run yet",
+    }
+    took = total_seconds(row.seconds)
+    n = max((score.n for score in row.scores.values()), default=0)
+    return [
+        Entry(status.get(row.status, row.status), row.status, small="; ".join(row.errors)[:160]),
+        Entry(percent(row.selection), row.selection),
+        *(_score(row.scores.get(key), as_percent=key not in ("log_loss", "ece")) for key, _ in METRICS),
+        Entry(f"{n:,}" if n else DASH, n or None),
+        Entry(str(row.n_seeds) if row.n_seeds else DASH, row.n_seeds or None),
+        Entry(duration(took), took, small=seconds_parts(row.seconds) if len(row.seconds) > 1 else ""),
+        Entry(size(row.peak_bytes), row.peak_bytes or None),
+        Entry(size(row.model_bytes), row.model_bytes or None),
+    ]
+
+
+def _score(score: Score | None, *, as_percent: bool) -> Entry:
+    if score is None:
+        return Entry(DASH, None)
+    shown = percent(score.value) if as_percent else decimal(score.value)
+    return Entry(shown, score.value if shown != DASH else None, small=interval(score, as_percent=as_percent))
+
+
+def frontier(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Positions of the (seconds, accuracy) points that no other beats in both, by growing seconds.
+
+    Examples
+    --------
+    >>> frontier([(10, 0.9), (5, 0.8), (7, 0.7)])
+    [1, 0]
+    """
+    kept: list[int] = []
+    for at in sorted(range(len(points)), key=lambda at: (points[at][0], -points[at][1])):
+        if not kept or points[at][1] > points[kept[-1]][1]:
+            kept.append(at)
+    return kept
+
+
+def _seconds_figure(record: StudyRecord, dataset: str, rows: list[MethodSummary], id: str) -> Figure:
+    rows = [row for row in rows if total_seconds(row.seconds)]
+    by = _fewer(rows, ("head", "backbone"))
+    marks = [_mark(row, getattr(row, by), total_seconds(row.seconds) or 0.0) for row in rows]
+    front = frontier([(mark.x, mark.value) for mark in marks])
+    best = next((at for at, row in enumerate(rows) if row.method == record.best.get(dataset)), None)
+    caption = (
+        f"Test accuracy against seconds, one mark a method, one shape a {by}; bars are 95 % intervals. "
+        "The line is the frontier: nothing to the left of it is as accurate. The ring is the best by validation. "
+        "Methods on the frontier by number:"
+    )
+    notes = tuple(
+        f"{number}. {rows[at].method}: {percent(marks[at].value)} in {duration(marks[at].x)}"
+        for number, at in enumerate(front, start=1)
+    )
+    svg = accuracy_against_seconds(marks, front, best)
+    runs = tuple(id for row in rows for id in row.cells)
+    return Figure(
+        f"{id}-seconds", caption, svg, f"Accuracy of {len(rows)} methods against seconds", notes, runs
+    )
+
+
+def _fewer(rows: Sequence[MethodSummary], parts: Sequence[str]) -> str:
+    """The first part of the method's name that tells at most `SERIES_SHOWN` series apart, and at least two."""
+    fitting = [part for part in parts if 2 <= len({getattr(row, part) for row in rows}) <= SERIES_SHOWN]
+    return fitting[0] if fitting else min(parts, key=lambda part: len({getattr(row, part) for row in rows}))
+
+
+def _mark(row: MethodSummary, series: str, x: float) -> Mark:
+    score = accuracy(row)
+    if score is None:
+        raise ValueError(f"{row.method} has no accuracy to draw")
+    return Mark(series, x, score.value, score.low, score.high)
+
+
+def depth_order(record: StudyRecord, rows: Sequence[MethodSummary], backbone: str) -> list[str]:
+    """Layers of one backbone, shallow to deep, by the order of its card; unknown ones last."""
+    known: dict[str, str] = dict((record.cards.get(backbone) or {}).get("layers") or {})
+    modules = {result.cell.layer: result.cell.module for row in rows for result in results_of(record, row)}
+    names, places = list(known), list(known.values())
+
+    def depth(layer: str) -> tuple[float, str]:
+        if layer in names:
+            return float(names.index(layer)), layer
+        module = modules.get(layer, layer)
+        inside = [at for at, place in enumerate(places) if module == place or module.startswith(f"{place}.")]
+        return (
+            (inside[-1] - (0.5 if module != places[inside[-1]] else 0.25), layer)
+            if inside
+            else (len(names), layer)
+        )
+
+    return sorted(dict.fromkeys(row.layer for row in rows), key=depth)
+
+
+def _layer_figures(record: StudyRecord, scored: Sequence[MethodSummary], id: str) -> list[Block]:
+    figures: list[Block] = []
+    for number, backbone in enumerate(dict.fromkeys(row.backbone for row in scored)):
+        rows = [row for row in scored if row.backbone == backbone]
+        layers = depth_order(record, rows, backbone)
+        if len(layers) < 2:
+            continue
+        series = _series(record, rows)
+        leading = sorted(
+            {series(row) for row in rows},
+            key=lambda name: -max(row.selection or 0 for row in rows if series(row) == name),
+        )
+        shown = [row for row in rows if series(row) in leading[:SERIES_SHOWN]]
+        marks = [_mark(row, series(row), layers.index(row.layer)) for row in shown]
+        tops = [
+            max((row for row in rows if row.layer == layer), key=lambda row: row.selection or 0)
+            for layer in layers
+        ]
+        top = max(tops, key=lambda row: row.selection or 0)
+        caption = f"Test accuracy of {backbone} by layer, shallow to deep, with 95 % intervals. The choosing score is highest at {top.layer}"
+        caption += (
+            " (the deepest layer taken)."
+            if top.layer == layers[-1]
+            else f", before the deepest layer taken ({layers[-1]})."
+        )
+        if len(leading) > SERIES_SHOWN:
+            caption += f" The {SERIES_SHOWN} best of {len(leading)} lines are drawn."
+        runs = tuple(id for row in shown for id in row.cells)
+        figures.append(
+            Figure(
+                f"{id}-layers-{number}",
+                caption,
+                accuracy_by_layer(layers, marks),
+                f"Accuracy of {backbone} by layer",
+                (),
+                runs,
+            )
+        )
+    return figures
+
+
+def _series(record: StudyRecord, rows: Sequence[MethodSummary]) -> Callable[[MethodSummary], str]:
+    """The name of a line: the head, with pooling, scenario and size where they differ."""
+    extra = [part for part in ("scenario", "pooling") if len({getattr(row, part) for row in rows}) > 1]
+    by_size = len({_pixels(record, row) for row in rows}) > 1
+
+    def name(row: MethodSummary) -> str:
+        parts = [
+            row.head,
+            *(getattr(row, part) for part in extra),
+            *([_pixels(record, row)] if by_size else []),
+        ]
+        return " ".join(parts)
+
+    return name

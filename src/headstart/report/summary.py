@@ -1,0 +1,71 @@
+"""The end of a study as plain values, for a terminal: verdict, table rows, what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.report.verdict import missing_claims, ranked, verdict
+from headstart.report.wording import total_seconds
+from headstart.study.records import MethodSummary, StudyRecord
+
+SCORE_KEYS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the command line prints when a study ends.
+
+    Attributes
+    ----------
+    verdict : tuple of str
+        The sentences that open the report, dataset by dataset.
+    missing : tuple of str
+        What was planned and is not there.
+    rows : tuple of dict
+        One a method and dataset, the best first. Keys: dataset, method, scenario, backbone, layer, pooling,
+        head, status, best (bool), selection (0..1 or None), one of {"value", "low", "high"} or None for
+        each of `SCORE_KEYS`, n, n_seeds, n_failed, seconds, peak_bytes, model_bytes, errors.
+    """
+
+    verdict: tuple[str, ...]
+    missing: tuple[str, ...]
+    rows: tuple[dict[str, Any], ...]
+
+
+def summary_lines(record: StudyRecord) -> Summary:
+    """Verdict, table and gaps of a study as plain values.
+
+    Examples
+    --------
+    >>> summary = summary_lines(record)  # doctest: +SKIP
+    >>> summary.rows[0]["method"]  # doctest: +SKIP
+    'features lite0 pool avg logistic 224px'
+    """
+    said = [claim.text for dataset in record.tables for claim in verdict(record, dataset).claims]
+    rows = [_row(record, row) for dataset in record.tables for row in ranked(record, dataset)]
+    return Summary(tuple(said), tuple(claim.text for claim in missing_claims(record)), tuple(rows))
+
+
+def _row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
+    scores = {key: row.scores[key].to_dict() if key in row.scores else None for key in SCORE_KEYS}
+    return {
+        "dataset": row.dataset,
+        "method": row.method,
+        "scenario": row.scenario,
+        "backbone": row.backbone,
+        "layer": row.layer,
+        "pooling": row.pooling,
+        "head": row.head,
+        "status": row.status,
+        "best": record.best.get(row.dataset) == row.method,
+        "selection": row.selection,
+        **scores,
+        "n": max((score.n for score in row.scores.values()), default=0),
+        "n_seeds": row.n_seeds,
+        "n_failed": row.n_failed,
+        "seconds": total_seconds(row.seconds),
+        "peak_bytes": row.peak_bytes,
+        "model_bytes": row.model_bytes,
+        "errors": list(row.errors),
+    }

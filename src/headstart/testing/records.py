@@ -1,0 +1,279 @@
+"""A made-up but complete study record with real (tiny) image files, for tests of whatever reads records.
+
+Twelve methods (two backbones, three layers, two heads) under two seeds: one method failed, one has a failed
+seed, one is missing. Accuracy grows with depth, so the best method is known: lite1 pool avg logistic.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from headstart.backbones.card import BackboneCard, Preprocessing
+from headstart.base.hashing import digest_bytes, digest_file, digest_json
+from headstart.images.table import ImageTable, Problem
+from headstart.measure.values import Score
+from headstart.study.records import Cell, CellResult, MethodSummary, StudyRecord
+
+CLASSES = ("circle", "cross", "square")
+LAYERS = {"stem": "conv_stem", "stage3": "blocks.2", "stage5": "blocks.4", "pool": "global_pool"}
+EXIF_TEXT = "secret camera owner"
+FAILED, PARTIAL, MISSING = ("lite0", "stage3", "knn"), ("lite0", "stage5", "knn"), ("lite0", "pool", "knn")
+
+
+def tiny_record(
+    folder: str | Path,
+    *,
+    classes: Sequence[str] = CLASSES,
+    datasets: Sequence[str] = ("shapes",),
+    per_class: int = 20,
+    seeds: Sequence[int] = (0, 1),
+    file_name: str = "picture {}.jpg",
+    n_run: int | None = None,
+    error: str = "singular matrix at C = 10",
+) -> StudyRecord:
+    """A study record over drawn images that lie in `folder`.
+
+    Parameters
+    ----------
+    folder : path
+        Where the images are written (`folder/DATASET/*.jpg`, with EXIF that names their owner).
+    classes, datasets : sequence of str
+    per_class : int
+        Images a class; three in five train, one validates, one tests.
+    seeds : sequence of int
+    file_name : str
+        Pattern of the file names; `{}` becomes the row number.
+    n_run : int, optional
+        Stop the study after so many cells.
+    error : str
+        What the failed cells say.
+
+    Returns
+    -------
+    StudyRecord
+    """
+    tables = {name: _table(Path(folder) / name, name, classes, per_class, file_name) for name in datasets}
+    cells = [cell for name in datasets for cell in _cells(tables[name], seeds)]
+    made = [(cell, *_result(cell, tables[cell.dataset], error)) for cell in cells if _key(cell) != MISSING][
+        :n_run
+    ]
+    results = tuple(result for _, result, _ in made)
+    summaries = tuple(row for name in datasets for row in _summaries(name, cells, results))
+    best = {name: row.method for name in datasets if (row := _best(name, summaries))}
+    winners = {id for row in summaries if best.get(row.dataset) == row.method for id in row.cells}
+    return StudyRecord(
+        folder=str(folder),
+        command=f"headstart study {' '.join(datasets)} --backbone lite0 --backbone lite1 --seeds {len(seeds)}",
+        spec={"data": list(datasets), "backbones": ["lite0", "lite1"], "seeds": len(seeds), "budget": None},
+        tables=tables,
+        targets=dict.fromkeys(datasets, "class"),
+        summaries=summaries,
+        results=results,
+        best=best,
+        test_rows={
+            id: tuple(tables[cell.dataset].rows("test")) for cell in cells if (id := cell.id) in winners
+        },
+        probabilities={cell.id: probabilities for cell, _, probabilities in made if cell.id in winners},
+        cards={name: card(name).to_dict() for name in ("lite0", "lite1")},
+        versions={"python": "3.11.2", "headstart": "0.1.0", "numpy": np.__version__},
+        machine={"processor": "a test", "n_threads": 2, "memory_bytes": 8_000_000_000},
+        warnings=("lite1: the export failed; torch serves instead",),
+        seconds_total=123.4,
+        n_planned=len(cells),
+        engines=(
+            {
+                "backbone": "lite0",
+                "engine": "onnxruntime",
+                "least_cosine": 0.99999,
+                "seconds": 3.2,
+                "n_cached": 4,
+            },
+            {"backbone": "lite1", "engine": "torch", "least_cosine": 1.0, "seconds": 7.9, "n_cached": 0},
+        ),
+    )
+
+
+def card(name: str) -> BackboneCard:
+    """A card such as packaged weights have, layers in order of depth."""
+    return BackboneCard(
+        name=name,
+        architecture=f"tf_efficientnet_{name}",
+        weights=f"package of {name}",
+        weights_digest=digest_bytes(name.encode()),
+        preprocessing=Preprocessing(crop=0.875),
+        licence="Apache-2.0",
+        paper="https://arxiv.org/abs/1905.11946",
+        trained_on="ImageNet-1k",
+        n_parameters=4_652_008,
+        weights_bytes=18_700_000,
+        layers=dict(LAYERS),
+    )
+
+
+def _table(folder: Path, name: str, classes: Sequence[str], per_class: int, file_name: str) -> ImageTable:
+    folder.mkdir(parents=True, exist_ok=True)
+    labels = tuple(label for label in classes for _ in range(per_class))
+    paths = tuple(file_name.format(row) for row in range(len(labels)))
+    for row, path in enumerate(paths):
+        _draw(folder / path, classes.index(labels[row]), row)
+    turn = ("train", "train", "validation", "train", "test")
+    return ImageTable(
+        name=name,
+        root=str(folder),
+        paths=paths,
+        digests=tuple(digest_file(folder / path) for path in paths),
+        labels={"class": labels},
+        splits=tuple(turn[row % 5] for row in range(len(labels))),
+        problems=(Problem("broken.jpg", "truncated: the file ends after 12 bytes"),),
+        source="Drawn for tests, public domain.",
+    )
+
+
+def _draw(path: Path, shape: int, row: int) -> None:
+    tint = (60 * (shape % 4) + 30, 200 - 25 * (row % 7), 90 + 20 * (row % 5))
+    picture = Image.new("RGB", (64, 48), (235, 235, 230))
+    pen = ImageDraw.Draw(picture)
+    box = (14 + row % 5, 6, 48 + row % 5, 40)
+    kind = shape % 3
+    if kind == 0:
+        pen.ellipse(box, fill=tint)
+    elif kind == 1:
+        pen.line(box, fill=tint, width=7)
+        pen.line((box[0], box[3], box[2], box[1]), fill=tint, width=7)
+    else:
+        pen.rectangle(box, fill=tint)
+    exif = Image.Exif()
+    exif[0x010E] = EXIF_TEXT
+    picture.save(path, "JPEG", exif=exif)
+
+
+def _key(cell: Cell) -> tuple[str, str, str]:
+    return cell.backbone, cell.layer, cell.head
+
+
+def _cells(table: ImageTable, seeds: Sequence[int]) -> list[Cell]:
+    grid = product(("lite0", "lite1"), list(LAYERS)[1:], ("logistic", "knn"), seeds)
+    return [
+        Cell(
+            dataset=table.name,
+            data_digest=table.digest(),
+            split_digest=digest_json(list(table.splits or ())),
+            target="class",
+            backbone=backbone,
+            weights_digest=card(backbone).weights_digest,
+            layer=layer,
+            module=LAYERS[layer],
+            pooling="avg",
+            height=224,
+            width=224,
+            preprocessing_digest=card(backbone).preprocessing.digest(),
+            engine="onnxruntime",
+            precision="float32",
+            scenario="features",
+            head=head,
+            seed=seed,
+            version="0.1.0",
+        )
+        for backbone, layer, head, seed in grid
+    ]
+
+
+def _result(cell: Cell, table: ImageTable, error: str) -> tuple[CellResult, np.ndarray]:
+    classes, test = table.classes("class"), table.rows("test")
+    failed = _key(cell) == FAILED or (_key(cell) == PARTIAL and cell.seed)
+    if failed:
+        return CellResult(cell, "failed", error=error), np.empty((0, len(classes)))
+    depth = list(LAYERS).index(cell.layer)
+    skill = 0.8 + 0.5 * depth + 0.3 * (cell.backbone == "lite1") + 0.2 * (cell.head == "logistic")
+    truth = np.array([classes.index(table.labels["class"][row] or "") for row in test])
+    probabilities = _guess(truth, len(classes), skill, seed=int(cell.id[:8], 16))
+    scores, per_class, confusion = _measure(truth, probabilities, classes)
+    return CellResult(
+        cell,
+        "done",
+        classes=classes,
+        selection=min(0.99, 0.25 * skill),
+        selected_on="validation",
+        n_train=len(table.rows("train")),
+        n_validation=len(table.rows("validation")),
+        n_test=len(test),
+        scores=scores,
+        per_class=per_class,
+        confusion=confusion,
+        chosen={"C": 0.1} if cell.head == "logistic" else {"k": 5},
+        seconds={
+            "features": 2.0 * depth + 3 * (cell.backbone == "lite1"),
+            "fit": 0.4 if cell.head == "logistic" else 0.01,
+        },
+        peak_bytes=410_000_000 + 1_000_000 * depth,
+        model_bytes=18_000_000 if cell.backbone == "lite0" else 26_000_000,
+    ), probabilities
+
+
+def _guess(truth: np.ndarray, k: int, skill: float, *, seed: int) -> np.ndarray:
+    logits = np.random.default_rng(seed).normal(size=(len(truth), k))
+    logits[np.arange(len(truth)), truth] += skill
+    odds = np.exp(2 * logits)
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+
+def _measure(truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> tuple[Any, Any, Any]:
+    from headstart.measure.metrics import evaluate
+
+    found = evaluate(truth, probabilities, classes)
+    return found.scores, found.per_class, found.confusion
+
+
+def _summaries(name: str, cells: Sequence[Cell], results: Sequence[CellResult]) -> list[MethodSummary]:
+    by_id = {result.cell.id: result for result in results}
+    methods: dict[str, list[Cell]] = {}
+    for cell in cells:
+        if cell.dataset == name:
+            methods.setdefault(cell.method, []).append(cell)
+    return [_summary(name, method, group, by_id) for method, group in methods.items()]
+
+
+def _summary(name: str, method: str, cells: list[Cell], by_id: dict[str, CellResult]) -> MethodSummary:
+    there = [by_id[cell.id] for cell in cells if cell.id in by_id]
+    done = [result for result in there if result.status == "done"]
+    status = "done" if len(done) == len(cells) else "partial" if done else "failed" if there else "missing"
+    whole = done if status == "done" else []
+    first = cells[0]
+    return MethodSummary(
+        dataset=name,
+        method=method,
+        cells=tuple(cell.id for cell in cells),
+        status=status,
+        backbone=first.backbone,
+        layer=first.layer,
+        pooling=first.pooling,
+        head=first.head,
+        scenario=first.scenario,
+        selection=float(np.mean([result.selection for result in whole])) if whole else None,
+        scores={
+            key: _mean([result.scores[key] for result in whole]) for key in (whole[0].scores if whole else ())
+        },
+        seconds=dict(done[0].seconds) if done else {},
+        peak_bytes=max((result.peak_bytes for result in done), default=0),
+        model_bytes=max((result.model_bytes for result in done), default=0),
+        n_seeds=len(done),
+        n_failed=len(there) - len(done),
+        errors=tuple(dict.fromkeys(result.error for result in there if result.error)),
+    )
+
+
+def _mean(scores: list[Score]) -> Score:
+    means = [float(np.mean([getattr(score, end) for score in scores])) for end in ("value", "low", "high")]
+    return dataclasses.replace(scores[0], value=means[0], low=means[1], high=means[2], n_seeds=len(scores))
+
+
+def _best(name: str, summaries: Sequence[MethodSummary]) -> MethodSummary | None:
+    rows = [row for row in summaries if row.dataset == name and row.selection is not None]
+    return max(rows, key=lambda row: row.selection or 0.0, default=None)
