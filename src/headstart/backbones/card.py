@@ -16,7 +16,7 @@ from headstart.base.hashing import digest_json
 class Preprocessing:
     """What the weights expect of an image.
 
-    The short side is resized to `round(size / crop)`, then the centre is cropped to `height` x `width`
+    The short side is resized to `floor(size / crop)`, then the centre is cropped to `height` x `width`
     (crop mode "center"); "squash" resizes straight to the target, "border" keeps the whole image and pads.
     Pixels are scaled to 0..1, then `(x - mean) / std` a channel (red, green, blue).
     """

@@ -84,7 +84,8 @@ class ImageTable:
     def item(self, row: int) -> Path | np.ndarray:
         """The image as `decode` takes it: a path or an array."""
         if self.pixels is not None:
-            return self.pixels[row]
+            row_pixels: np.ndarray = self.pixels[row]
+            return row_pixels
         return Path(self.root) / self.paths[row]
 
     def items(self) -> list[Path | np.ndarray]:
@@ -152,6 +153,8 @@ class ImageTable:
         """Content of the table: images, labels, groups and given splits, whatever the order of rows."""
         columns = [self.digests, self.paths, *(self.labels[name] for name in sorted(self.labels))]
         columns += [column for column in (self.groups, self.splits) if column is not None]
-        lines = sorted("\x1f".join("" if cell is None else cell for cell in row) for row in zip(*columns, strict=True))
+        lines = sorted(
+            "\x1f".join("" if cell is None else cell for cell in row) for row in zip(*columns, strict=True)
+        )
         header = "\x1f".join(sorted(self.labels)) + f"|{self.groups is not None}|{self.splits is not None}"
         return digest_bytes(header.encode(), *(line.encode(errors="surrogateescape") for line in lines))
