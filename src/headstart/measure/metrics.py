@@ -74,7 +74,9 @@ class _Outcomes:
     n_bins: int
 
 
-def evaluate(y_true: ArrayLike, probabilities: ArrayLike, classes: Sequence[str], *, seed: int = 0) -> Evaluation:
+def evaluate(
+    y_true: ArrayLike, probabilities: ArrayLike, classes: Sequence[str], *, seed: int = 0
+) -> Evaluation:
     """All metrics of one test set, with 95 % intervals over its images.
 
     Accuracy has Wilson's interval, the others bootstrap percentile intervals of 1,000 resamples. Where every
@@ -168,7 +170,9 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, n_classes: int) -> ND
 def _pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     true, chosen = np.asarray(y_true), np.asarray(y_pred)
     if true.ndim != 1 or true.shape != chosen.shape:
-        raise UsageError(f"two lists of classes of one length are needed; got shapes {true.shape}, {chosen.shape}")
+        raise UsageError(
+            f"two lists of classes of one length are needed; got shapes {true.shape}, {chosen.shape}"
+        )
     if len(true) == 0:
         raise UsageError("there is nothing to measure: no test images")
     return _classes(true, "y_true"), _classes(chosen, "y_pred")
@@ -275,7 +279,7 @@ def _per_class(matrix: NDArray[np.int64], classes: Sequence[str]) -> dict[str, d
     present = truth > 0
     return {
         str(name): {
-            "precision": float(precision[i] * present[i]),
+            "precision": float(precision[i]),
             "recall": float(recall[i]),
             "f1": float(f1[i]),
             "n": int(truth[i]),

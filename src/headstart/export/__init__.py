@@ -1,0 +1,1 @@
+"""Models that leave the house: bundles, ONNX graphs, cards."""

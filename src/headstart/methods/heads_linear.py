@@ -1,0 +1,141 @@
+"""Logistic regression and linear SVM: smooth convex losses along one warm-started L-BFGS path.
+
+Both minimise |W|^2 / 2 + C * sum of losses over W (d, k), the intercept left free. Logistic: multinomial
+cross-entropy (Hastie et al. 2009, section 4.4). SVM: one-vs-rest squared hinge in the primal (Fan et al.
+2008; Chapelle 2007), all classes in one matrix product. Solver: L-BFGS (Liu & Nocedal 1989).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from headstart.base.options import option
+from headstart.methods.calibrate import log_softmax
+from headstart.methods.heads_base import Head
+from headstart.methods.heads_select import Model
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Loss = Callable[["NDArray[np.float32]", "NDArray[np.int64]"], tuple[float, "NDArray[np.float32]"]]
+MAX_ITERATIONS = 1000
+TOLERANCE = 1e-4
+
+
+def cross_entropy(scores: NDArray[np.float32], codes: NDArray[np.int64]) -> tuple[float, NDArray[np.float32]]:
+    """Sum of the multinomial log losses and its slope in the scores (n, k)."""
+    logs = log_softmax(scores)
+    rows = np.arange(len(codes))
+    slope = np.exp(logs)
+    slope[rows, codes] -= 1
+    return -float(logs[rows, codes].sum(dtype=np.float64)), slope
+
+
+def squared_hinge(scores: NDArray[np.float32], codes: NDArray[np.int64]) -> tuple[float, NDArray[np.float32]]:
+    """Sum over images and classes of max(0, 1 - margin)^2, one against the rest, and its slope."""
+    sign = np.full_like(scores, -1)
+    sign[np.arange(len(codes)), codes] = 1
+    short = np.maximum(1 - sign * scores, 0)
+    return float(np.vdot(short, short)), -2 * sign * short
+
+
+def linear_path(
+    features: NDArray[np.float32],
+    codes: NDArray[np.int64],
+    n_classes: int,
+    strengths: Sequence[float],
+    loss: Loss,
+    *,
+    tolerance: float = TOLERANCE,
+) -> Iterator[Model]:
+    """Solutions for each C in turn, each started from the one before.
+
+    Yields
+    ------
+    dict
+        "coef" (d, k) and "intercept" (k,), float32.
+    """
+    from scipy.optimize import minimize
+
+    n, d = features.shape
+    start = np.zeros((d + 1) * n_classes)
+    for strength in strengths:
+        decay = 1.0 / (strength * n)
+
+        def cost(flat: NDArray[np.float64], decay: float = decay) -> tuple[float, NDArray[np.float64]]:
+            weights = flat.reshape(d + 1, n_classes)
+            coef = weights[:d]
+            scores = features @ coef.astype(np.float32) + weights[d].astype(np.float32)
+            value, slope = loss(scores, codes)
+            gradient = np.empty_like(weights)
+            gradient[:d] = (features.T @ slope) / n + decay * coef
+            gradient[d] = slope.sum(axis=0, dtype=np.float64) / n
+            return value / n + 0.5 * decay * float(np.vdot(coef, coef)), gradient.ravel()
+
+        options = {"maxiter": MAX_ITERATIONS, "maxfun": 2 * MAX_ITERATIONS, "gtol": tolerance, "ftol": 1e-9}
+        start = minimize(cost, start, jac=True, method="L-BFGS-B", options=options).x
+        solution = start.reshape(d + 1, n_classes).astype(np.float32)
+        yield {"coef": solution[:d], "intercept": solution[d]}
+
+
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
+class LinearHead(Head):
+    """A head whose scores are one matrix product."""
+
+    @property
+    def coef_(self) -> NDArray[np.float32]:
+        """Weights (k, d) of the scaled features."""
+        return np.asarray(self.model_["coef"].T)
+
+    @property
+    def intercept_(self) -> NDArray[np.float32]:
+        """Intercepts (k,)."""
+        return np.asarray(self.model_["intercept"])
+
+    def _model_scores(self, model: Model, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(features @ model["coef"] + model["intercept"])
+
+
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
+class _PathHead(LinearHead):
+    tuned: ClassVar[tuple[str, ...]] = ("C",)
+    stops_early: ClassVar[bool] = True
+    loss: ClassVar[Loss]
+    grid: ClassVar[tuple[float, ...]]
+
+    C: float | None = option(None, "inverse regularisation; chosen along a path if not given", low=1e-12)
+    tolerance: float = option(TOLERANCE, "largest slope at which the solver stops", low=1e-12, high=1.0)
+
+    def _values(self, features: NDArray[np.float32]) -> list[Any]:
+        return [{"C": float(c)} for c in (self.grid if self.C is None else (self.C,))]
+
+    def _path(
+        self, features: NDArray[np.float32], codes: NDArray[np.int64], values: Sequence[Any]
+    ) -> Iterator[Model]:
+        strengths = [value["C"] for value in values]
+        yield from linear_path(
+            features, codes, len(self.classes_), strengths, type(self).loss, tolerance=self.tolerance
+        )
+
+
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
+class LogisticHead(_PathHead):
+    """Multinomial logistic regression with an L2 penalty; its probabilities are its own."""
+
+    name: ClassVar[str] = "logistic"
+    calibrates: ClassVar[bool] = False
+    loss: ClassVar[Loss] = staticmethod(cross_entropy)
+    grid: ClassVar[tuple[float, ...]] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0, 10.0)
+
+
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
+class LinearSVMHead(_PathHead):
+    """One-vs-rest linear SVM with squared hinge; probabilities by temperature scaling."""
+
+    name: ClassVar[str] = "linear_svm"
+    loss: ClassVar[Loss] = staticmethod(squared_hinge)
+    grid: ClassVar[tuple[float, ...]] = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 1e-2, 1e-1)
