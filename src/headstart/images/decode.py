@@ -8,6 +8,7 @@ of a few words. Ordinary JPEGs are decoded at a smaller scale where that suffice
 from __future__ import annotations
 
 import io
+import math
 import stat
 import struct
 import zlib
@@ -209,7 +210,7 @@ def _from_bytes(data: bytes, min_side: int | None, max_pixels: int) -> Picture:
 def _ordinary_jpeg(data: bytes, header: JpegHeader, min_side: int | None) -> Picture | None:
     try:
         pixels, scale = decode_ordinary(
-            data, header, None if min_side is None else int(min_side * SCALE_MARGIN)
+            data, header, None if min_side is None else math.ceil(min_side * SCALE_MARGIN)
         )
     except Truncated:
         raise
