@@ -9,9 +9,10 @@ from headstart.report.document import Claim, Document, Section
 from headstart.report.html import render
 from headstart.report.pictures import PictureBook
 from headstart.report.sections.best import best_section
-from headstart.report.sections.closing import metrics_section, repeat_section, wrong_section
+from headstart.report.sections.closing import repeat_section, wrong_section
 from headstart.report.sections.compared import compared_section
 from headstart.report.sections.data import data_section
+from headstart.report.sections.metrics import metrics_section
 from headstart.report.sections.results import results_section
 from headstart.report.verdict import missing_claims, verdict
 from headstart.report.wording import count, duration, listed
@@ -60,7 +61,8 @@ def build_document(record: StudyRecord) -> Document:
         repeat_section(record),
         metrics_section(),
     )
-    subtitle = f"{count(len({row.method for row in record.summaries}), 'method')} on {count(len(names), 'dataset')}, "
+    n_methods = len({row.method for row in record.summaries})
+    subtitle = f"{count(n_methods, 'method')} on {count(len(names), 'dataset')}, "
     subtitle += (
         f"{len(record.results):,} of {count(record.n_planned, 'run')}, {duration(record.seconds_total)}"
     )

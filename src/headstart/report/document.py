@@ -141,7 +141,16 @@ class Gallery:
     kind = "gallery"
 
 
-Block = Claim | Paragraph | Points | Table | Figure | Gallery
+@dataclass(frozen=True)
+class Beside:
+    """Tables or figures that stand side by side where there is room."""
+
+    blocks: tuple[Table | Figure, ...]
+
+    kind = "beside"
+
+
+Block = Claim | Paragraph | Points | Table | Figure | Gallery | Beside
 
 
 @dataclass(frozen=True)

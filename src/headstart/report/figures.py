@@ -44,6 +44,7 @@ STYLE = {
     "lines.linewidth": 1.5,
     "lines.markersize": 6,
 }
+BEST_LABEL = "best by validation"
 _one_at_a_time = threading.Lock()
 
 
@@ -107,7 +108,7 @@ def accuracy_against_seconds(marks: Sequence[Mark], frontier: Sequence[int], bes
                 mfc="none",
                 mec=INK,
                 mew=1.3,
-                label="best by validation",
+                label=BEST_LABEL,
             )
         if len(steps) and max(mark.x for mark in marks) > 10 * max(1e-9, min(mark.x for mark in marks)):
             axes.set_xscale("log")
@@ -173,7 +174,7 @@ def reliability(confidence: Sequence[float], correct: Sequence[float], n: Sequen
             label="this model",
         )
         for axis in (top, below):
-            axis.set_xlim(0, 100)
+            axis.set_xlim(0, 101.5)
         top.set_ylim(0, 103)
         top.set_ylabel("share right, %")
         width = 100 / len(n)
@@ -226,6 +227,8 @@ def _percent_axis(axes: Any, label: str) -> None:
 
 def _legend(figure: Any, axes: Any) -> None:
     handles, labels = axes.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda at: labels[at] == BEST_LABEL)
+    handles, labels = [handles[at] for at in order], [labels[at] for at in order]
     columns = (
         1 if max(map(len, labels), default=0) > 24 else 2 if max(map(len, labels), default=0) > 13 else 3
     )

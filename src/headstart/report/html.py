@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 ADDRESS = re.compile(r"https?://[^\s\"'<>\\]+", re.ASCII)
+NUMBER_AND_UNIT = re.compile(r"(?<=\d) (?=(?:%|s|ms|min|h|px|M|B|kB|MB|GB)(?!\w))")
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -43,10 +44,16 @@ def safe_href(entry: Entry) -> str:
     return entry.href if ADDRESS.fullmatch(entry.href) else ""
 
 
+def tied(text: str) -> str:
+    """The text with numbers tied to their units and intervals kept in one piece by no-break spaces."""
+    return NUMBER_AND_UNIT.sub("\u00a0", text)
+
+
 def _policy(style: str, script: str) -> str:
     hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
     return (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; "
+        f"default-src 'none'; img-src data:; style-src 'sha256-{hashes[0]}'; "
+        f"script-src 'sha256-{hashes[1]}'; "
         "base-uri 'none'; form-action 'none'"
     )
 
@@ -62,7 +69,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(svg_uri=svg_uri, safe_href=safe_href)
+    made.filters.update(svg_uri=svg_uri, safe_href=safe_href, tied=tied)
     return made
 
 

@@ -6,6 +6,7 @@ intervals on the test images overlap are called "not clearly different".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headstart.measure.values import Score
@@ -35,16 +36,15 @@ def overlaps(one: Score, other: Score) -> bool:
 
 
 def ranked(record: StudyRecord, dataset: str) -> list[MethodSummary]:
-    """Rows of one dataset: the best first, then by validation score; what has no score comes last."""
+    """Rows of one dataset: the best first, then by choosing score; rows without one come last."""
     best = record.best.get(dataset)
-    rows = [row for row in record.summaries if row.dataset == dataset]
     order = {"done": 0, "partial": 1, "failed": 2}
 
-    def key(row: MethodSummary) -> tuple[bool, int, float, str]:
-        chosen_by = row.selection if row.selection is not None else float("-inf")
-        return (row.method != best, order.get(row.status, 3), -chosen_by, row.method)
+    def key(row: MethodSummary) -> tuple[bool, bool, float, int, str]:
+        chosen_by = row.selection if row.selection is not None else 0.0
+        return row.method != best, row.selection is None, -chosen_by, order.get(row.status, 3), row.method
 
-    return sorted(rows, key=key)
+    return sorted((row for row in record.summaries if row.dataset == dataset), key=key)
 
 
 def best_of(record: StudyRecord, dataset: str) -> MethodSummary | None:
@@ -65,67 +65,77 @@ def selected_on(record: StudyRecord, dataset: str) -> str:
     return listed(sorted(said - {""})) or "validation or inner folds"
 
 
-def seeds_phrase(summary: MethodSummary) -> str:
-    """How many seeds stand behind a row, in words."""
-    return "1 run" if summary.n_seeds == 1 else f"{summary.n_seeds} seeds"
-
-
 def verdict(record: StudyRecord, dataset: str) -> Verdict:
     """The claims on one dataset, the most important first."""
     best = best_of(record, dataset)
     if best is None:
         text = f"Nothing has finished on {dataset} yet, so no method can be called best."
         return Verdict(dataset, None, None, (Claim(text, strong=True),))
-    others = [row for row in ranked(record, dataset) if row.status == "done" and row is not best]
+    others = [row for row in ranked(record, dataset) if row is not best and accuracy(row) is not None]
     rival = others[0] if others else None
-    claims = [_winner(record, best)]
+    claims = [_winner(record, best, others)]
     if rival is not None:
         claims.append(_against(best, rival))
-    claims += _crowd(best, others) + _higher_on_test(best, others)
+    claims += [*_crowd(best, others), *_higher_on_test(best, others), *_largest_class(record, best)]
     return Verdict(dataset, best, rival, tuple(claims))
 
 
-def _winner(record: StudyRecord, best: MethodSummary) -> Claim:
-    score = accuracy(best)
-    said = f"Best on {best.dataset}: {best.method}. "
-    said += f"It is highest on {selected_on(record, best.dataset)} ({percent(best.selection)})"
+def _winner(record: StudyRecord, best: MethodSummary, others: Sequence[MethodSummary]) -> Claim:
+    score, took = accuracy(best), total_seconds(best.seconds)
+    said = f"Best on {best.dataset}: {best.method}. {_chosen(record, best, others)}"
     if score is not None:
         said += f"; on the test images it is right for {scored(score)}, n = {score.n:,}, {seeds_phrase(best)}"
-    took = total_seconds(best.seconds)
-    said += f", in {duration(took)}." if took is not None else "."
-    return Claim(said, best.cells, strong=True)
+    elif best.n_failed:
+        said += f"; {count(best.n_failed, 'of its runs', 'of its runs')} failed, so it has no mean test score"
+    return Claim(said + (f", in {duration(took)}." if took is not None else "."), best.cells, strong=True)
+
+
+def _chosen(record: StudyRecord, best: MethodSummary, others: Sequence[MethodSummary]) -> str:
+    on, mine = selected_on(record, best.dataset), best.selection
+    if mine is None:
+        return f"It was chosen on {on}"
+    rest = [row.selection for row in others if row.selection is not None]
+    if any(value > mine for value in rest):
+        said = f"It is highest on {on} over the seeds that all methods have run"
+        return f"{said} ({percent(mine)} over all of its own)"
+    if level := sum(value == mine for value in rest):
+        return f"It is highest on {on} ({percent(mine)}, level with {count(level, 'other method')})"
+    return f"It is highest on {on} ({percent(mine)})"
+
+
+def seeds_phrase(summary: MethodSummary) -> str:
+    """How many runs stand behind a row, in words."""
+    if summary.n_seeds < len(summary.cells):
+        return f"{summary.n_seeds} of {len(summary.cells)} seeds"
+    return "1 run" if summary.n_seeds == 1 else f"{summary.n_seeds} seeds"
 
 
 def _against(best: MethodSummary, rival: MethodSummary) -> Claim:
     mine, theirs = accuracy(best), accuracy(rival)
     runs = (*best.cells, *rival.cells)
     if mine is None or theirs is None:
-        return Claim(
-            f"The runner-up is {rival.method}; without test scores the two cannot be compared.", runs
-        )
+        return Claim(f"Without test scores it cannot be compared with the runner-up, {rival.method}.", runs)
+    so = f"the runner-up, {rival.method}: {scored(theirs)}"
     if overlaps(mine, theirs):
-        said = f"It is not clearly different from the runner-up, {rival.method}: {scored(theirs)}; the intervals overlap."
-    elif mine.value > theirs.value:
-        said = f"It is clearly above the runner-up, {rival.method}: {scored(theirs)}; the intervals do not overlap."
-    else:
-        said = (
-            f"On the test images the runner-up, {rival.method}, is clearly above it: {scored(theirs)}. "
-            "The choice made on validation did not hold there."
-        )
+        return Claim(f"It is not clearly different from {so}; the intervals overlap.", runs)
+    if mine.value > theirs.value:
+        return Claim(f"It is clearly above {so}; the intervals do not overlap.", runs)
+    said = f"On the test images it is clearly below {so}; what was chosen on validation did not hold there."
     return Claim(said, runs)
 
 
-def _crowd(best: MethodSummary, others: list[MethodSummary]) -> list[Claim]:
+def _crowd(best: MethodSummary, others: Sequence[MethodSummary]) -> list[Claim]:
     mine = accuracy(best)
     if mine is None or len(others) < 2:
         return []
     near = [row for row in others if (score := accuracy(row)) is not None and overlaps(mine, score)]
-    said = f"Of {count(len(others), 'other finished method')}, {len(near)} cannot be told from it by their intervals"
-    said += "; take the cheapest of them if time or memory matters." if near else "."
+    said = f"Of {len(others)} other methods with scores, {len(near) or 'none'} cannot be told from it "
+    said += "by the intervals"
+    said += "; the table shows which of them is cheaper in seconds and memory." if near else "."
     return [Claim(said, tuple(id for row in (best, *near) for id in row.cells))]
 
 
-def _higher_on_test(best: MethodSummary, others: list[MethodSummary]) -> list[Claim]:
+def _higher_on_test(best: MethodSummary, others: Sequence[MethodSummary]) -> list[Claim]:
     mine = accuracy(best)
     scores = [(score.value, row) for row in others if (score := accuracy(row)) is not None]
     if mine is None or not scores:
@@ -133,8 +143,21 @@ def _higher_on_test(best: MethodSummary, others: list[MethodSummary]) -> list[Cl
     value, top = max(scores, key=lambda pair: pair[0])
     if value <= mine.value:
         return []
-    said = f"{top.method} has the highest test accuracy ({percent(value)}), but the test images choose nothing here."
+    said = (
+        f"{top.method} has the highest test accuracy ({percent(value)}), but the test images choose nothing."
+    )
     return [Claim(said, top.cells)]
+
+
+def _largest_class(record: StudyRecord, best: MethodSummary) -> list[Claim]:
+    """What naming one class every time would score: below that, nothing was learned."""
+    confusion = next((result.confusion for result in results_of(record, best) if result.confusion), ())
+    totals = [sum(row) for row in confusion]
+    if not sum(totals):
+        return []
+    share = max(totals) / sum(totals)
+    said = f"For comparison: naming the most frequent class every time would be right for {percent(share)}."
+    return [Claim(said)]
 
 
 def missing_claims(record: StudyRecord) -> list[Claim]:
@@ -143,10 +166,11 @@ def missing_claims(record: StudyRecord) -> list[Claim]:
     failed = tuple(result.cell.id for result in record.results if result.status == "failed")
     claims = []
     if ran < record.n_planned:
-        said = f"This study is not complete: {ran:,} of {count(record.n_planned, 'planned run')} have been made, "
+        said = f"This study is not complete: {ran:,} of {count(record.n_planned, 'planned run')} were made, "
         said += f"{record.n_planned - ran:,} are missing. The same command goes on where it stopped."
         claims.append(Claim(said, strong=True))
     if failed:
-        said = f"{count(len(failed), 'run')} of {ran:,} failed and {'is' if len(failed) == 1 else 'are'} shown as failed."
+        one = len(failed) == 1
+        said = f"{count(len(failed), 'run')} of {ran:,} failed and {'is' if one else 'are'} shown as failed."
         claims.append(Claim(said, failed))
     return claims

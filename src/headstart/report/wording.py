@@ -30,15 +30,15 @@ def decimal(value: float | None, digits: int = 3) -> str:
 
 
 def interval(score: Score, *, as_percent: bool = True) -> str:
-    """The ends of the 95 % interval: `77.9 to 85.6`."""
+    """The ends of the 95 % interval: `77.9–85.6`."""
     if not (is_number(score.low) and is_number(score.high)):
         return ""
     scale, digits = (100, 1) if as_percent else (1, 3)
-    return f"{scale * score.low:.{digits}f} to {scale * score.high:.{digits}f}"
+    return f"{scale * score.low:.{digits}f}–{scale * score.high:.{digits}f}"
 
 
 def scored(score: Score) -> str:
-    """Value and interval in one phrase: `82.0 % (95 % interval 77.9 to 85.6 %)`."""
+    """Value and interval in one phrase: `82.0 % (95 % interval 77.9–85.6 %)`."""
     between = interval(score)
     return f"{percent(score.value)} (95 % interval {between} %)" if between else percent(score.value)
 
@@ -87,7 +87,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def total_seconds(seconds: dict[str, float]) -> float | None:
-    """All seconds of a method: the entry `total` where there is one, else the sum; None where nothing is known."""
+    """All seconds of a method: its `total` where there is one, else the sum; None where none are known."""
     if not seconds:
         return None
     return seconds["total"] if "total" in seconds else sum(seconds.values())

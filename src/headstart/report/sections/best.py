@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from headstart.images.table import ImageTable
 from headstart.report.document import (
+    Beside,
     Block,
     Claim,
     Column,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 MATRIX_SHOWN, PAIRS_SHOWN, ERRORS_SHOWN = 30, 30, 24
 ERROR_SIDE = 160
 N_BINS = 15
+BESIDE_CLASSES = 6
 
 
 def best_section(record: StudyRecord, dataset: str, book: PictureBook, id: str) -> Section | None:
@@ -41,10 +43,9 @@ def best_section(record: StudyRecord, dataset: str, book: PictureBook, id: str) 
     held = [result for result in done if result.cell.id in record.probabilities]
     shown = held[0] if held else done[0]
     blocks: list[Block] = [_opening(best, shown, len(done))]
-    if shown.confusion:
-        blocks.append(confusion_table(shown, id))
-    if shown.per_class:
-        blocks.append(_class_table(shown, id))
+    tables = [confusion_table(shown, id)] if shown.confusion else []
+    tables += [_class_table(shown, id)] if shown.per_class else []
+    blocks += [Beside(tuple(tables))] if len(shown.classes) <= BESIDE_CLASSES else tables
     blocks += _from_probabilities(record, shown, book, id) if held else [_not_held()]
     return Section(
         id,
@@ -66,7 +67,8 @@ def _opening(best: MethodSummary, shown: CellResult, n_done: int) -> Claim:
     said = f"{best.method}"
     said += f", with {tuned} chosen on {shown.selected_on or 'validation'}." if tuned else "."
     if n_done > 1:
-        said += f" What follows is one of its {n_done} runs, seed {shown.cell.seed}; counts are not mixed over seeds."
+        said += f" What follows is one of its {n_done} runs, seed {shown.cell.seed}; "
+        said += "counts are not mixed over seeds."
     return Claim(said, (shown.cell.id,))
 
 
@@ -88,7 +90,8 @@ def confusion_table(result: CellResult, id: str) -> Table:
             for n in counts
         ]
         rows.append(Row((Entry(label), *entries)))
-    caption = "Confusion matrix: a row is a true class, a column what was said; counts, and under them the share of the row. "
+    caption = "Confusion matrix: a row is a true class, a column what was said; "
+    caption += "counts, and under them the share of the row. "
     caption += "Dark cells off the diagonal are the classes taken for each other."
     return Table(f"{id}-confusion", caption, columns, tuple(rows), matrix=True)
 
@@ -113,7 +116,8 @@ def _pairs_table(result: CellResult, id: str) -> Table:
         )
         for n, true, said in pairs[:PAIRS_SHOWN]
     ]
-    caption = f"The pairs of classes confused most, of {len(result.classes)} classes: {len(rows)} of {len(pairs)} pairs with an error."
+    caption = f"The pairs of classes confused most, of {len(result.classes)} classes: "
+    caption += f"{len(rows)} of {len(pairs)} pairs with an error."
     columns = (
         Column("true class"),
         Column("said"),
@@ -190,7 +194,8 @@ def _errors(
         )
         if (made := book.picture(table, rows[at], side=ERROR_SIDE, lines=lines)) is not None:
             pictures.append(made)
-    caption = f"The errors it was most sure of: {len(pictures)} of {count(len(wrong), 'error')} on {count(len(rows), 'test image')}. "
+    caption = f"The errors it was most sure of: {len(pictures)} of {count(len(wrong), 'error')} "
+    caption += f"on {count(len(rows), 'test image')}. "
     caption += f"Look for wrong labels, two classes in one picture, and cues that mislead. {book.remark()}"
     return Gallery(f"{id}-errors", caption.strip(), (("", "", tuple(pictures)),))
 
@@ -224,8 +229,11 @@ def reliability_bins(
 
 def _reliability(result: CellResult, truth: np.ndarray, probabilities: np.ndarray, id: str) -> Figure:
     confidence, correct, n = reliability_bins(truth, probabilities)
-    caption = f"Reliability in {N_BINS} equal bins. On the dashed line the stated probability is the share of right answers; "
-    caption += "below the line the model is too sure of itself, above it too modest. Bins with few images say little."
+    caption = (
+        f"Reliability in {N_BINS} equal bins. On the dashed line the stated probability is the share of "
+    )
+    caption += "right answers; below it the model is too sure of itself, above it too modest. "
+    caption += "Bins with few images say little."
     if (ece := result.scores.get("ece")) is not None:
         caption += f" Expected calibration error: {ece.value:.3f}."
     svg = reliability(list(confidence), list(correct), [int(images) for images in n])

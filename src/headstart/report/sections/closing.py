@@ -1,4 +1,4 @@
-"""What went wrong, how to repeat the study, and what each metric means."""
+"""What went wrong, and how to repeat the study."""
 
 from __future__ import annotations
 
@@ -6,23 +6,12 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from headstart.report.document import Block, Claim, Entry, Paragraph, Points, Section, Table, plain_table
+from headstart.report.document import Beside, Block, Entry, Paragraph, Points, Section, Table, plain_table
 from headstart.report.verdict import missing_claims
 from headstart.report.wording import DASH, count, duration, size, total_seconds
 from headstart.study.records import StudyRecord
 
 ROWS_SHOWN = 200
-METRICS = (
-    ("accuracy", "Share of the test images that are named rightly.", "right / n"),
-    ("balanced accuracy", "Mean over classes of recall, so that small classes count as much as large ones.", "(1/k) sum over classes c of right_c / n_c"),
-    ("precision, recall, F1", "Of the images called c, the share that is c; of the images that are c, the share that is called c; their harmonic mean.", "F1 = 2 precision recall / (precision + recall)"),
-    ("macro F1", "Mean of F1 over classes.", "(1/k) sum over classes c of F1_c"),
-    ("log loss", "How dear the stated probabilities are: small when the true class got a high probability; 0 is perfect, ln k is guessing.", "-(1/n) sum over images i of ln p_i(true class)"),
-    ("ECE", "Expected calibration error: how far the stated probability is from the share of right answers, in 15 bins of equal width.", "sum over bins b of (n_b / n) |share right_b - mean probability_b|"),
-    ("95 % interval", "Where the score would lie in 95 of 100 repetitions with other test images (and other seeds, where there are several).", "Wilson for shares, bootstrap over images for the rest"),
-    ("choosing score", "Accuracy on the validation split or on inner folds of train; the only number that picks the best.", "right / n on images outside test"),
-    ("seconds, peak memory, model size", "Wall-clock time of the run, the most memory the process held, and the bytes of weights that a prediction needs.", "measured, not computed"),
-)  # fmt: skip
 
 
 def wrong_section(record: StudyRecord) -> Section:
@@ -58,7 +47,8 @@ def wrong_section(record: StudyRecord) -> Section:
         if table.problems:
             blocks.append(
                 Paragraph(
-                    f"{table.name}: {count(len(table.problems), 'file was', 'files were')} left out; the list stands with the data."
+                    f"{table.name}: {count(len(table.problems), 'file was', 'files were')} left out; "
+                    "the list stands with the data."
                 )
             )
     if not blocks:
@@ -98,23 +88,21 @@ def repeat_section(record: StudyRecord) -> Section:
         blocks.append(Points((record.command,), "The command", code=True))
     blocks.append(
         Paragraph(
-            f"The study took {duration(record.seconds_total)} in all; {len(record.results):,} of {count(record.n_planned, 'planned run')} were made."
+            f"The study took {duration(record.seconds_total)} in all; "
+            f"{len(record.results):,} of {count(record.n_planned, 'planned run')} were made."
         )
     )
     blocks.append(Paragraph("Seeds: " + _seeds(record)))
-    blocks.append(_facts("spec", "The specification", record.spec))
-    if record.engines:
-        blocks.append(_engines(record.engines))
-    blocks += [
+    facts = (
+        _facts("spec", "The specification", record.spec),
         _facts("machine", "The machine", record.machine),
         _facts("versions", "Versions", record.versions),
-    ]
-    blocks += [_datasets(record), _runs(record)]
-    return Section(
-        "repeat",
-        "How to repeat it",
-        tuple(block for block in blocks if not (isinstance(block, Table) and not block.rows)),
     )
+    blocks.append(Beside(tuple(table for table in facts if table.rows)))
+    if record.engines:
+        blocks.append(_engines(record.engines))
+    blocks += [_datasets(record), _runs(record)]
+    return Section("repeat", "How to repeat it", tuple(blocks))
 
 
 def _seeds(record: StudyRecord) -> str:
@@ -202,19 +190,3 @@ def _seed(seed: int | None) -> str:
 
 def _run(id: str) -> Entry:
     return Entry(id[:8], id, target=f"run-{id}")
-
-
-def metrics_section() -> Section:
-    """Each metric in one sentence with its formula."""
-    rows = [(name, said, Entry(formula)) for name, said, formula in METRICS]
-    caption = "n images, k classes; p_i is the vector of probabilities given to image i."
-    return Section(
-        "metrics",
-        "Notes on metrics",
-        (plain_table("formulas", caption, ("metric", "meaning", "formula"), rows),),
-    )
-
-
-def verdict_claims(claims: Iterable[Claim], record: StudyRecord) -> tuple[Claim, ...]:
-    """The verdict's claims followed by what is missing, most important first."""
-    return (*claims, *missing_claims(record))

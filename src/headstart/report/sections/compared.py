@@ -1,4 +1,4 @@
-"""What was compared: backbones with their cards, layers, heads, how splits are used, how the best is chosen."""
+"""What was compared: backbones with their cards, layers, heads, the use of splits, the choice of the best."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ def compared_section(record: StudyRecord) -> Section:
     rows = record.summaries
     backbones, heads = _names(rows, "backbone"), _names(rows, "head")
     layers, poolings = _names(rows, "layer"), _names(rows, "pooling")
-    said = f"{count(len({row.method for row in rows}), 'method')}: {count(len(backbones), 'backbone')} ({listed(backbones)}), "
-    said += f"{count(len(layers), 'layer')} ({listed(layers)}), pooling {listed(poolings)}, {count(len(heads), 'head')} ({listed(heads)})."
+    said = f"{count(len({row.method for row in rows}), 'method')}: "
+    said += f"{count(len(backbones), 'backbone')} ({listed(backbones)}), "
+    said += f"{count(len(layers), 'layer')} ({listed(layers)}), pooling {listed(poolings)}, "
+    said += f"{count(len(heads), 'head')} ({listed(heads)})."
     blocks: list[Block] = [Paragraph(said)]
     if record.cards:
         blocks.append(_cards(record.cards))
@@ -73,12 +75,12 @@ def _use(record: StudyRecord, dataset: str) -> str:
     done = [result for result in record.results if result.cell.dataset == dataset and result.status == "done"]
     if not done:
         return "no run has finished yet."
-    one = done[0]
-    said = f"fitted on {count(one.n_train, 'train image')}; "
-    if one.n_validation:
-        said += f"options and best chosen on {selected_on(record, dataset)} ({count(one.n_validation, 'validation image')}); "
-    else:
-        said += f"options and best chosen on {selected_on(record, dataset)} of train; "
-    return (
-        said + f"scores are of {count(one.n_test, 'test image')}, read only for the final score of each run."
-    )
+    one, on = done[0], selected_on(record, dataset)
+    if one.n_train + one.n_test > len(record.tables[dataset]):
+        said = (
+            f"cross-validated: each of {count(one.n_test, 'image')} is tested once, by a model fitted on the "
+        )
+        return said + f"other folds ({one.n_train:,} images in the first); options and best chosen on {on}."
+    said = f"fitted on {count(one.n_train, 'train image')}; options and best chosen on {on}"
+    said += f" ({count(one.n_validation, 'image')})" if one.n_validation else " of train"
+    return said + f"; scores are of {count(one.n_test, 'test image')}, read once by each run."

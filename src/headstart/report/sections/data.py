@@ -39,7 +39,8 @@ def data_section(table: ImageTable, target: str, book: PictureBook, id: str) -> 
 def _opening(table: ImageTable, target: str) -> Paragraph:
     labels = table.labels[target]
     missing = sum(label is None for label in labels)
-    said = f"{count(len(table), 'image')} in {count(len(table.classes(target)), 'class', 'classes')} of “{target}”"
+    said = f"{count(len(table), 'image')} in {count(len(table.classes(target)), 'class', 'classes')}"
+    said += f" of “{target}”"
     if missing:
         said += f"; {count(missing, 'image has', 'images have')} no label and take no part"
     if table.groups is not None:
@@ -77,7 +78,10 @@ def _counts(table: ImageTable, target: str, id: str) -> Table:
                 )
             )
         )
-    caption = "Images by class and split. A long bar is a large class; very unequal bars make accuracy flatter than balanced accuracy."
+    caption = (
+        "Images by class and split. The longer the bar, the larger the class; where bars are very unequal, "
+    )
+    caption += "balanced accuracy tells more than accuracy."
     return Table(f"{id}-counts", caption, tuple(columns), tuple(rows), sortable=True, legend=tuple(splits))
 
 

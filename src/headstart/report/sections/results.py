@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from headstart.measure.values import Score
-from headstart.report.document import Block, Column, Entry, Figure, Paragraph, Row, Section, Table
+from headstart.report.document import Beside, Block, Column, Entry, Figure, Paragraph, Row, Section, Table
 from headstart.report.figures import Mark, accuracy_against_seconds, accuracy_by_layer
 from headstart.report.verdict import accuracy, ranked, results_of, selected_on
 from headstart.report.wording import (
@@ -39,10 +39,14 @@ def results_section(record: StudyRecord, dataset: str, id: str, inner: tuple[Sec
     if not rows:
         return Section(id, title, (Paragraph("No method was planned for this dataset."),), inner)
     blocks: list[Block] = [results_table(record, dataset, id)]
-    scored = [row for row in rows if row.status == "done" and accuracy(row) is not None]
-    if any(total_seconds(row.seconds) for row in scored):
-        blocks.append(_seconds_figure(record, dataset, scored, id))
-    blocks += _layer_figures(record, scored, id)
+    scored = [row for row in rows if accuracy(row) is not None]
+    drawn = (
+        [_seconds_figure(record, dataset, scored, id)]
+        if any(total_seconds(row.seconds) for row in scored)
+        else []
+    )
+    drawn += _layer_figures(record, scored, id)
+    blocks += [Beside(tuple(drawn))] if drawn else []
     return Section(id, title, tuple(blocks), inner)
 
 
@@ -106,16 +110,10 @@ def _name(text: str) -> Entry:
 
 
 def _scores(row: MethodSummary) -> list[Entry]:
-    status = {
-        "done": "done",
-        "partial": f"partial: {row.n_failed} failed",
-        "failed": "failed",
-        "missing": "not run yet",
-    }
     took = total_seconds(row.seconds)
     n = max((score.n for score in row.scores.values()), default=0)
     return [
-        Entry(status.get(row.status, row.status), row.status, small="; ".join(row.errors)[:160]),
+        Entry(_status(row), row.status, small="; ".join(row.errors)[:160]),
         Entry(percent(row.selection), row.selection),
         *(_score(row.scores.get(key), as_percent=key not in ("log_loss", "ece")) for key, _ in METRICS),
         Entry(f"{n:,}" if n else DASH, n or None),
@@ -124,6 +122,16 @@ def _scores(row: MethodSummary) -> list[Entry]:
         Entry(size(row.peak_bytes), row.peak_bytes or None),
         Entry(size(row.model_bytes), row.model_bytes or None),
     ]
+
+
+def _status(row: MethodSummary) -> str:
+    if row.status in ("done", "failed"):
+        return row.status
+    if row.status == "missing":
+        return "not run yet"
+    missing = len(row.cells) - row.n_seeds - row.n_failed
+    parts = [f"{n} {word}" for n, word in ((row.n_failed, "failed"), (missing, "not run")) if n]
+    return f"partial: {listed(parts)} of {len(row.cells)}"
 
 
 def _score(score: Score | None, *, as_percent: bool) -> Entry:
@@ -156,8 +164,8 @@ def _seconds_figure(record: StudyRecord, dataset: str, rows: list[MethodSummary]
     best = next((at for at, row in enumerate(rows) if row.method == record.best.get(dataset)), None)
     caption = (
         f"Test accuracy against seconds, one mark a method, one shape a {by}; bars are 95 % intervals. "
-        "The line is the frontier: nothing to the left of it is as accurate. The ring is the best by validation. "
-        "Methods on the frontier by number:"
+        "The line is the frontier: no method is as accurate in less time. The ring is the best (validation). "
+        "On the frontier, by number:"
     )
     notes = tuple(
         f"{number}. {rows[at].method}: {percent(marks[at].value)} in {duration(marks[at].x)}"
@@ -171,7 +179,7 @@ def _seconds_figure(record: StudyRecord, dataset: str, rows: list[MethodSummary]
 
 
 def _fewer(rows: Sequence[MethodSummary], parts: Sequence[str]) -> str:
-    """The first part of the method's name that tells at most `SERIES_SHOWN` series apart, and at least two."""
+    """The first part of the method's name that gives from two to `SERIES_SHOWN` series."""
     fitting = [part for part in parts if 2 <= len({getattr(row, part) for row in rows}) <= SERIES_SHOWN]
     return fitting[0] if fitting else min(parts, key=lambda part: len({getattr(row, part) for row in rows}))
 
@@ -203,8 +211,8 @@ def depth_order(record: StudyRecord, rows: Sequence[MethodSummary], backbone: st
     return sorted(dict.fromkeys(row.layer for row in rows), key=depth)
 
 
-def _layer_figures(record: StudyRecord, scored: Sequence[MethodSummary], id: str) -> list[Block]:
-    figures: list[Block] = []
+def _layer_figures(record: StudyRecord, scored: Sequence[MethodSummary], id: str) -> list[Figure]:
+    figures: list[Figure] = []
     for number, backbone in enumerate(dict.fromkeys(row.backbone for row in scored)):
         rows = [row for row in scored if row.backbone == backbone]
         layers = depth_order(record, rows, backbone)
@@ -222,7 +230,8 @@ def _layer_figures(record: StudyRecord, scored: Sequence[MethodSummary], id: str
             for layer in layers
         ]
         top = max(tops, key=lambda row: row.selection or 0)
-        caption = f"Test accuracy of {backbone} by layer, shallow to deep, with 95 % intervals. The choosing score is highest at {top.layer}"
+        caption = f"Test accuracy of {backbone} by layer, shallow to deep, with 95 % intervals. "
+        caption += f"The choosing score is highest at {top.layer}"
         caption += (
             " (the deepest layer taken)."
             if top.layer == layers[-1]
