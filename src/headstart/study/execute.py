@@ -1,0 +1,265 @@
+"""Run a study: check, plan, extract once, then cell after cell, each stored before the next begins.
+
+Every step asks the store first: the same command goes on where it stopped, a finished study only reads.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from headstart.base.events import Event, Notice, Progress, emit, listening, warn
+from headstart.base.files import folder_lock
+from headstart.base.runtime import n_threads, versions
+from headstart.study import passes
+from headstart.study.cells import failed, run_cell
+from headstart.study.partition import Dataset
+from headstart.study.plan import Plan, make_plan
+from headstart.study.record import load_record, seconds_so_far
+from headstart.study.records import Cell, StudyRecord
+from headstart.study.resolve import Variant, resolve
+from headstart.study.sources import FeatureKey, Source, scan_sources
+from headstart.study.spec import StudySpec, budget_seconds, spec_dict
+from headstart.study.store import StudyStore
+
+TASK = "runs"
+
+
+def run_study(spec: StudySpec, out: str | Path, *, command: str = "") -> StudyRecord:
+    """Run a study, or go on with it, in the folder `out`.
+
+    Parameters
+    ----------
+    spec : StudySpec
+    out : path
+        Output folder; holds the store. Runs that it holds already are not repeated; failed ones are.
+    command : str
+        The command line that would repeat the study, for the report.
+
+    Returns
+    -------
+    StudyRecord
+        Everything the report needs, failed and missing runs included.
+
+    Raises
+    ------
+    BadOptions
+        Every mistake of the spec, before anything runs.
+    Busy
+        Another run holds the folder.
+    DataError
+        Sources that cannot be read, or unreadable images with `on_bad="fail"`.
+    StoreError
+        The disk is full, or the store cannot be written; what is stored stays readable.
+    """
+    started = time.monotonic()
+    variants = resolve(spec)
+    with folder_lock(out), StudyStore(out) as store:
+        run = _Run(spec, variants, store, started)
+        with listening(run.hear):
+            run.begin(command)
+            try:
+                run.prepare()
+                run.run_cells()
+            finally:
+                run.end()
+    return load_record(out)
+
+
+@dataclass
+class _Run:
+    """A study while it runs."""
+
+    spec: StudySpec
+    variants: tuple[Variant, ...]
+    store: StudyStore
+    started: float
+    warnings: list[str] = field(default_factory=list)
+    sources: dict[str, Source] = field(default_factory=dict)
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    failures: dict[str, BaseException] = field(default_factory=dict)
+
+    def hear(self, event: Event) -> None:
+        """Keep every warning for the report."""
+        if isinstance(event, Notice) and event.level == "warning" and event.message not in self.warnings:
+            self.warnings.append(event.message)
+
+    def begin(self, command: str) -> None:
+        """Write what is known before anything runs."""
+        before = seconds_so_far(self.store)
+        self.store.put_meta(
+            command=command,
+            spec=spec_dict(self.spec),
+            cards={each.card.name: each.card.to_dict() for each in reversed(self.variants)},
+            versions=versions(),
+            machine=machine(),
+            warnings=[],
+            running=True,
+            began=time.time(),
+            seconds_before=before,
+        )
+
+    def end(self) -> None:
+        """Close the record, whatever ended the run."""
+        seconds = float(self.store.meta()["seconds_before"]) + time.monotonic() - self.started
+        self.store.put_meta(warnings=self.warnings, running=False, seconds_before=seconds)
+
+    # ---- before the first cell ----------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Scan, plan, say so, extract what the plan lacks."""
+        self.sources = {source.table.name: source for source in scan_sources(self.spec)}
+        known = self.store.passes()
+        for source in self.sources.values():
+            for variant in self.variants:
+                facts = known.get(passes.pass_key(source, variant, self.spec).id)
+                source.add_bad(passes.known_problems(facts))
+        self.plan = self._planned()
+        emit(Notice(self.plan.describe()))
+        for _ in range(2):  # twice only where another engine served new layers than the old ones
+            if self.plan.pending:
+                self._extract()
+                self.plan = self._planned()
+        self._tell_what_changed()
+        for data in self.datasets.values():
+            first = data.partitions[0].splits
+            self.store.put_table(data.table.with_splits(first) if first else replace(data.table, splits=None))
+        self.store.put_meta(
+            plan=[vars(cell) for cell in self.plan.cells],
+            targets={name: data.target for name, data in self.datasets.items()},
+            passes=[
+                passes.pass_key(source, variant, self.spec).id
+                for source in self.sources.values()
+                for variant in self.variants
+            ],
+        )
+
+    def _planned(self) -> Plan:
+        from headstart.methods.heads import HEADS
+
+        self.datasets = {name: source.dataset(self.spec) for name, source in self.sources.items()}
+        known = self.store.passes()
+
+        def engine_of(dataset: str, variant: Variant) -> tuple[str, str]:
+            key = passes.pass_key(self.sources[dataset], variant, self.spec)
+            return passes.served(known.get(key.id), self.spec)
+
+        return make_plan(
+            self.spec,
+            tuple(self.datasets.values()),
+            self.variants,
+            uses_seed=lambda head, validated: HEADS[head].uses_seed(validated),
+            engine_of=engine_of,
+            done=frozenset(run.id for run in self.store.runs() if run.status == "done"),
+            rates=passes.known_rates(self.store),
+        )
+
+    def _extract(self) -> None:
+        """Run each backbone that pending cells need, once a dataset; the first whatever the budget."""
+        for variant in self.variants:
+            for source in self.sources.values():
+                places = passes.places_of(self.plan.pending, source, variant)
+                key = passes.pass_key(source, variant, self.spec).id
+                if not places or key in self.failures or (self._time_is_up() and source.features):
+                    continue
+                if error := passes.run_pass(source, variant, places, self.spec, self.store):
+                    self.failures[key] = error
+
+    def _tell_what_changed(self) -> None:
+        shown = {cell.id for cell in self.plan.cells}
+        for name, data in self.datasets.items():
+            others = [run for run in self.store.runs() if run.dataset == name and run.id not in shown]
+            n_changed = sum(run.data_digest != data.digest for run in others)
+            if n_changed:
+                warn(
+                    f"{name} has changed since {_runs(n_changed)} of this folder; "
+                    "they are kept in the store and left out of the results"
+                )
+            if rest := len(others) - n_changed:
+                emit(
+                    Notice(f"{name}: {_runs(rest)} that this command does not ask for are kept in the store")
+                )
+
+    # ---- the cells -------------------------------------------------------------------------------------
+
+    def run_cells(self) -> None:
+        """Run what is pending, in the order of the plan, until the budget is up."""
+        n_done, total = len(self.plan.done), len(self.plan.cells)
+        served = {cell.dataset for cell in self.plan.cells if cell.id in self.plan.done}
+        skipped = 0
+        emit(Progress(TASK, n_done, total))
+        for cell in self.plan.pending:
+            ready = self._key(cell) in self.failures or _place(cell) in self.sources[cell.dataset].features
+            if not ready or (self._time_is_up() and cell.dataset in served):
+                skipped += 1
+                continue
+            self._run_one(cell)
+            served.add(cell.dataset)
+            n_done += 1
+            emit(Progress(TASK, n_done, total))
+        if skipped:
+            warn(
+                f"the time budget of {self.spec.budget} is up: {skipped} of {total} runs are missing; "
+                "the same command goes on with them"
+            )
+
+    def _run_one(self, cell: Cell) -> None:
+        from headstart.methods.heads import make_head
+
+        source, data = self.sources[cell.dataset], self.datasets[cell.dataset]
+        if (key := self._key(cell)) in self.failures:
+            self.store.put_result(failed(cell, self.failures[key]))
+            return
+        facts = self.store.passes()[key]
+        outcome = run_cell(
+            cell,
+            data,
+            source.rows(_place(cell)),
+            make_head=make_head,
+            extract_seconds=passes.extract_seconds(facts, len(data.table)),
+            extract_bytes=facts["peak_bytes"],
+            weights_bytes=self._variant(cell).card.weights_bytes,
+        )
+        test = [(data.table.paths[row], data.table.digests[row]) for row in outcome.test_rows]
+        self.store.put_result(outcome.result, outcome.probabilities, test)
+
+    def _variant(self, cell: Cell) -> Variant:
+        shapes = {
+            (v.card.name, v.card.preprocessing.height, v.card.preprocessing.width): v for v in self.variants
+        }
+        return shapes[cell.backbone, cell.height, cell.width]
+
+    def _key(self, cell: Cell) -> str:
+        return passes.pass_key(self.sources[cell.dataset], self._variant(cell), self.spec).id
+
+    def _time_is_up(self) -> bool:
+        budget = budget_seconds(self.spec.budget)
+        return budget is not None and time.monotonic() - self.started > budget
+
+
+def _place(cell: Cell) -> FeatureKey:
+    return cell.backbone, cell.height, cell.width, cell.module, cell.pooling
+
+
+def _runs(n: int) -> str:
+    return f"{n} earlier run{'' if n == 1 else 's'}"
+
+
+def machine() -> dict[str, Any]:
+    """Processor, threads and memory of this machine."""
+    import psutil
+
+    name = next((line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")), "")
+    return {
+        "processor": name or platform.processor() or platform.machine(),
+        "n_threads": n_threads(),
+        "memory_bytes": int(psutil.virtual_memory().total),
+    }
+
+
+def _cpuinfo() -> list[str]:
+    file = Path("/proc/cpuinfo")
+    return file.read_text(errors="replace").splitlines() if file.is_file() else []

@@ -1,0 +1,140 @@
+"""Which images train, validate and test in each run of a dataset; a seed drives what the source leaves open.
+
+Given train and test splits serve every seed as they are. Without them each seed draws its own split, or its
+own folds: then every image is tested once, and the held-out predictions of all folds count as one test.
+Rows stand in the order of their content, so that nothing depends on the order of a table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from headstart.base.errors import DataError
+from headstart.base.hashing import digest_json
+from headstart.images.table import SPLITS, ImageTable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Rows = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Row numbers of one fit: what it learns from, what tunes it (may be empty), what it is tested on."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+@dataclass(frozen=True)
+class Partition:
+    """The fits behind one cell: one for a split, k for k folds; `digest` is of content, not row numbers."""
+
+    folds: tuple[Fold, ...]
+    digest: str
+    splits: tuple[str, ...] | None
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether a validation split tunes (else inner folds of train do)."""
+        return all(fold.validation for fold in self.folds)
+
+    @property
+    def test_rows(self) -> Rows:
+        """Every tested row, in the order of the folds."""
+        return tuple(row for fold in self.folds for row in fold.test)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A labelled table with its partitions: one a seed, or a single one where the source gives the split.
+
+    `given` says that the seed leaves the split alone; `digest` is the content of the table.
+    """
+
+    table: ImageTable
+    target: str
+    partitions: tuple[Partition, ...]
+    given: bool
+    digest: str
+
+    def partition(self, seed: int | None) -> Partition:
+        """The partition of a seed."""
+        return self.partitions[0] if self.given else self.partitions[seed or 0]
+
+    def classes(self) -> tuple[str, ...]:
+        """Sorted classes of the target."""
+        return self.table.classes(self.target)
+
+    def codes(self) -> np.ndarray:
+        """Class numbers of the rows, shape (n,)."""
+        import numpy as np
+
+        number = {name: code for code, name in enumerate(self.classes())}
+        return np.array([number[label] for label in self.table.labels[self.target] if label is not None])
+
+
+def make_dataset(table: ImageTable, target: str, *, seeds: int, folds: int) -> Dataset:
+    """Divide a table (every row labelled) for `seeds` seeds.
+
+    Parameters
+    ----------
+    table : ImageTable
+    target : str
+    seeds : int
+    folds : int
+        0 for one split a seed (the given one where the source has train and test), else the number of folds;
+        folds set a given split aside.
+
+    Raises
+    ------
+    DataError
+        Fewer than two classes, or a given split without images to train on.
+    """
+    classes = table.classes(target)
+    if len(classes) < 2:
+        raise DataError(
+            f"{table.name}: {target!r} has {len(classes)} class{'' if len(classes) == 1 else 'es'} "
+            "among the readable images; a study needs two or more"
+        )
+    given = not folds and table.has_split("train") and table.has_split("test")
+    if folds:
+        partitions = [_folded(table, target, folds, seed) for seed in range(seeds)]
+    else:
+        partitions = [_split(table, target, seed) for seed in range(1 if given else seeds)]
+    return Dataset(table, target, tuple(partitions), given, table.digest())
+
+
+def _split(table: ImageTable, target: str, seed: int) -> Partition:
+    from headstart.images.split import ensure_splits, split_digest
+
+    divided = ensure_splits(table, seed=seed, target=target)
+    order = _by_content(table)
+    train, validation, test = (
+        tuple(row for row in order if divided.splits and divided.splits[row] == split) for split in SPLITS
+    )
+    if not train or not test:
+        raise DataError(f"{table.name}: no images to {'test' if train else 'train'} on; give more images")
+    return Partition((Fold(train, validation, test),), split_digest(divided), divided.splits)
+
+
+def _folded(table: ImageTable, target: str, n_folds: int, seed: int) -> Partition:
+    from headstart.images.split import k_folds
+
+    order = _by_content(table)
+    labels = [str(table.labels[target][row]) for row in order]
+    groups = None if table.groups is None else [table.groups[row] for row in order]
+    pairs = k_folds(labels, n_folds, seed=seed, groups=groups)
+    folds = tuple(
+        Fold(tuple(order[at] for at in train), (), tuple(order[at] for at in held)) for train, held in pairs
+    )
+    content = [[table.paths[row] for row in fold.test] for fold in folds]
+    return Partition(folds, digest_json({"folds": content}), None)
+
+
+def _by_content(table: ImageTable) -> list[int]:
+    """Row numbers by digest: what is drawn or fitted does not depend on the order of the rows."""
+    return sorted(range(len(table)), key=lambda row: (table.digests[row], table.paths[row]))

@@ -1,0 +1,188 @@
+"""One pass of one backbone over one dataset serves every layer, pooling, head, seed and fold.
+
+What a pass showed (which engine served, how fast, what it could not read, what it warned of) is kept in the
+store, so that a finished study needs no pass and a resumed one only those for what is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.base.errors import BadOptions, DataError
+from headstart.base.events import collected_warnings, warn
+from headstart.base.hashing import digest_json
+from headstart.images.table import Problem
+from headstart.study.cells import NUMERIC_ERRORS
+from headstart.study.cost import measured
+from headstart.study.plan import Rates
+from headstart.study.records import Cell
+from headstart.study.resolve import Variant
+from headstart.study.sources import Source
+from headstart.study.spec import StudySpec
+from headstart.study.store import StudyStore
+
+Places = tuple[tuple[str, str], ...]
+"""(module, pooling) of every tap."""
+
+LEAST_TIMED = 32
+
+
+@dataclass(frozen=True)
+class PassKey:
+    """What decides a pass, less the taps."""
+
+    data: str
+    weights_digest: str
+    preprocessing_digest: str
+    engine: str
+    precision: str
+
+    @property
+    def id(self) -> str:
+        """Key in the store."""
+        return digest_json(
+            [self.data, self.weights_digest, self.preprocessing_digest, self.engine, self.precision]
+        )
+
+
+def pass_key(source: Source, variant: Variant, spec: StudySpec) -> PassKey:
+    """The key of a source, a backbone at its size, and the engine and precision that were asked for."""
+    card = variant.card
+    return PassKey(
+        source.digest, card.weights_digest, card.preprocessing.digest(), spec.engine, spec.precision
+    )
+
+
+def served(facts: Mapping[str, Any] | None, spec: StudySpec) -> tuple[str, str]:
+    """Engine and precision that served a pass, as asked for where it has not run."""
+    engine = (facts or {}).get("engine") or {}
+    return str(engine.get("engine", spec.engine)), str(engine.get("precision", spec.precision))
+
+
+def known_problems(facts: Mapping[str, Any] | None) -> list[Problem]:
+    """What an earlier pass could not read."""
+    return [Problem(*pair) for pair in (facts or {}).get("problems", ())]
+
+
+def extract_seconds(facts: Mapping[str, Any] | None, n_images: int) -> float | None:
+    """Seconds of a pass over `n_images`, from the measured rate; None where nothing was measured."""
+    rate = (facts or {}).get("images_per_second")
+    return n_images / rate if rate else None
+
+
+def known_rates(store: StudyStore) -> Rates:
+    """Rates that earlier runs in this folder measured."""
+    passes = store.passes().values()
+    rates = {
+        (f["backbone"], f["height"]): f["images_per_second"] for f in passes if f.get("images_per_second")
+    }
+    times: dict[str, list[float]] = {}
+    for run in store.runs():
+        if run.fit_seconds is not None:
+            times.setdefault(run.head, []).append(run.fit_seconds)
+    return Rates(rates, {head: sum(each) / len(each) for head, each in times.items()})
+
+
+def run_pass(
+    source: Source, variant: Variant, places: Places, spec: StudySpec, store: StudyStore
+) -> BaseException | None:
+    """Extract features at `places` into `source`; keep the facts in the store.
+
+    Returns
+    -------
+    BaseException or None
+        What stopped the pass; the cells that wait for it have failed, the study goes on.
+
+    Raises
+    ------
+    BadOptions
+        A tap that cannot be (the study stops: the caller can mend it).
+    DataError
+        Unreadable images, with `on_bad="fail"`.
+    """
+    from headstart.features.extract import Tap, extract
+
+    table, card = source.table, variant.card
+    taps = [Tap(module, pooling) for module, pooling in places]
+    shape = card.preprocessing
+    try:
+        with collected_warnings() as warnings, measured() as cost:
+            found = extract(
+                table.items(),
+                table.digests,
+                paths=table.paths,
+                backbone=card.name,
+                taps=taps,
+                engine=spec.engine,
+                precision=spec.precision,
+                input_size=(shape.height, shape.width) if shape.height != shape.width else shape.height,
+                cache_gb=spec.cache_gb,
+            )
+    except BadOptions:
+        raise
+    except NUMERIC_ERRORS as error:
+        warn(f"{card.name} could not serve {table.name}: {error}")
+        return error
+    if found.problems and spec.on_bad == "fail":
+        first = "; ".join(f"{problem.path}: {problem.reason}" for problem in found.problems[:3])
+        raise DataError(
+            f"{table.name}: {len(found.problems)} unreadable images ({first}); use --on-bad skip to go on"
+        )
+    source.add_bad(found.problems)
+    for (module, pooling), tap in zip(places, taps, strict=True):
+        source.features[card.name, shape.height, shape.width, module, pooling] = found.features[tap]
+    key = pass_key(source, variant, spec).id
+    facts = _facts(found, source, variant, warnings, cost.peak_bytes)
+    store.put_pass(key, _merged(store.passes().get(key), facts))
+    return None
+
+
+def _facts(
+    found: Any, source: Source, variant: Variant, warnings: Sequence[str], peak_bytes: int
+) -> dict[str, Any]:
+    timed = found.n_computed >= min(LEAST_TIMED, len(source.table)) and found.n_computed > 0
+    return {
+        "dataset": source.table.name,
+        "backbone": variant.card.name,
+        "height": variant.card.preprocessing.height,
+        "engine": found.engine,
+        "seconds": found.seconds,
+        "n_cached": found.n_cached,
+        "n_computed": found.n_computed,
+        "images_per_second": found.n_computed / found.seconds if timed and found.seconds > 0 else None,
+        "problems": [(problem.path, problem.reason) for problem in found.problems],
+        "warnings": list(warnings),
+        "peak_bytes": peak_bytes,
+    }
+
+
+def _merged(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
+    """New facts; a rate and a peak measured over more images stay, and so do problems and warnings."""
+    if old is None:
+        return new
+    slower = new["images_per_second"] is None or new["n_computed"] < old["n_computed"]
+    keep = ("images_per_second", "n_computed", "seconds", "peak_bytes") if slower else ()
+    problems = dict(map(tuple, old["problems"])) | dict(new["problems"])
+    warnings = list(dict.fromkeys([*old["warnings"], *new["warnings"]]))
+    return {
+        **new,
+        **{name: old[name] for name in keep},
+        "problems": list(problems.items()),
+        "warnings": warnings,
+    }
+
+
+def places_of(cells: Sequence[Cell], source: Source, variant: Variant) -> Places:
+    """The taps that these cells still need of a backbone on a dataset, each once."""
+    card = variant.card
+    shape = card.preprocessing
+    wanted = dict.fromkeys(
+        (cell.module, cell.pooling)
+        for cell in cells
+        if cell.dataset == source.table.name
+        and (cell.backbone, cell.height, cell.width) == (card.name, shape.height, shape.width)
+    )
+    have = source.features
+    return tuple(p for p in wanted if (card.name, shape.height, shape.width, *p) not in have)

@@ -1,0 +1,141 @@
+"""From the store of a study to its record: reads only, needs no torch, works while the study still runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.base.errors import UnknownName, UsageError
+from headstart.study.records import Cell, CellResult, MethodSummary, StudyRecord
+from headstart.study.store import StudyStore
+from headstart.study.summarise import choose_best, summarise
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from headstart.images.table import ImageTable
+
+
+def load_record(folder: str | Path) -> StudyRecord:
+    """Everything a report needs of the study in `folder`: finished, failed and missing runs of its last plan.
+
+    Parameters
+    ----------
+    folder : path
+        Output folder of a study, finished, stopped or still running.
+
+    Raises
+    ------
+    UsageError
+        The folder holds no study, or one that stopped before it had a plan.
+    """
+    with StudyStore(folder, must_exist=True) as store:
+        meta = store.meta()
+        if "plan" not in meta:
+            raise UsageError(f"the study in {folder} stopped before its plan was made; run its command again")
+        cells = [Cell(**row) for row in meta["plan"]]
+        stored = store.results()
+        results = {cell.id: stored[cell.id] for cell in cells if cell.id in stored}
+        summaries = summarise(cells, results)
+        best = choose_best(summaries, results)
+        tables = {name: table for name in meta["targets"] if (table := store.table(name)) is not None}
+        rows, probabilities = _winners(store, summaries, best, tables)
+        known = store.passes()
+        facts = [known[key] for key in meta["passes"] if key in known]
+        seconds = seconds_so_far(store)
+    return StudyRecord(
+        folder=str(folder),
+        command=meta["command"],
+        spec=meta["spec"],
+        tables=tables,
+        targets=meta["targets"],
+        summaries=summaries,
+        results=tuple(results.values()),
+        best=best,
+        test_rows=rows,
+        probabilities=probabilities,
+        cards=meta["cards"],
+        versions=meta["versions"],
+        machine=meta["machine"],
+        warnings=_warnings(meta, facts, results),
+        seconds_total=seconds,
+        n_planned=len(cells),
+        engines=tuple(_engine(each) for each in facts),
+    )
+
+
+def find_cell(record: StudyRecord, name: str = "", dataset: str = "") -> CellResult:
+    """A finished run: the best method's first where nothing is named, else by the start of its id.
+
+    Raises
+    ------
+    UnknownName
+        No finished run of that id or dataset.
+    UsageError
+        The start fits several runs; several datasets and none named; nothing finished.
+    """
+    done = {result.cell.id: result for result in record.results if result.status == "done"}
+    if name:
+        fits = [key for key in done if key.startswith(name)]
+        if not fits:
+            raise UnknownName("finished run", name, done)
+        if len(fits) > 1:
+            raise UsageError(f"{len(fits)} runs start with {name!r}; give more of the id")
+        return done[fits[0]]
+    if dataset and dataset not in record.best:
+        raise UnknownName("dataset with a finished run", dataset, record.best)
+    if not record.best:
+        raise UsageError(f"no run of the study in {record.folder} has finished; run its command again")
+    if not dataset and len(record.best) > 1:
+        raise UsageError(f"the study has several datasets; name one of {', '.join(record.best)}")
+    dataset = dataset or next(iter(record.best))
+    row = next(s for s in record.summaries if (s.dataset, s.method) == (dataset, record.best[dataset]))
+    return next(done[cell] for cell in row.cells if cell in done)
+
+
+def _winners(
+    store: StudyStore,
+    summaries: tuple[MethodSummary, ...],
+    best: Mapping[str, str],
+    tables: Mapping[str, ImageTable],
+) -> tuple[dict[str, tuple[int, ...]], dict[str, np.ndarray]]:
+    """Test rows and probabilities of the best method's cells."""
+    rows: dict[str, tuple[int, ...]] = {}
+    probabilities: dict[str, np.ndarray] = {}
+    for summary in summaries:
+        if best.get(summary.dataset) != summary.method or summary.dataset not in tables:
+            continue
+        number = {path: row for row, path in enumerate(tables[summary.dataset].paths)}
+        for cell in summary.cells:
+            found = store.probabilities(cell)
+            if found is not None and all(path in number for path in found[1]):
+                probabilities[cell] = found[0]
+                rows[cell] = tuple(number[path] for path in found[1])
+    return rows, probabilities
+
+
+def _warnings(
+    meta: Mapping[str, Any], facts: list[dict[str, Any]], results: Mapping[str, CellResult]
+) -> tuple[str, ...]:
+    said = [*(line for each in facts for line in each["warnings"]), *meta["warnings"]]
+    said += [note for result in results.values() for note in result.notes]
+    return tuple(dict.fromkeys(said))
+
+
+def seconds_so_far(store: StudyStore) -> float:
+    """Seconds of all runs so far; of one that was killed or still runs, those up to its last stored cell."""
+    meta = store.meta()
+    before = float(meta.get("seconds_before", 0.0))
+    if not meta.get("running"):
+        return before
+    return before + max(0.0, store.last_finished() - float(meta["began"]))
+
+
+def _engine(facts: Mapping[str, Any]) -> dict[str, Any]:
+    engine = dict(facts["engine"])
+    parity = engine.pop("parity", None) or {}
+    kept = {
+        name: facts[name] for name in ("seconds", "n_cached", "n_computed", "images_per_second", "peak_bytes")
+    }
+    return {"dataset": facts["dataset"], "backbone": facts["backbone"], **engine, **parity, **kept}

@@ -1,0 +1,112 @@
+"""From the names of a spec to cards and layers; every unknown name is reported before anything runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from headstart.backbones.card import BackboneCard
+from headstart.base.errors import BadOptions, HeadstartError, UnknownName
+from headstart.study.spec import StudySpec, spec_mistakes
+
+AUTO = "auto"
+FIRST_AUTO_STAGE = 3
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where features are taken: a layer as it was asked for, and the module it stands for."""
+
+    layer: str
+    module: str
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One backbone at one input size (the card's preprocessing holds it) with its layers, first to last."""
+
+    card: BackboneCard
+    places: tuple[Place, ...]
+
+
+def resolve(
+    spec: StudySpec,
+    *,
+    card_of: Callable[[str], BackboneCard] | None = None,
+    modules_of: Callable[[str], Iterable[str]] | None = None,
+) -> tuple[Variant, ...]:
+    """Check every name of a spec and find its backbones, input sizes and layers.
+
+    Parameters
+    ----------
+    spec : StudySpec
+    card_of, modules_of : callable, optional
+        Name of a backbone to its card and to its module names; by default `headstart.backbones.load`. The
+        network is loaded only where a layer is named by its module.
+
+    Raises
+    ------
+    BadOptions
+        With every mistake of the spec: values, backbones, layers, two names for one place.
+    """
+    card_of, modules_of = card_of or _load_card, modules_of or _load_modules
+    found, variants = spec_mistakes(spec), []
+    for name in dict.fromkeys(spec.backbone):
+        try:
+            card = card_of(name)
+            sized = [card.preprocessing.at(size or None) for size in spec.input_size or (0,)]
+        except HeadstartError as error:
+            found.append(f"backbone: {error}")
+            continue
+        places, wrong = _places(spec.layer, card, modules_of)
+        found.extend(line for line in wrong if line not in found)
+        variants += [Variant(replace(card, preprocessing=shape), places) for shape in sized]
+    if found:
+        raise BadOptions(list(dict.fromkeys(found)))
+    return tuple(variants)
+
+
+def auto_layers(card: BackboneCard) -> tuple[str, ...]:
+    """Aliases that "auto" stands for: the stages from the third on (all where there are fewer) and `pool`."""
+    stages = [name for name in card.layers or {} if re.fullmatch(r"stage\d+", name)]
+    late = [name for name in stages if int(name.removeprefix("stage")) >= FIRST_AUTO_STAGE]
+    return (*(late or stages), *(("pool",) if "pool" in (card.layers or {}) else ()))
+
+
+def _places(
+    asked: tuple[str, ...], card: BackboneCard, modules_of: Callable[[str], Iterable[str]]
+) -> tuple[tuple[Place, ...], list[str]]:
+    known = card.layers or {}
+    found: dict[str, Place] = {}
+    wrong: list[str] = []
+    names = [each for layer in asked for each in (auto_layers(card) if layer == AUTO else (layer,))]
+    if AUTO in asked and not auto_layers(card):
+        wrong.append(f"layer: {card.name} has no named stages for 'auto'; name its modules")
+    for name in dict.fromkeys(name for name in names if name):
+        module = known.get(name) or (name if name in known.values() else "")
+        if not module:
+            modules = tuple(modules_of(card.name))
+            if name not in modules:
+                unknown = UnknownName("layer", name, [AUTO, *known, *modules])
+                wrong.append(f"layer: {unknown} (backbone {card.name})")
+                continue
+            module = name
+        if module in found and AUTO not in asked:
+            wrong.append(f"layer: {found[module].layer!r} and {name!r} are the same place of {card.name}")
+        found.setdefault(module, Place(name, module))
+    order = {module: place for place, module in enumerate(known.values())}
+    ranked = sorted(found.values(), key=lambda place: order.get(place.module, len(order)))
+    return tuple(ranked), wrong
+
+
+def _load_card(name: str) -> BackboneCard:
+    from headstart.backbones.load import card
+
+    return card(name)
+
+
+def _load_modules(name: str) -> Iterable[str]:
+    from headstart.backbones.load import load
+
+    return load(name).layers

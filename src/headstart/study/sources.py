@@ -1,0 +1,109 @@
+"""The datasets of a spec: scanned, labelled, uniquely named. Every source that cannot be read is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from headstart.base.errors import DataError, HeadstartError
+from headstart.base.events import warn
+from headstart.images.table import ImageTable, Problem
+from headstart.study.partition import Dataset, make_dataset
+from headstart.study.spec import StudySpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FeatureKey = tuple[str, int, int, str, str]
+"""Backbone, height, width, module, pooling."""
+
+
+@dataclass
+class Source:
+    """One dataset while a study runs: what was scanned, what proved unreadable, features so far.
+
+    Attributes
+    ----------
+    table : ImageTable
+        The labelled rows, as scanned.
+    target : str
+    digest : str
+        Content of `table`.
+    bad : dict of str to Problem
+        By path: images that a decoder refused.
+    features : dict of FeatureKey to ndarray
+        One row for each row of `table`.
+    """
+
+    table: ImageTable
+    target: str
+    digest: str
+    bad: dict[str, Problem] = field(default_factory=dict)
+    features: dict[FeatureKey, np.ndarray] = field(default_factory=dict)
+
+    def add_bad(self, problems: Sequence[Problem]) -> bool:
+        """Note unreadable images; whether any of them is new."""
+        known = len(self.bad)
+        self.bad.update({problem.path: problem for problem in problems})
+        return len(self.bad) > known
+
+    def dataset(self, spec: StudySpec) -> Dataset:
+        """The dataset without its unreadable images, divided for every seed."""
+        clean = self.table.without([self.bad[path] for path in sorted(self.bad)]) if self.bad else self.table
+        return make_dataset(clean, self.target, seeds=spec.seeds, folds=spec.folds)
+
+    def rows(self, key: FeatureKey) -> np.ndarray:
+        """Features of the readable images, in the order of the dataset's table."""
+        if not self.bad:
+            return self.features[key]
+        import numpy as np
+
+        kept: np.ndarray = self.features[key][np.array([path not in self.bad for path in self.table.paths])]
+        return kept
+
+
+def scan_sources(spec: StudySpec) -> list[Source]:
+    """Scan every source of a spec.
+
+    Raises
+    ------
+    DataError
+        With every source that cannot be read; or one without labels.
+    """
+    from headstart.images.scan import scan
+
+    found: list[Source] = []
+    errors: list[HeadstartError] = []
+    for given in spec.data:
+        try:
+            table = scan(
+                given,
+                path_column=spec.path_column or None,
+                label_columns=spec.label_columns,
+                image_root=spec.image_root or None,
+                group_column=spec.group_column or None,
+                split_column=spec.split_column or None,
+                on_bad=spec.on_bad,
+            )
+            found.append(_labelled(table, spec.target, {source.table.name for source in found}))
+        except HeadstartError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise DataError("; ".join(str(error) for error in errors))
+    return found
+
+
+def _labelled(table: ImageTable, target: str, taken: set[str]) -> Source:
+    name = table.target(target or None)
+    labels = table.labels[name]
+    rows = [row for row, label in enumerate(labels) if label is not None]
+    if len(rows) < len(labels):
+        warn(f"{table.name}: {len(labels) - len(rows)} images have no label in {name!r} and are left out")
+        table = table.select(rows)
+    if table.name in taken:
+        number = next(n for n in range(2, len(taken) + 3) if f"{table.name} ({n})" not in taken)
+        table = replace(table, name=f"{table.name} ({number})")
+    return Source(table, name, table.digest())

@@ -1,0 +1,196 @@
+"""What a study is to compare, as one frozen value: flags, TOML file and docs all come from its fields.
+
+Every mistake is reported at once, with the nearest right name; nothing runs on a spec that holds one.
+Importing it loads the standard library alone (pydantic and tomli-w come when a file is read or written).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from headstart.base.errors import BadOptions, UsageError
+from headstart.base.files import write_text
+from headstart.base.options import mistakes, option
+from headstart.methods.heads_catalog import HEAD_NAMES
+
+ENGINES = ("auto", "torch", "onnxruntime", "openvino")
+PRECISIONS = ("float32", "bfloat16", "int8")
+POOLINGS = ("avg", "max", "avg+std", "gem", "flat")
+
+_SPOKEN = {str: "a text", int: "a whole number", float: "a number"}
+_UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySpec:
+    """Datasets x backbones x layers x poolings x heads x input sizes x seeds, and how to run them.
+
+    Examples
+    --------
+    >>> StudySpec(data=("photos",), head=("logistic", "knn")).seeds
+    3
+    """
+
+    data: tuple[str, ...] = option(
+        (), "folders, ground-truth files or names of packaged sets", metavar="DATA"
+    )
+    target: str = option("", "label column to learn (default: the first)", metavar="COLUMN")
+    path_column: str = option("", "column that holds the image paths (default: found)", metavar="COLUMN")
+    label_columns: tuple[str, ...] = option((), "label columns to keep (default: found)", metavar="COLUMN")
+    group_column: str = option("", "column whose groups no split may part", metavar="COLUMN")
+    split_column: str = option("", "column that holds the given split", metavar="COLUMN")
+    image_root: str = option("", "folder that the image paths are relative to", metavar="FOLDER")
+    backbone: tuple[str, ...] = option(("lite0",), "pretrained network", metavar="NAME")
+    layer: tuple[str, ...] = option(
+        ("auto",), "where features are taken; auto: every stage from the third on, and pool", metavar="NAME"
+    )
+    pooling: tuple[str, ...] = option(("avg",), "how a feature map becomes one vector", choices=POOLINGS)
+    head: tuple[str, ...] = option(
+        ("logistic", "linear_svm", "knn", "nearest_mean", "lda", "ridge"),
+        "classifier on top of the features",
+        choices=HEAD_NAMES,
+    )
+    input_size: tuple[int, ...] = option(
+        (), "side of the input in pixels (default: the backbone's own)", low=16, high=2048, metavar="PIXELS"
+    )
+    seeds: int = option(3, "runs of each method, wherever the seed changes something", low=1, high=100)
+    folds: int = option(
+        0, "test on every image once, in this many folds (0: the given split, or 60/20/20)", low=0, high=50
+    )
+    engine: str = option("auto", "what runs the network", choices=ENGINES)
+    precision: str = option("float32", "precision of the network", choices=PRECISIONS)
+    budget: str = option("", "start no new run after this time, e.g. 90s, 10m, 2h", metavar="TIME")
+    on_bad: str = option("skip", "unreadable images: leave them out aloud, or stop", choices=("skip", "fail"))
+    cache_gb: float = option(20.0, "most disk the feature cache may use, in GB", low=0.0, high=100000.0)
+
+
+def budget_seconds(text: str) -> float | None:
+    """Seconds of "90s", "10m", "2h" or "1h30m"; None for "".
+
+    Raises
+    ------
+    BadOptions
+        The text is no time, or the time is zero.
+    """
+    if not text:
+        return None
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip().lower())
+    if not parts or re.sub(r"(\d+(?:\.\d+)?)\s*([smhd])|\s", "", text.strip().lower()):
+        raise BadOptions([f"budget: {text!r} is no time; write it as 90s, 10m, 2h or 1h30m"])
+    seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+    if seconds <= 0:
+        raise BadOptions([f"budget: {text!r} leaves no time; write it as 90s, 10m, 2h or 1h30m"])
+    return seconds
+
+
+def spec_mistakes(spec: StudySpec) -> list[str]:
+    """Everything wrong with the values of a spec (unknown backbones and layers are `resolve`'s to find)."""
+    found = mistakes(spec)
+    for name in ("data", "backbone", "layer", "pooling", "head", "input_size", "label_columns"):
+        values = getattr(spec, name)
+        if not values and name not in ("input_size", "label_columns"):
+            found.append(f"{name}: nothing is named; name at least one")
+        twice = sorted({str(value) for value in values if values.count(value) > 1})
+        found.extend(f"{name}: {value!r} is named twice" for value in twice)
+        found.extend(f"{name}: a name is empty" for value in values if value == "")
+    if spec.folds == 1:
+        found.append("folds: 1 fold leaves nothing to train on; give 2 or more, or 0 for one split")
+    try:
+        budget_seconds(spec.budget)
+    except BadOptions as error:
+        found.extend(error.mistakes)
+    return found
+
+
+def read_spec(path: str | Path) -> StudySpec:
+    """Read a spec from a TOML file whose keys are the fields of `StudySpec`.
+
+    Relative paths stay as written: they are relative to the folder the command is run in.
+
+    Raises
+    ------
+    BadOptions
+        With every mistake of the file.
+    UsageError
+        The file is absent or no TOML.
+    """
+    try:
+        document = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UsageError(f"the spec {path} cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the spec {path} is no TOML: {error}") from error
+    return spec_from(document)
+
+
+def spec_from(document: dict[str, Any]) -> StudySpec:
+    """The spec of a TOML-like mapping; one string may stand for a tuple of one.
+
+    Raises
+    ------
+    BadOptions
+        With every mistake: unknown keys (and the nearest known ones), wrong types, values out of range.
+    """
+    hints = get_type_hints(StudySpec)
+    found: list[str] = []
+    values: dict[str, Any] = {}
+    for key, given in document.items():
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(hints)
+            found.append(f"{key}: no such option; {hint}")
+            continue
+        value, wrong = _validated(key, hints[key], given)
+        found.extend(wrong)
+        if not wrong:
+            values[key] = value
+    spec = StudySpec(**values)
+    wrong_values = spec_mistakes(spec)
+    bad_keys = {line.split(":", 1)[0] for line in found}
+    found.extend(line for line in wrong_values if line.split(":", 1)[0] not in bad_keys)
+    if found:
+        raise BadOptions(found)
+    return spec
+
+
+def _validated(key: str, kind: Any, given: Any) -> tuple[Any, list[str]]:
+    from pydantic import TypeAdapter, ValidationError
+
+    several = str(kind).startswith("tuple")
+    try:
+        text = json.dumps([given] if several and not isinstance(given, list) else given)
+    except (TypeError, ValueError):
+        return None, [f"{key}: expected {_spoken(kind)}, got {given!r}"]
+    try:
+        return TypeAdapter(kind).validate_json(text, strict=True), []
+    except ValidationError as error:
+        inputs = [item["input"] for item in error.errors()]
+        return None, [f"{key}: expected {_spoken(kind)}, got {value!r}" for value in inputs]
+
+
+def _spoken(kind: Any) -> str:
+    if kind in _SPOKEN:
+        return _SPOKEN[kind]
+    return "a list of whole numbers" if kind == tuple[int, ...] else "a list of texts"
+
+
+def spec_dict(spec: StudySpec) -> dict[str, Any]:
+    """The spec as JSON- and TOML-like values (tuples become lists)."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in dataclasses.asdict(spec).items()
+    }
+
+
+def write_spec(spec: StudySpec, path: str | Path) -> Path:
+    """Write a spec that `read_spec` reads back as the same value."""
+    import tomli_w
+
+    return write_text(path, tomli_w.dumps(spec_dict(spec)))

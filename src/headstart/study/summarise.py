@@ -1,0 +1,127 @@
+"""From single runs to methods, and from methods to the best one: pure functions of plan and results.
+
+Best is the highest selection score (validation or inner folds); the test scores choose nothing. A method
+with a failed run has no mean and stands back behind every method without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from headstart.measure.intervals import over_seeds
+from headstart.study.records import Cell, CellResult, MethodSummary
+
+_RANK = {"done": 0, "partial": 1, "missing": 2, "failed": 3}
+
+
+def summarise(cells: Sequence[Cell], results: Mapping[str, CellResult]) -> tuple[MethodSummary, ...]:
+    """One row a dataset and method: the datasets in the order of the plan, the best methods first.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+        The plan.
+    results : mapping of cell id to CellResult
+        What has run, failed runs too.
+
+    Returns
+    -------
+    tuple of MethodSummary
+    """
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.dataset, cell.method), []).append(cell)
+    rows = [_summary(group, results) for group in groups.values()]
+    order = {name: place for place, name in enumerate(dict.fromkeys(cell.dataset for cell in cells))}
+    return tuple(sorted(rows, key=lambda row: (order[row.dataset], _standing(row))))
+
+
+def _standing(row: MethodSummary) -> tuple[bool, int, float, float]:
+    selection = -1.0 if row.selection is None else row.selection
+    return row.n_failed > 0, _RANK[row.status], -selection, sum(row.seconds.values())
+
+
+def _summary(cells: list[Cell], results: Mapping[str, CellResult]) -> MethodSummary:
+    there = [results[cell.id] for cell in cells if cell.id in results]
+    done = [result for result in there if result.status == "done"]
+    failed = [result for result in there if result.status == "failed"]
+    averaged = [] if failed else done
+    first = cells[0]
+    return MethodSummary(
+        dataset=first.dataset,
+        method=first.method,
+        cells=tuple(cell.id for cell in cells),
+        status=_status(len(cells), len(done), len(failed)),
+        backbone=first.backbone,
+        layer=first.layer,
+        pooling=first.pooling,
+        head=first.head,
+        scenario=first.scenario,
+        selection=_mean(result.selection for result in averaged),
+        scores={
+            name: over_seeds([result.scores[name] for result in averaged], metric=name)
+            for name in (averaged[0].scores if averaged else ())
+        },
+        seconds=_mean_seconds(done),
+        peak_bytes=max((result.peak_bytes for result in done), default=0),
+        model_bytes=max((result.model_bytes for result in done), default=0),
+        n_seeds=len(done),
+        n_failed=len(failed),
+        errors=tuple(dict.fromkeys(result.error for result in failed)),
+    )
+
+
+def _status(planned: int, done: int, failed: int) -> str:
+    if done == planned:
+        return "done"
+    if done:
+        return "partial"
+    return "failed" if failed else "missing"
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _mean_seconds(done: Sequence[CellResult]) -> dict[str, float]:
+    keys = dict.fromkeys(key for result in done for key in result.seconds)
+    return {key: _mean(result.seconds.get(key) for result in done) or 0.0 for key in keys}
+
+
+def choose_best(summaries: Sequence[MethodSummary], results: Mapping[str, CellResult]) -> dict[str, str]:
+    """The best method of each dataset by selection score; ties go to the one that takes less time.
+
+    Methods whose later seeds have not run yet (a budget, a stopped study) are compared with the others on
+    the seeds that all of them have. Methods with a failed run are considered only where there is nothing
+    else.
+    """
+    best = {}
+    for dataset in dict.fromkeys(row.dataset for row in summaries):
+        rows = [row for row in summaries if row.dataset == dataset and row.n_seeds]
+        candidates = [row for row in rows if not row.n_failed] or rows
+        shared = _shared_seeds(candidates, results)
+        scored = [(row, _selection_on(shared, _done(row, results))) for row in candidates]
+        ranked = [
+            (-score, sum(row.seconds.values()), row.method) for row, score in scored if score is not None
+        ]
+        if ranked:
+            best[dataset] = min(ranked)[2]
+    return best
+
+
+def _shared_seeds(rows: Sequence[MethodSummary], results: Mapping[str, CellResult]) -> set[int]:
+    """Seeds that every method has that depends on one."""
+    each = [{result.cell.seed for result in _done(row, results)} for row in rows]
+    driven = [{seed for seed in seeds if seed is not None} for seeds in each if None not in seeds]
+    return set.intersection(*driven) if driven else set()
+
+
+def _selection_on(shared: set[int], done: Sequence[CellResult]) -> float | None:
+    kept = [result for result in done if result.cell.seed is None or result.cell.seed in shared]
+    return _mean(result.selection for result in kept or done)
+
+
+def _done(row: MethodSummary, results: Mapping[str, CellResult]) -> list[CellResult]:
+    there = [results[cell] for cell in row.cells if cell in results]
+    return [result for result in there if result.status == "done"]

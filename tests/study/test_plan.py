@@ -1,0 +1,192 @@
+"""A plan is a pure function: the same for the same arguments, whatever the order of rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from headstart.backbones.card import BackboneCard, Preprocessing
+from headstart.base.errors import BadOptions, DataError
+from headstart.base.hashing import digest_bytes
+from headstart.images.table import ImageTable
+from headstart.study.partition import make_dataset
+from headstart.study.plan import Rates, make_plan
+from headstart.study.resolve import resolve
+from headstart.study.spec import StudySpec
+
+LAYERS = {
+    "stem": "bn1",
+    **{f"stage{n}": f"blocks.{n - 1}" for n in range(1, 6)},
+    "pool": "gap",
+    "logits": "fc",
+}
+
+
+def card(name="net"):
+    if name == "absent":
+        from headstart.base.errors import UnknownName
+
+        raise UnknownName("backbone", name, ["net"])
+    return BackboneCard(name, "arch", "here", digest_bytes(name.encode()), Preprocessing(), layers=LAYERS)
+
+
+def resolved(spec):
+    return resolve(spec, card_of=card, modules_of=lambda name: ["bn1", "blocks.0", "blocks.0.conv"])
+
+
+def table(n=30, given=None, order=None, name="shapes", groups=None):
+    rows = list(range(n)) if order is None else order
+    whole = ImageTable(
+        name=name,
+        root="",
+        paths=tuple(f"{row}.png" for row in range(n)),
+        digests=tuple(digest_bytes(str(row).encode()) for row in range(n)),
+        labels={"class": tuple("abc"[row % 3] for row in range(n))},
+        groups=groups,
+        splits=None if given is None else tuple(given[row % len(given)] for row in range(n)),
+    )
+    return whole.select(rows)
+
+
+def planned(spec, tables, **options):
+    data = [make_dataset(each, "class", seeds=spec.seeds, folds=spec.folds) for each in tables]
+    return make_plan(spec, data, resolved(spec), uses_seed=lambda head, validated: not validated, **options)
+
+
+GIVEN = ("train", "train", "train", "validation", "test")
+
+
+def test_auto_layers_are_the_stages_from_the_third_on_and_pool():
+    spec = StudySpec(data=("x",))
+    assert [place.layer for place in resolved(spec)[0].places] == ["stage3", "stage4", "stage5", "pool"]
+
+
+def test_a_layer_may_be_named_by_its_module():
+    spec = StudySpec(data=("x",), layer=("blocks.0.conv", "blocks.4"))
+    assert [place.module for place in resolved(spec)[0].places] == ["blocks.4", "blocks.0.conv"]
+
+
+def test_unknown_backbone_layer_head_pooling_and_budget_are_reported_together():
+    spec = StudySpec(
+        data=("x",),
+        backbone=("net", "absent"),
+        layer=("stge3",),
+        head=("logistc",),
+        pooling=("agv",),
+        budget="x",
+    )
+    with pytest.raises(BadOptions) as caught:
+        resolved(spec)
+    said = caught.value.mistakes
+    assert [line.split(":")[0] for line in said] == ["pooling", "head", "budget", "layer", "backbone"]
+    assert "'stage3'" in said[3] and "'logistic'" in said[1] and "known: net" in said[4]
+
+
+def test_two_names_for_one_place_are_refused():
+    with pytest.raises(BadOptions, match="the same place"):
+        resolved(StudySpec(data=("x",), layer=("stage1", "blocks.0")))
+
+
+def test_a_size_outside_the_range_is_refused_before_anything_runs():
+    with pytest.raises(BadOptions, match="input_size: 4 is below 16"):
+        resolved(StudySpec(data=("x",), input_size=(4,)))
+
+
+def test_each_input_size_is_a_variant_of_its_own():
+    sizes = [v.card.preprocessing.height for v in resolved(StudySpec(data=("x",), input_size=(64, 96)))]
+    assert sizes == [64, 96]
+
+
+def test_with_a_given_split_a_cell_without_randomness_runs_once():
+    plan = planned(StudySpec(data=("x",), head=("knn",), layer=("pool",)), [table(given=GIVEN)])
+    assert [cell.seed for cell in plan.cells] == [None]
+
+
+def test_inner_folds_are_drawn_by_the_seed_where_no_validation_split_is_given():
+    plan = planned(StudySpec(data=("x",), head=("knn",), layer=("pool",)), [table(given=("train", "test"))])
+    assert [cell.seed for cell in plan.cells] == [0, 1, 2]
+    assert len({cell.split_digest for cell in plan.cells}) == 1
+
+
+def test_without_a_given_split_each_seed_draws_its_own():
+    plan = planned(StudySpec(data=("x",), head=("knn",), layer=("pool",)), [table()])
+    assert len({cell.split_digest for cell in plan.cells}) == 3
+
+
+def test_every_method_runs_under_the_first_seed_before_any_runs_under_the_second():
+    plan = planned(StudySpec(data=("x",), head=("knn", "lda")), [table(), table(name="other")])
+    seeds = [cell.seed for cell in plan.cells]
+    assert seeds == sorted(seeds) and len(plan.cells) == 2 * 2 * 4 * 3
+    assert {cell.dataset for cell in plan.cells[:2]} == {"shapes", "other"}
+    assert plan.cells[0].layer == "pool"
+
+
+def test_the_order_of_rows_changes_no_cell():
+    spec = StudySpec(data=("x",), folds=3)
+    forward, backward = table(), table(order=list(range(29, -1, -1)))
+    assert planned(spec, [forward]) == planned(spec, [backward])
+    assert planned(StudySpec(data=("x",)), [forward]) == planned(StudySpec(data=("x",)), [backward])
+
+
+def test_planning_twice_gives_the_same_plan():
+    spec = StudySpec(data=("x",))
+    assert planned(spec, [table()]) == planned(spec, [table()])
+
+
+def test_a_change_of_the_data_changes_every_cell():
+    spec = StudySpec(data=("x",))
+    before, after = planned(spec, [table(30)]), planned(spec, [table(31)])
+    assert not {c.id for c in before.cells} & {c.id for c in after.cells}
+
+
+def test_a_vector_layer_is_pooled_once():
+    spec = StudySpec(
+        data=("x",), layer=("stage4", "pool"), pooling=("max", "avg+std"), head=("knn",), seeds=1
+    )
+    cells = planned(spec, [table()]).cells
+    assert [(c.layer, c.pooling) for c in cells] == [
+        ("pool", "avg"),
+        ("stage4", "max"),
+        ("stage4", "avg+std"),
+    ]
+
+
+def test_done_cells_cost_nothing_and_stay_in_the_plan():
+    spec = StudySpec(data=("x",))
+    whole = planned(spec, [table()])
+    rest = planned(spec, [table()], done=frozenset(cell.id for cell in whole.cells))
+    assert rest.pending == () and rest.estimate.seconds == 0 and len(rest.cells) == len(whole.cells)
+    assert "all are done already" in rest.describe()
+
+
+def test_the_estimate_rests_on_measured_rates_where_there_are_some():
+    spec = StudySpec(data=("x",), head=("knn",), layer=("pool",))
+    rates = Rates({("lite0", 224): 3.0}, {"knn": 2.0})
+    plan = planned(spec, [table()], rates=rates)
+    assert plan.estimate.extract_seconds == pytest.approx(10) and plan.estimate.fit_seconds == pytest.approx(
+        6
+    )
+    assert "measured here before" in plan.describe()
+    assert "rough guess" in planned(spec, [table()]).describe()
+
+
+def test_the_engine_that_served_is_part_of_a_cell():
+    spec = StudySpec(data=("x",))
+    torch, onnx = (
+        planned(spec, [table()], engine_of=lambda *_, name=name: (name, "float32"))
+        for name in ("torch", "onnx")
+    )
+    assert not {c.id for c in torch.cells} & {c.id for c in onnx.cells}
+
+
+def test_folds_test_every_image_once_and_part_no_group():
+    groups = tuple(str(row // 2) for row in range(30))
+    data = make_dataset(table(groups=groups), "class", seeds=2, folds=5)
+    for partition in data.partitions:
+        assert sorted(partition.test_rows) == list(range(30))
+        for fold in partition.folds:
+            assert not {groups[row] for row in fold.train} & {groups[row] for row in fold.test}
+
+
+def test_one_class_is_refused_with_a_reason():
+    with pytest.raises(DataError, match="1 class"):
+        make_dataset(table().select([0, 3, 6]), "class", seeds=1, folds=0)

@@ -1,0 +1,100 @@
+"""A method's row says what its runs say; the best is chosen by selection, never by test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from headstart.measure.values import Score
+from headstart.study.records import Cell, CellResult
+from headstart.study.summarise import choose_best, summarise
+
+
+def cell(head, seed, dataset="d"):
+    digests = {"data_digest": "1", "split_digest": "2", "weights_digest": "3", "preprocessing_digest": "4"}
+    place = {"backbone": "net", "layer": "pool", "module": "gap", "pooling": "avg", "height": 64, "width": 64}
+    how = {"target": "t", "engine": "torch", "precision": "float32", "scenario": "features", "version": "1"}
+    return Cell(dataset=dataset, head=head, seed=seed, **digests, **place, **how)
+
+
+def done(of, selection, test=0.5, seconds=1.0):
+    score = Score(test, test - 0.1, test + 0.1, 100)
+    return CellResult(of, "done", selection=selection, scores={"accuracy": score}, seconds={"fit": seconds})
+
+
+def failed(of):
+    return CellResult(of, "failed", error="singular matrix")
+
+
+def judged(cells, *results):
+    by_id = {result.cell.id: result for result in results}
+    rows = summarise(cells, by_id)
+    return {row.head: row for row in rows}, choose_best(rows, by_id)
+
+
+A, B = [cell("a", 0), cell("a", 1)], [cell("b", 0), cell("b", 1)]
+
+
+def test_the_best_is_chosen_by_selection_whatever_the_test_scores_say():
+    _, best = judged([*A, *B], *(done(c, 0.9, test=0.5) for c in A), *(done(c, 0.8, test=0.99) for c in B))
+    assert best == {"d": A[0].method}
+
+
+def test_a_tie_goes_to_the_faster_method():
+    _, best = judged([*A, *B], *(done(c, 0.9, seconds=5) for c in A), *(done(c, 0.9, seconds=1) for c in B))
+    assert best == {"d": B[0].method}
+
+
+def test_a_failed_seed_is_shown_and_not_averaged_away():
+    rows, best = judged([*A, *B], done(A[0], 0.99), failed(A[1]), *(done(c, 0.5) for c in B))
+    row = rows["a"]
+    assert (row.status, row.n_failed, row.n_seeds) == ("partial", 1, 1)
+    assert row.scores == {} and row.selection is None and row.errors == ("singular matrix",)
+    assert best == {"d": B[0].method}
+
+
+def test_a_method_with_a_failed_seed_is_the_best_only_where_there_is_no_other():
+    _, best = judged(A, done(A[0], 0.99), failed(A[1]))
+    assert best == {"d": A[0].method}
+
+
+def test_nothing_is_best_where_everything_failed():
+    rows, best = judged(A, failed(A[0]), failed(A[1]))
+    assert rows["a"].status == "failed" and best == {}
+
+
+def test_a_seed_that_has_not_run_yet_leaves_a_mean_of_those_that_have():
+    rows, _ = judged(A, done(A[0], 0.9))
+    assert rows["a"].status == "partial" and rows["a"].n_failed == 0
+    assert rows["a"].scores["accuracy"].n_seeds == 1
+
+
+def test_what_has_not_run_is_missing():
+    rows, best = judged(A)
+    assert rows["a"].status == "missing" and best == {}
+
+
+def test_methods_are_compared_on_the_seeds_that_both_have():
+    _, best = judged([*A, *B], done(A[0], 0.8), done(A[1], 0.99), done(B[0], 0.85))
+    assert best == {"d": B[0].method}
+
+
+def test_a_run_that_no_seed_changes_is_one_run():
+    only = cell("a", None)
+    rows, _ = judged([only], done(only, 0.9))
+    assert rows["a"].status == "done" and rows["a"].n_seeds == 1
+    assert rows["a"].scores["accuracy"].n_seeds == 1
+
+
+def test_the_mean_over_seeds_has_the_spread_of_the_seeds_in_its_interval():
+    rows, _ = judged(A, done(A[0], 0.9, test=0.4), done(A[1], 0.9, test=0.6))
+    score = rows["a"].scores["accuracy"]
+    assert score.value == pytest.approx(0.5) and score.n_seeds == 2
+    assert score.high - score.low > 0.2
+
+
+def test_every_dataset_has_its_own_best():
+    other = [replace(c, dataset="e") for c in A]
+    rows = {r.cell.id: r for r in [*(done(c, 0.9) for c in A), *(done(c, 0.2) for c in other)]}
+    assert choose_best(summarise([*A, *other], rows), rows) == {"d": A[0].method, "e": A[0].method}
