@@ -52,10 +52,11 @@ def array_to_image(array: np.ndarray) -> Image.Image:
         raise ValueError(f"an image array is (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), not {shape}")
     if 0 in shape:
         raise ValueError(f"an image array without pixels: {shape}")
-    return to_rgb(Image.fromarray(np.ascontiguousarray(_to_uint8(array))))
+    return to_rgb(Image.fromarray(np.ascontiguousarray(to_uint8(array))))
 
 
-def _to_uint8(array: np.ndarray) -> np.ndarray:
+def to_uint8(array: np.ndarray) -> np.ndarray:
+    """uint8, uint16 or float in 0..1 as uint8; ValueError for any other type or range."""
     kind, size = array.dtype.kind, array.dtype.itemsize
     if kind == "u" and size == 1:
         return array
@@ -83,7 +84,7 @@ def _deep_to_rgb(image: Image.Image) -> Image.Image:
         values = values.astype(np.uint16)
     elif image.mode == "F" and not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
         raise ValueError("floating-point pixels outside 0..1")
-    grey = _to_uint8(values)
+    grey = to_uint8(values)
     clear = image.info.get("transparency")
     if isinstance(clear, int):
         grey = np.where(values == clear, np.uint8(255), grey)

@@ -1,0 +1,154 @@
+"""Images with a ground-truth file: CSV, TSV or Parquet, its columns found by content and name, or named.
+
+The file is not trusted: a path in it must stay inside the image folder, and a row is either used whole or a
+`Problem`. Paths may be relative, plain file names, or names without extension as long as they are unique.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from headstart.base.errors import DataError
+from headstart.base.events import Notice, emit, warn
+from headstart.images.collect import SPLIT_NAMES, Row, build_table, clean, looks_like_image, walk
+from headstart.images.columns import Columns, choose_columns
+from headstart.images.table import ImageTable, Problem
+from headstart.images.table_file import Column, read_table_file
+from headstart.images.whereabouts import Whereabouts
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Columns and folder that the caller named (None and () where they are to be found)."""
+
+    path_column: str | None = None
+    label_columns: tuple[str, ...] = ()
+    image_root: Path | None = None
+    group_column: str | None = None
+    split_column: str | None = None
+
+
+def scan_table(
+    files: Mapping[Path, str | None], wanted: Wanted, *, on_bad: str, name: str, all_images: bool
+) -> ImageTable:
+    """The image table that ground-truth files describe.
+
+    Parameters
+    ----------
+    files : dict of Path to str or None
+        Ground-truth files, each with the split that its name gives.
+    wanted : Wanted
+    on_bad : str
+    name : str
+    all_images : bool
+        Whether images that no row names are problems (they are when a folder was given, not when a file was).
+
+    Raises
+    ------
+    DataError
+        A column that is absent or cannot be found.
+    """
+    first = next(iter(files))
+    root = (wanted.image_root or first.parent).absolute()
+    if not root.is_dir():
+        raise DataError(f"image folder {root}: no such folder")
+    where = Whereabouts(
+        root, [path for path in walk(root, relative_to=root) if looks_like_image(root / path)]
+    )
+    problems: list[Problem] = []
+    drafts: list[Row] = []
+    targets: tuple[str, ...] | None = None
+    for file, split in files.items():
+        table = read_table_file(file, where)
+        problems.extend(table.problems)
+        columns = choose_columns(table.columns, where, wanted, file=file.name)
+        if targets is not None and columns.labels != targets:
+            raise DataError(
+                f"{file.name} has labels {columns.labels}, {first.name} has {targets}; name them alike"
+            )
+        targets = columns.labels
+        _say(file, columns)
+        drafts.extend(_rows(table.columns, columns, where, split, file.name, problems))
+    rows = _once(drafts, problems)
+    if all_images:
+        known = {row.path for row in drafts} | {problem.path for problem in problems}
+        listed = " or ".join(file.name for file in files)
+        problems.extend(Problem(path, f"not named in {listed}") for path in where.paths if path not in known)
+    return build_table(root, rows, problems, name=name, targets=targets or (), on_bad=on_bad)
+
+
+def _rows(
+    table: Mapping[str, Column],
+    columns: Columns,
+    where: Whereabouts,
+    split: str | None,
+    file: str,
+    problems: list[Problem],
+) -> list[Row]:
+    rows = []
+    for number, given in enumerate(table[columns.path], 2):
+        place = f"{file} row {number}"
+        if given is None:
+            problems.append(Problem(place, "no image path"))
+            continue
+        found = where.find(given)
+        if isinstance(found, Problem):
+            problems.append(Problem(given, f"{found.reason} ({place})"))
+            continue
+        labels = tuple(_label(table[name][number - 2]) for name in columns.labels)
+        if all(label is None for label in labels):
+            problems.append(Problem(found, f"no label ({place})"))
+            continue
+        said = None if columns.split is None else table[columns.split][number - 2]
+        part = split if said is None else SPLIT_NAMES.get(said.casefold())
+        if columns.split is not None and part is None:
+            problems.append(Problem(found, f"no split called {said!r} ({place})"))
+            continue
+        group = None if columns.group is None else table[columns.group][number - 2]
+        rows.append(Row(found, labels, None if group is None else clean(group), part))
+    return rows
+
+
+def _label(value: str | None) -> str | None:
+    return None if value is None else clean(value)
+
+
+def _once(rows: Sequence[Row], problems: list[Problem]) -> list[Row]:
+    """Each image once; one that is named with different labels, groups or splits is a problem."""
+    first: dict[str, Row] = {}
+    odd: dict[str, Row] = {}
+    n_again = 0
+    for row in rows:
+        known = first.setdefault(row.path, row)
+        if known is row:
+            continue
+        if known == row:
+            n_again += 1
+        else:
+            odd.setdefault(row.path, row)
+    if n_again:
+        warn(f"{n_again} rows name an image again with the same label; each image is used once")
+    for path, other in odd.items():
+        said = first.pop(path)
+        differ = (
+            "labels" if said.labels != other.labels else "splits" if said.split != other.split else "groups"
+        )
+        problems.append(
+            Problem(path, f"named twice with different {differ}: {_words(said)} and {_words(other)}")
+        )
+    return list(first.values())
+
+
+def _words(row: Row) -> str:
+    parts = [*(str(label) for label in row.labels), *(part for part in (row.split, row.group) if part)]
+    return "/".join(parts)
+
+
+def _say(file: Path, columns: Columns) -> None:
+    labels = ", ".join(map(repr, columns.labels))
+    said = f"{clean(file.name)}: images from column {columns.path!r}, labels from {labels}"
+    said += f", groups from {columns.group!r}" if columns.group else ""
+    said += f", splits from {columns.split!r}" if columns.split else ""
+    emit(Notice(said))

@@ -1,0 +1,113 @@
+"""CSV, TSV and Parquet files as columns of text; the delimiter and a missing header line are noticed."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.base.errors import DataError
+from headstart.images.table import Problem
+from headstart.images.whereabouts import Whereabouts
+
+TABLE_EXTENSIONS = (".csv", ".tsv", ".parquet")
+MAX_TABLE_BYTES = 1 << 30
+Column = tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """Columns by name, all of one length; None stands for an empty cell."""
+
+    columns: dict[str, Column]
+    problems: tuple[Problem, ...] = ()
+
+
+def read_table_file(path: Path, where: Whereabouts) -> TableFile:
+    """Read a ground-truth file.
+
+    Raises
+    ------
+    DataError
+        Not such a file, not UTF-8, without rows, or with two columns of one name.
+    """
+    if path.stat().st_size > MAX_TABLE_BYTES:
+        raise DataError(f"{path}: a ground-truth file above {MAX_TABLE_BYTES >> 20} MiB")
+    table = _parquet(path) if path.suffix.lower() == ".parquet" else _text(path, where)
+    if not table.columns or not next(iter(table.columns.values())):
+        raise DataError(f"{path}: no rows")
+    return table
+
+
+def _text(path: Path, where: Whereabouts) -> TableFile:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(text)
+    try:
+        lines = [line for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(line)]
+    except csv.Error as error:
+        raise DataError(f"{path}: {error}") from error
+    if not lines:
+        raise DataError(f"{path}: empty file")
+    if _is_data(lines[0], where):
+        n = len(lines[0])
+        lines.insert(0, ["path", "label", *(f"column{at}" for at in range(3, n + 1))][:n])
+    header = [cell.strip() for cell in lines[0]]
+    if len(set(header)) < len(header):
+        raise DataError(f"{path}: two columns have the same name in its first line: {', '.join(header)}")
+    good, problems = [], []
+    for number, line in enumerate(lines[1:], 2):
+        if len(line) > len(header):
+            problems.append(
+                Problem(f"{path.name} row {number}", f"{len(line)} cells for {len(header)} columns")
+            )
+            good.append([""] * len(header))
+        else:
+            good.append(line + [""] * (len(header) - len(line)))
+    return TableFile(
+        {name: _cells([row[at] for row in good]) for at, name in enumerate(header)}, tuple(problems)
+    )
+
+
+def _delimiter(text: str) -> str:
+    head = text.split("\n", 1)[0]
+    return max(",;\t|", key=head.count) if any(mark in head for mark in ",;\t|") else ","
+
+
+def _is_data(line: Sequence[str], where: Whereabouts) -> bool:
+    """Whether a first line names an image, so that the file has no header."""
+    return any("." in cell and isinstance(where.find(cell), str) for cell in line if cell.strip())
+
+
+def _parquet(path: Path) -> TableFile:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"{path}: not a readable Parquet file ({' '.join(str(error).split())[:120]})"
+        ) from error
+    columns: dict[str, Column] = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if not pa.types.is_nested(column.type) and not pa.types.is_binary(column.type):
+            columns[name] = _cells(column.to_pylist())
+    return TableFile(columns)
+
+
+def _cells(values: Sequence[Any]) -> Column:
+    return tuple(_cell(value) for value in values)
+
+
+def _cell(value: Any) -> str | None:
+    if value is None or value != value:
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip() or None
