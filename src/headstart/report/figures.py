@@ -119,7 +119,7 @@ def accuracy_against_seconds(marks: Sequence[Mark], frontier: Sequence[int], bes
     return _drawn(draw, 5.2, 3.9)
 
 
-def accuracy_by_layer(layers: Sequence[str], marks: Sequence[Mark]) -> str:
+def accuracy_by_layer(layers: Sequence[str], marks: Sequence[Mark], span: tuple[float, float]) -> str:
     """Accuracy with 95 % intervals over the layers of one backbone, shallow to deep, one line a series.
 
     Parameters
@@ -128,6 +128,8 @@ def accuracy_by_layer(layers: Sequence[str], marks: Sequence[Mark]) -> str:
         Names in order of depth.
     marks : sequence of Mark
         `x` is the position of the layer in `layers`.
+    span : tuple of float
+        Least and greatest accuracy on the axis, 0..1.
     """
 
     def draw(figure: Any) -> None:
@@ -145,6 +147,7 @@ def accuracy_by_layer(layers: Sequence[str], marks: Sequence[Mark]) -> str:
             ha="right" if crowded else "center",
         )
         axes.set_xlabel("layer, shallow to deep")
+        axes.set_ylim(100 * span[0] - 2, 100 * span[1] + 2)
         _percent_axis(axes, "test accuracy, %")
         _legend(figure, axes)
 
@@ -251,14 +254,20 @@ def _drawn(draw: Callable[[Any], None], width: float, height: float) -> str:
 
 def _follow_scheme(svg: str) -> str:
     """Turn ink, grid and paper into variables that a dark page changes; leave the drawing alone otherwise."""
-    names = {INK: "ink", GRID: "grid", PAPER: "paper"}
+    names = {INK: "ink", GRID: "grid", PAPER: "paper"} | {hue: f"hue{at}" for at, hue in enumerate(COLOURS)}
     for colour, name in names.items():
         svg = svg.replace(colour, f"var(--{name})")
     light = ";".join(f"--{name}:{colour}" for colour, name in names.items())
-    dark = ";".join(f"--{name}:{DARK[colour]}" for colour, name in names.items())
+    dark = ";".join(f"--{name}:{DARK.get(colour) or _lighter(colour)}" for colour, name in names.items())
     rules = f"<style>:root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
     svg = re.sub(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     return re.sub(r"(<svg\b[^>]*>)", lambda found: found[1] + rules, svg.strip(), count=1)
+
+
+def _lighter(colour: str, share: float = 0.35) -> str:
+    """A colour (#rrggbb) mixed with white."""
+    parts = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
+    return "#" + "".join(f"{round(part + share * (255 - part)):02x}" for part in parts)
 
 
 def _drawable(text: str) -> str:

@@ -65,7 +65,10 @@ def results_table(record: StudyRecord, dataset: str, id: str) -> Table:
     best = record.best.get(dataset)
     made = []
     for rank, row in enumerate(rows, start=1):
-        entries = [Entry(str(rank), rank), *(_name(getattr(row, part)) for part in varying)]
+        mark = (
+            "best" if row.method == best else {"done": "", "missing": "not run"}.get(row.status, row.status)
+        )
+        entries = [Entry(str(rank), rank, small=mark), *(_name(getattr(row, part)) for part in varying)]
         entries += [_name(sizes[row.method])] if by_size else []
         made.append(
             Row(
@@ -89,7 +92,6 @@ def results_table(record: StudyRecord, dataset: str, id: str) -> Table:
 def _score_columns(chosen_on: str) -> list[Column]:
     titles = {"log_loss": "lower is better", "ece": "expected calibration error; lower is better"}
     return [
-        Column("status"),
         Column("choosing score", f"accuracy on {chosen_on}; picks the best", numeric=True),
         *(Column(title, titles.get(key, "on the test images"), numeric=True) for key, title in METRICS),
         Column("n", "test images", numeric=True),
@@ -97,6 +99,7 @@ def _score_columns(chosen_on: str) -> list[Column]:
         Column("seconds", numeric=True),
         Column("peak memory", numeric=True),
         Column("model size", numeric=True),
+        Column("status"),
     ]
 
 
@@ -113,7 +116,6 @@ def _scores(row: MethodSummary) -> list[Entry]:
     took = total_seconds(row.seconds)
     n = max((score.n for score in row.scores.values()), default=0)
     return [
-        Entry(_status(row), row.status, small="; ".join(row.errors)[:160]),
         Entry(percent(row.selection), row.selection),
         *(_score(row.scores.get(key), as_percent=key not in ("log_loss", "ece")) for key, _ in METRICS),
         Entry(f"{n:,}" if n else DASH, n or None),
@@ -121,6 +123,7 @@ def _scores(row: MethodSummary) -> list[Entry]:
         Entry(duration(took), took, small=seconds_parts(row.seconds) if len(row.seconds) > 1 else ""),
         Entry(size(row.peak_bytes), row.peak_bytes or None),
         Entry(size(row.model_bytes), row.model_bytes or None),
+        Entry(_status(row), row.status, small="; ".join(row.errors)[:160]),
     ]
 
 
@@ -213,6 +216,7 @@ def depth_order(record: StudyRecord, rows: Sequence[MethodSummary], backbone: st
 
 def _layer_figures(record: StudyRecord, scored: Sequence[MethodSummary], id: str) -> list[Figure]:
     figures: list[Figure] = []
+    span = _span(scored)
     for number, backbone in enumerate(dict.fromkeys(row.backbone for row in scored)):
         rows = [row for row in scored if row.backbone == backbone]
         layers = depth_order(record, rows, backbone)
@@ -244,13 +248,21 @@ def _layer_figures(record: StudyRecord, scored: Sequence[MethodSummary], id: str
             Figure(
                 f"{id}-layers-{number}",
                 caption,
-                accuracy_by_layer(layers, marks),
+                accuracy_by_layer(layers, marks, span),
                 f"Accuracy of {backbone} by layer",
                 (),
                 runs,
             )
         )
     return figures
+
+
+def _span(rows: Sequence[MethodSummary]) -> tuple[float, float]:
+    """Least and greatest end of an interval, so that the drawings of all backbones share one axis."""
+    scores = [score for row in rows if (score := accuracy(row)) is not None]
+    return min((score.low for score in scores), default=0.0), max(
+        (score.high for score in scores), default=1.0
+    )
 
 
 def _series(record: StudyRecord, rows: Sequence[MethodSummary]) -> Callable[[MethodSummary], str]:
