@@ -188,7 +188,7 @@ def _checked(y_true: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[np.in
     true, p = np.asarray(y_true), np.asarray(probabilities, dtype=np.float64)
     if p.ndim != 2 or true.ndim != 1 or len(true) != len(p):
         raise UsageError(
-            f"n classes and an (n, k) table of probabilities are needed; got shapes {true.shape} and {p.shape}"
+            f"n classes and (n, k) probabilities are needed; got shapes {true.shape} and {p.shape}"
         )
     if len(true) == 0 or p.shape[1] == 0:
         raise UsageError("there is nothing to measure: no test images")
@@ -276,7 +276,6 @@ def _per_class(matrix: NDArray[np.int64], classes: Sequence[str]) -> dict[str, d
     hits, truth, called = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     precision, recall = hits / np.maximum(called, 1), hits / np.maximum(truth, 1)
     f1 = 2 * hits / np.maximum(truth + called, 1)
-    present = truth > 0
     return {
         str(name): {
             "precision": float(precision[i]),

@@ -12,10 +12,13 @@ from typing import Any
 from headstart.base.errors import BadOptions
 from headstart.base.registry import Registry
 from headstart.methods.heads_base import Head
+from headstart.methods.heads_distance import KNNHead, NearestMeanHead
+from headstart.methods.heads_gram import LDAHead, RidgeHead
+from headstart.methods.heads_kernel import RBFSVMHead
 from headstart.methods.heads_linear import LinearSVMHead, LogisticHead
 
 HEADS: Registry[type[Head]] = Registry("head")
-for _head in (LogisticHead, LinearSVMHead):
+for _head in (LogisticHead, LinearSVMHead, RBFSVMHead, KNNHead, NearestMeanHead, LDAHead, RidgeHead):
     HEADS.add(_head.name, _head)
 
 TRUSTED: tuple[str, ...] = tuple(

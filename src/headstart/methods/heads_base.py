@@ -7,7 +7,7 @@ regularisation. Everything else, from the checks to the temperature, is here. Te
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -20,11 +20,16 @@ from headstart.base.events import warn
 from headstart.base.options import mistakes, option
 from headstart.methods.calibrate import fit_temperature, softmax
 from headstart.methods.heads_select import Choice, Model, Round, Step, choose, inner_folds
+from headstart.methods.heads_space import EigenSpace
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 NOTHING = "nothing (every class has a single image)"
+
+
+def _unchanged(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    return features
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
@@ -68,6 +73,10 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
     ) -> Iterator[Model]:
         """Fitted models, one a value, each starting from the one before where it can."""
         raise NotImplementedError
+
+    def _space(self, features: NDArray[np.float32]) -> EigenSpace | None:
+        """Where paths are walked: the eigenbasis of train, for heads that a rotation does not change."""
+        return None
 
     def _model_scores(self, model: Model, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Decision scores (n, k) of scaled features."""
@@ -144,16 +153,20 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
         self._fit_scaling(features)
         scaled = self._scaled(features)
         values = self._values(scaled)
-        rounds = self._rounds(scaled, codes, held, n_folds, seed, groups)
+        space = self._space(scaled)
+        inside = space.enter if space else _unchanged
+        own = inside(scaled)
+        rounds = self._rounds(own, codes, held, inside, n_folds, seed, groups)
         choice = self._choose(rounds, values) if rounds else None
         self._record(choice, values)
         value = choice.value if choice else values[len(values) // 2]
+        kept = choice.model if choice else None
         if refit and held is not None:
             features, codes = np.concatenate([features, held[0]]), np.concatenate([codes, held[1]])
             self._fit_scaling(features)
-            scaled, choice = self._scaled(features), None
-        kept = choice.model if choice else None
-        self.model_ = kept if kept is not None else next(self._path(scaled, codes, [value]))
+            own, space, kept = self._scaled(features), None, None
+        model = kept if kept is not None else next(self._path(own, codes, [value]))
+        self.model_ = model if space is None else space.leave(model)
         return self
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
@@ -236,6 +249,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
         scaled: NDArray[np.float32],
         codes: NDArray[np.int64],
         held: tuple[NDArray[np.float32], NDArray[np.int64]] | None,
+        inside: Callable[[NDArray[np.float32]], NDArray[np.float32]],
         n_folds: int,
         seed: int,
         groups: Sequence[Any] | None,
@@ -244,7 +258,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
         self.seed_matters_ = False
         if held is not None:
             self.selected_on_ = "validation"
-            return [Round(scaled, codes, self._scaled(held[0]), held[1])]
+            return [Round(scaled, codes, inside(self._scaled(held[0])), held[1])]
         folds = inner_folds(codes, n_folds, seed=seed, groups=groups)
         if not folds:
             self.selected_on_ = (

@@ -17,30 +17,34 @@ from headstart.base.options import option
 from headstart.methods.calibrate import log_softmax
 from headstart.methods.heads_base import Head
 from headstart.methods.heads_select import Model
+from headstart.methods.heads_space import EigenSpace, eigen_space
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Loss = Callable[["NDArray[np.float32]", "NDArray[np.int64]"], tuple[float, "NDArray[np.float32]"]]
+Slopes = tuple[float, "NDArray[np.float32]", "NDArray[np.float64]"]
+Loss = Callable[["NDArray[np.float32]", "NDArray[np.int64]"], Slopes]
 MAX_ITERATIONS = 1000
-TOLERANCE = 1e-4
+TOLERANCE = 3e-4
 
 
-def cross_entropy(scores: NDArray[np.float32], codes: NDArray[np.int64]) -> tuple[float, NDArray[np.float32]]:
-    """Sum of the multinomial log losses and its slope in the scores (n, k)."""
+def cross_entropy(scores: NDArray[np.float32], codes: NDArray[np.int64]) -> Slopes:
+    """Sum of the multinomial log losses, its slope in the scores (n, k), mean curvature a class (k,)."""
     logs = log_softmax(scores)
     rows = np.arange(len(codes))
     slope = np.exp(logs)
+    curvature = (slope * (1 - slope)).mean(axis=0, dtype=np.float64)
     slope[rows, codes] -= 1
-    return -float(logs[rows, codes].sum(dtype=np.float64)), slope
+    return -float(logs[rows, codes].sum(dtype=np.float64)), slope, curvature
 
 
-def squared_hinge(scores: NDArray[np.float32], codes: NDArray[np.int64]) -> tuple[float, NDArray[np.float32]]:
-    """Sum over images and classes of max(0, 1 - margin)^2, one against the rest, and its slope."""
+def squared_hinge(scores: NDArray[np.float32], codes: NDArray[np.int64]) -> Slopes:
+    """Sum over images and classes of max(0, 1 - margin)^2, one against the rest; slope; mean curvature."""
     sign = np.full_like(scores, -1)
     sign[np.arange(len(codes)), codes] = 1
     short = np.maximum(1 - sign * scores, 0)
-    return float(np.vdot(short, short)), -2 * sign * short
+    curvature = 2 * (short > 0).mean(axis=0, dtype=np.float64)
+    return float(np.square(short).sum(dtype=np.float64)), -2 * sign * short, curvature
 
 
 def linear_path(
@@ -54,32 +58,64 @@ def linear_path(
 ) -> Iterator[Model]:
     """Solutions for each C in turn, each started from the one before.
 
+    The solver works on coordinates scaled by the square root of their curvature (decay + mean curvature of
+    the loss x mean square of the feature), which is the diagonal of the Hessian, all but exactly.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (n, d)
+        Best uncorrelated and centred (`EigenSpace.enter`): any will do, those are quickest.
+    tolerance : float
+        Where to stop: largest slope in the scaled coordinates, of the mean loss.
+
     Yields
     ------
     dict
         "coef" (d, k) and "intercept" (k,), float32.
     """
+    n, d = features.shape
+    squares = np.append(np.square(features).mean(axis=0, dtype=np.float64), 1.0)[:, None]
+    weights = np.zeros((d + 1, n_classes))
+    for strength in strengths:
+        decay = np.append(np.full(d, 1.0 / (strength * n)), 0.0)[:, None]
+        weights = _minimise(weights, features, codes, decay, squares, loss, tolerance)
+        solution = weights.astype(np.float32)
+        yield {"coef": solution[:d], "intercept": solution[d]}
+
+
+def _minimise(
+    start: NDArray[np.float64],
+    features: NDArray[np.float32],
+    codes: NDArray[np.int64],
+    decay: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    loss: Loss,
+    tolerance: float,
+) -> NDArray[np.float64]:
+    """Weights (d + 1, k), intercept last, that minimise mean loss + decay / 2 * weights^2."""
     from scipy.optimize import minimize
 
-    n, d = features.shape
-    start = np.zeros((d + 1) * n_classes)
-    for strength in strengths:
-        decay = 1.0 / (strength * n)
+    n = len(features)
 
-        def cost(flat: NDArray[np.float64], decay: float = decay) -> tuple[float, NDArray[np.float64]]:
-            weights = flat.reshape(d + 1, n_classes)
-            coef = weights[:d]
-            scores = features @ coef.astype(np.float32) + weights[d].astype(np.float32)
-            value, slope = loss(scores, codes)
-            gradient = np.empty_like(weights)
-            gradient[:d] = (features.T @ slope) / n + decay * coef
-            gradient[d] = slope.sum(axis=0, dtype=np.float64) / n
-            return value / n + 0.5 * decay * float(np.vdot(coef, coef)), gradient.ravel()
+    def scores(weights: NDArray[np.float64]) -> NDArray[np.float32]:
+        w = weights.astype(np.float32)
+        return np.asarray(features @ w[:-1] + w[-1])
 
-        options = {"maxiter": MAX_ITERATIONS, "maxfun": 2 * MAX_ITERATIONS, "gtol": tolerance, "ftol": 1e-9}
-        start = minimize(cost, start, jac=True, method="L-BFGS-B", options=options).x
-        solution = start.reshape(d + 1, n_classes).astype(np.float32)
-        yield {"coef": solution[:d], "intercept": solution[d]}
+    curvature = loss(scores(start), codes)[2]
+    step = 1 / np.sqrt(decay + squares * np.maximum(curvature, 1e-3))
+
+    def cost(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weights = flat.reshape(start.shape) * step
+        value, slope, _ = loss(scores(weights), codes)
+        gradient = decay * weights
+        gradient[:-1] += (slope.T @ features).T / n
+        gradient[-1] += slope.sum(axis=0, dtype=np.float64) / n
+        penalty = 0.5 * float((decay * np.square(weights)).sum())
+        return value / n + penalty, (gradient * step).ravel()
+
+    options = {"maxiter": MAX_ITERATIONS, "gtol": tolerance, "ftol": tolerance * 1e-3, "maxcor": 10}
+    found = minimize(cost, (start / step).ravel(), jac=True, method="L-BFGS-B", options=options)
+    return np.asarray(found.x.reshape(start.shape) * step)
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
@@ -108,10 +144,18 @@ class _PathHead(LinearHead):
     grid: ClassVar[tuple[float, ...]]
 
     C: float | None = option(None, "inverse regularisation; chosen along a path if not given", low=1e-12)
-    tolerance: float = option(TOLERANCE, "largest slope at which the solver stops", low=1e-12, high=1.0)
+    tolerance: float = option(
+        TOLERANCE,
+        "largest slope (of the mean loss, coordinates scaled) at which the solver stops",
+        low=1e-12,
+        high=1.0,
+    )
 
     def _values(self, features: NDArray[np.float32]) -> list[Any]:
         return [{"C": float(c)} for c in (self.grid if self.C is None else (self.C,))]
+
+    def _space(self, features: NDArray[np.float32]) -> EigenSpace | None:
+        return eigen_space(features)
 
     def _path(
         self, features: NDArray[np.float32], codes: NDArray[np.int64], values: Sequence[Any]

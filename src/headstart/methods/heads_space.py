@@ -1,0 +1,80 @@
+"""The eigenbasis of the training features: where linear heads are quick to fit.
+
+An L2 penalty does not change under rotation, so a linear head may be fitted in any orthonormal basis of the
+span of its features. In that of the principal directions the features are uncorrelated, so scaling each
+coordinate by its curvature makes L-BFGS need few steps; and n images span at most n directions, however
+many features they have (flattened maps).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST_DIRECTIONS = 6000  # beyond that the eigendecomposition costs more than it saves
+SMALLEST_EIGENVALUE = 1e-10  # of the largest: below it a direction is rounding error
+
+
+@dataclass(frozen=True, eq=False)
+class EigenSpace:
+    """Principal directions of features.
+
+    Attributes
+    ----------
+    mean : ndarray, shape (d,)
+    directions : ndarray, shape (d, r)
+        Orthonormal columns; r at most n and d.
+    eigenvalues : ndarray, shape (r,)
+        Sums of squares along the directions.
+    """
+
+    mean: NDArray[np.float32]
+    directions: NDArray[np.float32]
+    eigenvalues: NDArray[np.float64]
+
+    def enter(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Coordinates (n, r) of features (n, d)."""
+        return np.asarray((features - self.mean) @ self.directions)
+
+    def leave(self, model: dict[str, Any]) -> dict[str, Any]:
+        """A linear model of the coordinates as one of the features: "coef" (d, k), "intercept" (k,)."""
+        coef = self.directions @ model["coef"]
+        return {"coef": coef, "intercept": model["intercept"] - self.mean @ coef}
+
+
+def eigen_space(features: NDArray[np.float32], mean: NDArray[np.float32] | None = None) -> EigenSpace | None:
+    """Principal directions from the smaller of covariance (d, d) and Gram matrix (n, n).
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (n, d)
+    mean : ndarray, shape (d,), optional
+        Centre; the mean of the features if not given.
+
+    Returns
+    -------
+    EigenSpace or None
+        None where both n and d are above `MOST_DIRECTIONS`.
+    """
+    from scipy.linalg import eigh
+
+    n, d = features.shape
+    if min(n, d) > MOST_DIRECTIONS:
+        return None
+    centre = features.mean(axis=0, dtype=np.float64).astype(np.float32) if mean is None else mean
+    centred = features - centre
+    product = centred.T @ centred if d <= n else centred @ centred.T
+    values, vectors = eigh(product.astype(np.float64), driver="evd", overwrite_a=True, check_finite=False)
+    kept = values > max(float(values[-1]), 1e-30) * SMALLEST_EIGENVALUE
+    if d > n:
+        vectors = centred.T @ (vectors / np.sqrt(np.where(kept, values, 1.0))).astype(np.float32)
+        # in float32 the smallest directions are no longer quite orthogonal: leave those out
+        kept &= values > float(values[-1]) * np.finfo(np.float32).eps * 10
+    if not kept.any():
+        kept[-1] = True
+    return EigenSpace(centre, np.ascontiguousarray(vectors[:, kept], np.float32), values[kept])
