@@ -94,6 +94,10 @@ def total_seconds(seconds: dict[str, float]) -> float | None:
 
 
 def seconds_parts(seconds: dict[str, float]) -> str:
-    """What the seconds went into: `features 38.0 s, fit 3.2 s`."""
-    parts = [(name, value) for name, value in seconds.items() if name != "total"]
-    return ", ".join(f"{name.replace('_', ' ')} {duration(value)}" for name, value in parts)
+    """The parts of the seconds in their own order: `38 + 3.2 + 0.01`; "" where there is but one."""
+    parts = [value for name, value in seconds.items() if name != "total"]
+    return (
+        " + ".join(f"{value:.2g}" if value < 10 else f"{value:.0f}" for value in parts)
+        if len(parts) > 1
+        else ""
+    )

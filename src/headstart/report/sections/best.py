@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from headstart.images.table import ImageTable
 from headstart.report.document import (
     Beside,
     Block,
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 MATRIX_SHOWN, PAIRS_SHOWN, ERRORS_SHOWN = 30, 30, 24
 ERROR_SIDE = 160
 N_BINS = 15
-BESIDE_CLASSES = 6
 
 
 def best_section(record: StudyRecord, dataset: str, book: PictureBook, id: str) -> Section | None:
@@ -43,17 +41,33 @@ def best_section(record: StudyRecord, dataset: str, book: PictureBook, id: str) 
     held = [result for result in done if result.cell.id in record.probabilities]
     shown = held[0] if held else done[0]
     blocks: list[Block] = [_opening(best, shown, len(done))]
-    tables = [confusion_table(shown, id)] if shown.confusion else []
-    tables += [_class_table(shown, id)] if shown.per_class else []
-    blocks += [Beside(tuple(tables))] if len(shown.classes) <= BESIDE_CLASSES else tables
-    blocks += _from_probabilities(record, shown, book, id) if held else [_not_held()]
-    return Section(
-        id,
-        f"The best on {dataset}, looked at closely"
-        if len(record.tables) > 1
-        else "The best, looked at closely",
-        tuple(blocks),
-    )
+    blocks += [confusion_table(shown, id)] if shown.confusion else []
+    blocks += _side_by_side(record, shown, id)
+    blocks.append(_errors(record, shown, book, id))
+    title = f"The best on {dataset}" if len(record.tables) > 1 else "The best"
+    return Section(id, f"{title}, looked at closely", tuple(blocks))
+
+
+def _side_by_side(record: StudyRecord, shown: CellResult, id: str) -> list[Block]:
+    """Classes beside reliability, or the one under the other where there are many classes."""
+    parts: list[Table | Figure] = [_class_table(shown, id)] if shown.per_class else []
+    held = _held(record, shown)
+    parts += [_reliability(shown, held[1], held[2], id)] if held else []
+    return [Beside(tuple(parts))] if parts and len(shown.classes) <= MATRIX_SHOWN else [*parts]
+
+
+def _held(record: StudyRecord, result: CellResult) -> tuple[tuple[int, ...], np.ndarray, np.ndarray] | None:
+    """Table rows, true classes and probabilities of a cell, or None where the record does not hold them."""
+    import numpy as np
+
+    cell = result.cell
+    rows = record.test_rows.get(cell.id, ())
+    given = np.asarray(record.probabilities.get(cell.id, ()), dtype=float)
+    if not rows or given.shape != (len(rows), len(result.classes)):
+        return None
+    index = {label: at for at, label in enumerate(result.classes)}
+    labels = record.tables[cell.dataset].labels[record.targets[cell.dataset]]
+    return rows, np.array([index.get(labels[row] or "", -1) for row in rows]), given
 
 
 def _not_held() -> Paragraph:
@@ -156,30 +170,11 @@ def _class_table(result: CellResult, id: str) -> Table:
     return Table(f"{id}-classes", caption, columns, tuple(rows), sortable=True)
 
 
-def _from_probabilities(record: StudyRecord, result: CellResult, book: PictureBook, id: str) -> list[Block]:
-    import numpy as np
-
-    cell = result.cell
-    table, target = record.tables[cell.dataset], record.targets[cell.dataset]
-    rows = record.test_rows.get(cell.id, ())
-    probabilities = np.asarray(record.probabilities[cell.id], dtype=float)
-    if not rows or probabilities.shape != (len(rows), len(result.classes)):
-        return [_not_held()]
-    index = {label: at for at, label in enumerate(result.classes)}
-    truth = np.array([index.get(table.labels[target][row] or "", -1) for row in rows])
-    blocks = [_errors(table, result, rows, truth, probabilities, book, id)]
-    return [*blocks, _reliability(result, truth, probabilities, id)]
-
-
-def _errors(
-    table: ImageTable,
-    result: CellResult,
-    rows: tuple[int, ...],
-    truth: np.ndarray,
-    probabilities: np.ndarray,
-    book: PictureBook,
-    id: str,
-) -> Block:
+def _errors(record: StudyRecord, result: CellResult, book: PictureBook, id: str) -> Block:
+    held = _held(record, result)
+    if held is None:
+        return _not_held()
+    table, (rows, truth, probabilities) = record.tables[result.cell.dataset], held
     said, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = [int(at) for at in (-sure).argsort(kind="stable") if truth[at] != said[at]]
     if not wrong:

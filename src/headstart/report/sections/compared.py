@@ -13,8 +13,8 @@ from headstart.study.records import StudyRecord
 def compared_section(record: StudyRecord) -> Section:
     """The methods of the study and the rules that make them comparable."""
     rows = record.summaries
-    backbones, heads = _names(rows, "backbone"), _names(rows, "head")
-    layers, poolings = _names(rows, "layer"), _names(rows, "pooling")
+    backbones, heads = _names(record, "backbone"), _names(record, "head")
+    layers, poolings = _names(record, "layer"), _names(record, "pooling")
     said = f"{count(len({row.method for row in rows}), 'method')}: "
     said += f"{count(len(backbones), 'backbone')} ({listed(backbones)}), "
     said += f"{count(len(layers), 'layer')} ({listed(layers)}), pooling {listed(poolings)}, "
@@ -32,8 +32,10 @@ def compared_section(record: StudyRecord) -> Section:
     return Section("compared", "What was compared", tuple(blocks))
 
 
-def _names(rows: tuple[Any, ...], part: str) -> list[str]:
-    return list(dict.fromkeys(getattr(row, part) for row in rows))
+def _names(record: StudyRecord, part: str) -> list[str]:
+    """The different values of one part of the methods, in the order of the plan."""
+    planned = [getattr(result.cell, part) for result in record.results]
+    return list(dict.fromkeys([*planned, *(getattr(row, part) for row in record.summaries)]))
 
 
 def _cards(cards: dict[str, dict[str, Any]]) -> Table:

@@ -61,7 +61,8 @@ def results_table(record: StudyRecord, dataset: str, id: str) -> Table:
         *(Column(part) for part in varying),
     ]
     columns += [Column("pixels")] if by_size else []
-    columns += _score_columns(selected_on(record, dataset))
+    parts = " + ".join(dict.fromkeys(name for row in rows for name in row.seconds if name != "total"))
+    columns += _score_columns(selected_on(record, dataset), parts)
     best = record.best.get(dataset)
     made = []
     for rank, row in enumerate(rows, start=1):
@@ -84,19 +85,20 @@ def results_table(record: StudyRecord, dataset: str, id: str) -> Table:
         "Methods, the best first. Under each score stands its 95 % interval over test images and seeds. "
     )
     caption += "Touch a heading to sort; the choosing score alone picks the best."
+    caption += f" Seconds are {parts}." if "+" in parts else ""
     if same:
         caption += f" The same in every row: {listed(same)}."
     return Table(f"{id}-table", caption, tuple(columns), tuple(made), sortable=True)
 
 
-def _score_columns(chosen_on: str) -> list[Column]:
+def _score_columns(chosen_on: str, parts: str) -> list[Column]:
     titles = {"log_loss": "lower is better", "ece": "expected calibration error; lower is better"}
     return [
         Column("choosing score", f"accuracy on {chosen_on}; picks the best", numeric=True),
         *(Column(title, titles.get(key, "on the test images"), numeric=True) for key, title in METRICS),
         Column("n", "test images", numeric=True),
         Column("seeds", numeric=True),
-        Column("seconds", numeric=True),
+        Column("seconds", f"wall clock: {parts}", numeric=True),
         Column("peak memory", numeric=True),
         Column("model size", numeric=True),
         Column("status"),
@@ -120,7 +122,7 @@ def _scores(row: MethodSummary) -> list[Entry]:
         *(_score(row.scores.get(key), as_percent=key not in ("log_loss", "ece")) for key, _ in METRICS),
         Entry(f"{n:,}" if n else DASH, n or None),
         Entry(str(row.n_seeds) if row.n_seeds else DASH, row.n_seeds or None),
-        Entry(duration(took), took, small=seconds_parts(row.seconds) if len(row.seconds) > 1 else ""),
+        Entry(duration(took), took, small=seconds_parts(row.seconds)),
         Entry(size(row.peak_bytes), row.peak_bytes or None),
         Entry(size(row.model_bytes), row.model_bytes or None),
         Entry(_status(row), row.status, small="; ".join(row.errors)[:160]),
