@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from headstart.base.errors import DataError, UnknownName
 from headstart.images.collect import SPLIT_NAMES
+from headstart.images.decode import EXTENSIONS
 from headstart.images.table_file import Column
 from headstart.images.whereabouts import Whereabouts
 
@@ -33,6 +35,8 @@ LABEL_NAMES = (
 GROUP_NAMES = ("group", "group_id", "patient", "patient_id", "subject", "subject_id", "lesion_id")
 SPLIT_COLUMN_NAMES = ("split", "subset", "partition", "set", "fold", "phase")
 SAMPLE = 200
+BARE_NAME = 0.7
+LEAST = 0.35
 
 
 class NoColumns(DataError):
@@ -73,7 +77,7 @@ def choose_columns(table: Mapping[str, Column], where: Whereabouts, wanted: Want
 def _path_column(table: Mapping[str, Column], where: Whereabouts, file: str) -> str:
     shares = {name: _share_found(column, where) for name, column in table.items()}
     best = max(shares.values())
-    if best < 0.5:
+    if best < LEAST:
         known = _named(table, PATH_NAMES, but=set())
         if known is not None and best == 0 and any("." in (cell or "") for cell in table[known][:SAMPLE]):
             return known  # every row then says that its image is missing
@@ -86,11 +90,15 @@ def _path_column(table: Mapping[str, Column], where: Whereabouts, file: str) -> 
 
 
 def _share_found(column: Column, where: Whereabouts) -> float:
-    """Share of a sample of cells that name an image; different cells must name different ones."""
+    """How well a sample of cells names images, 0..1: a bare name counts less than one with an extension,
+    and cells that repeat are hardly paths (a class "1" is not the image 1.png)."""
     step = max(1, len(column) // SAMPLE)
     cells = [cell for cell in column[::step] if cell is not None]
-    found = [answer for answer in map(where.find, cells) if isinstance(answer, str)]
-    return len(found) / len(cells) if cells else 0.0
+    if not cells:
+        return 0.0
+    found = [cell for cell in cells if isinstance(where.find(cell), str)]
+    worth = sum(1.0 if PurePosixPath(cell).suffix.lower() in EXTENSIONS else BARE_NAME for cell in found)
+    return worth / len(cells) * len(set(cells)) / len(cells)
 
 
 def _named(table: Mapping[str, Column], names: Sequence[str], *, but: set[str | None]) -> str | None:

@@ -90,6 +90,8 @@ def _rows(
     rows = []
     for number, given in enumerate(table[columns.path], 2):
         place = f"{file} row {number}"
+        if all(column[number - 2] is None for column in table.values()):
+            continue  # an empty row, or one of the wrong length, which is a problem already
         if given is None:
             problems.append(Problem(place, "no image path"))
             continue
