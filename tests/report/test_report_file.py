@@ -159,6 +159,13 @@ def test_a_study_that_stopped_says_what_is_missing(tmp_path, n_run):
     assert ("no method can be called best" in page) == (n_run == 0)
 
 
+def test_a_dataset_that_was_not_scanned_yet_is_named_all_the_same(record):
+    page = render(
+        build_document(dataclasses.replace(record, tables={}, targets={}, probabilities={}, test_rows={}))
+    )
+    assert "Best on shapes" in page and "<h2>Results</h2>" in page and "The data: shapes" not in page
+
+
 def test_images_that_have_gone_are_counted_not_fatal(tmp_path):
     record = tiny_record(tmp_path, per_class=5)
     for path in (tmp_path / "shapes").iterdir():

@@ -14,7 +14,7 @@ from headstart.report.sections.compared import compared_section
 from headstart.report.sections.data import data_section
 from headstart.report.sections.metrics import metrics_section
 from headstart.report.sections.results import results_section
-from headstart.report.verdict import missing_claims, verdict
+from headstart.report.verdict import datasets, missing_claims, verdict
 from headstart.report.wording import count, duration, listed
 from headstart.study.records import StudyRecord
 
@@ -45,11 +45,12 @@ def write_report(record: StudyRecord, path: str | Path) -> Path:
 
 def build_document(record: StudyRecord) -> Document:
     """The report as values: verdict, data, what was compared, results, what went wrong, how to repeat it."""
-    budget = PICTURE_BYTES // (2 * max(1, len(record.tables)))
-    names = list(record.tables)
+    budget = PICTURE_BYTES // (2 * max(1, len(datasets(record))))
+    names = datasets(record)
     data = tuple(
         data_section(record.tables[name], record.targets[name], PictureBook(budget), f"data-{at}")
         for at, name in enumerate(names)
+        if name in record.tables
     )
     results = tuple(_results(record, name, PictureBook(budget), at) for at, name in enumerate(names))
     sections = (
@@ -66,11 +67,11 @@ def build_document(record: StudyRecord) -> Document:
     subtitle += (
         f"{len(record.results):,} of {count(record.n_planned, 'run')}, {duration(record.seconds_total)}"
     )
-    return Document(f"Which head start for {listed(names)}?", subtitle, sections)
+    return Document(f"Which head start for {listed(names) or 'this study'}?", subtitle, sections)
 
 
 def _verdict(record: StudyRecord) -> Section:
-    claims: list[Claim] = [claim for name in record.tables for claim in verdict(record, name).claims]
+    claims: list[Claim] = [claim for name in datasets(record) for claim in verdict(record, name).claims]
     return Section("verdict", "Verdict", (*claims, *missing_claims(record)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.report.verdict import missing_claims, ranked, verdict
+from headstart.report.verdict import datasets, missing_claims, ranked, verdict
 from headstart.report.wording import total_seconds
 from headstart.study.records import MethodSummary, StudyRecord
 
@@ -42,8 +42,8 @@ def summary_lines(record: StudyRecord) -> Summary:
     >>> summary.rows[0]["method"]  # doctest: +SKIP
     'features lite0 pool avg logistic 224px'
     """
-    said = [claim.text for dataset in record.tables for claim in verdict(record, dataset).claims]
-    rows = [_row(record, row) for dataset in record.tables for row in ranked(record, dataset)]
+    said = [claim.text for name in datasets(record) for claim in verdict(record, name).claims]
+    rows = [_row(record, row) for name in datasets(record) for row in ranked(record, name)]
     return Summary(tuple(said), tuple(claim.text for claim in missing_claims(record)), tuple(rows))
 
 

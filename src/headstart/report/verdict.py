@@ -35,6 +35,11 @@ def overlaps(one: Score, other: Score) -> bool:
     return one.low <= other.high and other.low <= one.high
 
 
+def datasets(record: StudyRecord) -> list[str]:
+    """Every dataset of the study, in order; also one whose images were not scanned before it stopped."""
+    return list(dict.fromkeys([*record.tables, *(row.dataset for row in record.summaries)]))
+
+
 def ranked(record: StudyRecord, dataset: str) -> list[MethodSummary]:
     """Rows of one dataset: the best first, then by choosing score; rows without one come last."""
     best = record.best.get(dataset)

@@ -20,7 +20,7 @@ from headstart.report.document import (
 )
 from headstart.report.figures import reliability
 from headstart.report.pictures import PictureBook
-from headstart.report.verdict import best_of, results_of
+from headstart.report.verdict import best_of, datasets, results_of
 from headstart.report.wording import DASH, count, listed, percent
 from headstart.study.records import CellResult, MethodSummary, StudyRecord
 
@@ -44,7 +44,7 @@ def best_section(record: StudyRecord, dataset: str, book: PictureBook, id: str) 
     blocks += [confusion_table(shown, id)] if shown.confusion else []
     blocks += _side_by_side(record, shown, id)
     blocks.append(_errors(record, shown, book, id))
-    title = f"The best on {dataset}" if len(record.tables) > 1 else "The best"
+    title = f"The best on {dataset}" if len(datasets(record)) > 1 else "The best"
     return Section(id, f"{title}, looked at closely", tuple(blocks))
 
 
@@ -63,7 +63,7 @@ def _held(record: StudyRecord, result: CellResult) -> tuple[tuple[int, ...], np.
     cell = result.cell
     rows = record.test_rows.get(cell.id, ())
     given = np.asarray(record.probabilities.get(cell.id, ()), dtype=float)
-    if not rows or given.shape != (len(rows), len(result.classes)):
+    if cell.dataset not in record.tables or given.shape != (len(rows), len(result.classes)) or not rows:
         return None
     index = {label: at for at, label in enumerate(result.classes)}
     labels = record.tables[cell.dataset].labels[record.targets[cell.dataset]]

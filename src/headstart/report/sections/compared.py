@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headstart.report.document import Block, Entry, Paragraph, Section, Table, plain_table
-from headstart.report.verdict import selected_on
+from headstart.report.verdict import datasets, selected_on
 from headstart.report.wording import DASH, count, listed, size
 from headstart.study.records import StudyRecord
 
@@ -22,7 +22,7 @@ def compared_section(record: StudyRecord) -> Section:
     blocks: list[Block] = [Paragraph(said)]
     if record.cards:
         blocks.append(_cards(record.cards))
-    blocks += [Paragraph(f"{name}: {_use(record, name)}") for name in record.tables]
+    blocks += [Paragraph(f"{name}: {_use(record, name)}") for name in datasets(record)]
     blocks.append(
         Paragraph(
             "The best method is the one with the highest score on validation (or inner folds of train). "
@@ -78,7 +78,7 @@ def _use(record: StudyRecord, dataset: str) -> str:
     if not done:
         return "no run has finished yet."
     one, on = done[0], selected_on(record, dataset)
-    if one.n_train + one.n_test > len(record.tables[dataset]):
+    if dataset in record.tables and one.n_train + one.n_test > len(record.tables[dataset]):
         said = (
             f"cross-validated: each of {count(one.n_test, 'image')} is tested once, by a model fitted on the "
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from headstart.measure.values import Score
 from headstart.report.document import Beside, Block, Column, Entry, Figure, Paragraph, Row, Section, Table
 from headstart.report.figures import Mark, accuracy_against_seconds, accuracy_by_layer
-from headstart.report.verdict import accuracy, ranked, results_of, selected_on
+from headstart.report.verdict import accuracy, datasets, ranked, results_of, selected_on
 from headstart.report.wording import (
     DASH,
     decimal,
@@ -35,7 +35,7 @@ METRICS = (
 def results_section(record: StudyRecord, dataset: str, id: str, inner: tuple[Section, ...]) -> Section:
     """Table and plots of one dataset; `inner` are the sections that follow in it."""
     rows = ranked(record, dataset)
-    title = "Results" if len(record.tables) == 1 else f"Results: {dataset}"
+    title = "Results" if len(datasets(record)) == 1 else f"Results: {dataset}"
     if not rows:
         return Section(id, title, (Paragraph("No method was planned for this dataset."),), inner)
     blocks: list[Block] = [results_table(record, dataset, id)]
