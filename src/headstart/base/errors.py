@@ -1,16 +1,16 @@
 """Every error that Headstart raises on purpose, in one tree.
 
-    HeadstartError
-    |-- UsageError (also ValueError): the caller can mend it; the command line shows one line, exit status 2
-    |   |-- BadOptions: every mistake of a set of options at once
-    |   |-- UnknownName: no such backbone, layer, head ...; carries the nearest names
-    |   |-- MissingPackage (also ImportError): an optional package is absent; carries the install line
-    |   |-- DataError: a source of images that cannot be read as one
-    |   |   `-- BadImage: one file that is no readable image
-    |   |-- BackboneError: weights that are absent, of the wrong shape or not finite
-    |   |-- BundleError: a saved model that is incomplete, altered or of another kind
-    |   `-- Busy: another run holds the folder
-    `-- EngineError: an engine could not export or run a network (the caller falls back, aloud)
+HeadstartError
+|-- UsageError (also ValueError): the caller can mend it; the command line shows one line, exit status 2
+|   |-- BadOptions: every mistake of a set of options at once
+|   |-- UnknownName: no such backbone, layer, head ...; carries the nearest names
+|   |-- MissingPackage (also ImportError): an optional package is absent; carries the install line
+|   |-- DataError: a source of images that cannot be read as one
+|   |   `-- BadImage: one file that is no readable image
+|   |-- BackboneError: weights that are absent, of the wrong shape or not finite
+|   |-- BundleError: a saved model that is incomplete, altered or of another kind
+|   `-- Busy: another run holds the folder
+`-- EngineError: an engine could not export or run a network (the caller falls back, aloud)
 """
 
 from __future__ import annotations

@@ -76,7 +76,9 @@ def folder_lock(folder: str | Path) -> Iterator[None]:
         if not _take(handle):
             with suppress(OSError, ValueError):
                 owner = json.loads(path.read_text() or "{}").get("pid")
-                raise Busy(f"another run (process {owner}) is using {place}; wait for it or choose another folder")
+                raise Busy(
+                    f"another run (process {owner}) is using {place}; wait for it or choose another folder"
+                )
             raise Busy(f"another run is using {place}; wait for it or choose another folder")
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps({"pid": os.getpid()}).encode(), 0)

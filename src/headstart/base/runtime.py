@@ -62,7 +62,18 @@ def peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-PACKAGES = ("headstart", "torch", "torchvision", "timm", "onnxruntime", "openvino", "scikit-learn", "numpy", "pillow", "simplejpeg")
+PACKAGES = (
+    "headstart",
+    "torch",
+    "torchvision",
+    "timm",
+    "onnxruntime",
+    "openvino",
+    "scikit-learn",
+    "numpy",
+    "pillow",
+    "simplejpeg",
+)
 
 
 def versions() -> dict[str, str]:

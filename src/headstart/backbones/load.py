@@ -1,0 +1,302 @@
+"""A name to a network with its weights: packaged, timm, Hugging Face hub, a local file, a module.
+
+Foreign files are read as tensors only: safetensors, or `torch.load(weights_only=True)`. Every shape is
+checked, every value must be finite; what does not fit is refused with what was expected.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.backbones.card import BackboneCard, Preprocessing
+from headstart.backbones.catalog import PACKAGED, packaged_card
+from headstart.backbones.layers import Layer, aliases, resolve, trace
+from headstart.base.errors import BackboneError, UnknownName
+from headstart.base.hashing import digest_bytes
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class Backbone:
+    """A loaded network, its card and its layers as traced at the card's input size."""
+
+    card: BackboneCard
+    module: nn.Module
+    layers: dict[str, Layer]
+
+    def resolve(self, layer: str) -> str:
+        """Module name of an alias or module name."""
+        return resolve(layer, self.card.layers, self.layers)
+
+    def at(self, size: int | tuple[int, int] | None) -> Backbone:
+        """The same network for another input size in pixels.
+
+        Raises
+        ------
+        BackboneError
+            The network's positions are fixed to the size of its weights.
+        """
+        shape = self.card.preprocessing.at(size)
+        if shape == self.card.preprocessing:
+            return self
+        layers = trace(self.module, shape.height, shape.width)
+        return Backbone(replace(self.card, preprocessing=shape), self.module, layers)
+
+
+def card(name: str | Backbone) -> BackboneCard:
+    """The card of a backbone; packaged weights need no torch for it.
+
+    Examples
+    --------
+    >>> card("lite0").preprocessing.mean
+    (0.5, 0.5, 0.5)
+    """
+    if isinstance(name, Backbone):
+        return name.card
+    if name in PACKAGED:
+        return packaged_card(name)
+    return load(name).card
+
+
+@lru_cache(maxsize=2)
+def _load_named(name: str) -> Backbone:
+    if name in PACKAGED:
+        return _load_packaged(name)
+    kind, _, rest = name.partition(":")
+    if kind == "timm" and "@" in rest:
+        return _load_file(name, *rest.split("@", 1))
+    if kind in ("timm", "hf-hub", "local-dir") and rest:
+        return _load_timm(name)
+    if name.endswith((".safetensors", ".pth", ".pt", ".bin")):
+        raise BackboneError(f"{name}: say which architecture the file is for: timm:ARCHITECTURE@{name}")
+    import timm
+
+    known = [*PACKAGED, *(f"timm:{each}" for each in timm.list_models())]
+    if f"timm:{name}" in known:
+        raise UnknownName("backbone", name, [f"timm:{name}"], "(timm's architectures are written timm:NAME)")
+    raise UnknownName("backbone", name, known)
+
+
+def load(name: str | Backbone) -> Backbone:
+    """Load a network with its weights, in evaluation mode, on the CPU.
+
+    Parameters
+    ----------
+    name : str or Backbone
+        See `headstart.backbones.catalog`; a `Backbone` (from `from_module`) is returned as it is.
+
+    Raises
+    ------
+    UnknownName, BackboneError, MissingPackage
+    """
+    return name if isinstance(name, Backbone) else _load_named(name)
+
+
+def from_module(module: nn.Module, preprocessing: Preprocessing, name: str = "module") -> Backbone:
+    """A backbone from a network of your own (images as float (n, 3, height, width), normalised)."""
+    module.eval()
+    state = module.state_dict()
+    made = BackboneCard(
+        name=name,
+        architecture=type(module).__name__,
+        weights="given in Python",
+        weights_digest=digest_state(state),
+        preprocessing=preprocessing,
+        n_parameters=sum(part.numel() for part in module.parameters()),
+        weights_bytes=sum(part.numel() * part.element_size() for part in state.values()),
+        classes=0,
+    )
+    return _with_layers(made, module)
+
+
+def _with_layers(made: BackboneCard, module: nn.Module) -> Backbone:
+    module.eval()
+    traced = trace(module, made.preprocessing.height, made.preprocessing.width)
+    named = aliases(module, traced)
+    return Backbone(replace(made, layers=named), module, traced)
+
+
+def digest_state(state: dict[str, Tensor]) -> str:
+    """Content hash of weights: names, types, shapes and values."""
+    parts = []
+    for name, tensor in state.items():
+        flat = tensor.detach().cpu().contiguous()
+        parts.append(f"{name} {flat.dtype} {tuple(flat.shape)}".encode())
+        parts.append(flat.reshape(-1).view(_bytes_type()).numpy().tobytes() if flat.numel() else b"")
+    return digest_bytes(*parts)
+
+
+def _bytes_type() -> Any:
+    import torch
+
+    return torch.uint8
+
+
+def _load_packaged(name: str) -> Backbone:
+    import timm
+    import torch
+
+    item = PACKAGED[name]
+    state = torch.load(item.path(), weights_only=True, map_location="cpu")
+    module = timm.create_model(item.architecture)
+    expected = module.state_dict()
+    if len(state) != len(expected):
+        raise BackboneError(
+            f"{name}: {len(state)} tensors in {item.path().name}, the architecture has {len(expected)}"
+        )
+    by_position = dict(zip(expected, state.values(), strict=True))
+    _fill(module, by_position, name)
+    return _with_layers(packaged_card(name), module)
+
+
+def _fill(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
+    """Load weights after checking each name, shape and value; report all mistakes at once."""
+    expected = module.state_dict()
+    wrong = [
+        f"{key} is missing"
+        for key in expected
+        if key not in state and not key.endswith("num_batches_tracked")
+    ]
+    wrong += [f"{key} is not part of the network" for key in state if key not in expected]
+    for key, tensor in state.items():
+        if key in expected and tensor.shape != expected[key].shape:
+            wrong.append(f"{key} has shape {tuple(tensor.shape)}, expected {tuple(expected[key].shape)}")
+        elif tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            wrong.append(f"{key} holds values that are not finite")
+    if wrong:
+        more = f" (and {len(wrong) - 4} more)" if len(wrong) > 4 else ""
+        raise BackboneError(f"{name}: the weights do not fit the architecture: {'; '.join(wrong[:4])}{more}")
+    module.load_state_dict(state, strict=False)
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Tensors of a .safetensors or PyTorch file, without running any code of it."""
+    import pickle
+
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    file = Path(path)
+    if not file.is_file():
+        raise BackboneError(f"{file}: no such weights file")
+    try:
+        found = (
+            load_file(file)
+            if file.suffix == ".safetensors"
+            else torch.load(file, weights_only=True, map_location="cpu")
+        )
+    except (pickle.UnpicklingError, RuntimeError, EOFError, SafetensorError, OSError, ValueError) as error:
+        said = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise BackboneError(
+            f"{file}: not a weights file that is safe to read ({said}); save it as .safetensors"
+        ) from error
+    for key in ("state_dict", "model", "state_dict_ema"):
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            found = found[key]
+    if (
+        not isinstance(found, dict)
+        or not found
+        or not all(isinstance(each, torch.Tensor) for each in found.values())
+    ):
+        raise BackboneError(f"{file}: expected a dictionary of tensors")
+    return {key.removeprefix("module."): tensor for key, tensor in found.items()}
+
+
+def _load_file(name: str, architecture: str, file: str) -> Backbone:
+    import timm
+
+    if not timm.is_model(architecture.split(".")[0]):
+        raise UnknownName("timm architecture", architecture, timm.list_models())
+    state = read_weights(Path(file).expanduser())
+    module = timm.create_model(architecture)
+    head = f"{(module.pretrained_cfg or {}).get('classifier')}.weight"
+    if head in state and state[head].shape[0] != module.num_classes:
+        module = timm.create_model(architecture, num_classes=state[head].shape[0])
+    elif head not in state and head in module.state_dict():
+        module = timm.create_model(architecture, num_classes=0)
+    _fill(module, state, name)
+    return _with_layers(_timm_card(name, module, f"local file {Path(file).name}"), module)
+
+
+def _load_timm(name: str) -> Backbone:
+    import timm
+
+    wanted = name.removeprefix("timm:")
+    if name.startswith("timm:") and not timm.is_model(wanted.split(".")[0]):
+        raise UnknownName("timm architecture", wanted, timm.list_models())
+    try:
+        with hub_if_reachable():
+            module = timm.create_model(wanted, pretrained=True)
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        said = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
+        raise BackboneError(
+            f"{name}: the weights are not on this machine and could not be fetched{offline}: {said}; go online once, "
+            f"or give a file: timm:{wanted.split('.')[0]}@FILE, or use a packaged backbone: {', '.join(PACKAGED)}"
+        ) from error
+    return _with_layers(_timm_card(name, module, f"Hugging Face hub ({wanted})"), module)
+
+
+@contextmanager
+def hub_if_reachable(seconds: float = 3.0) -> Iterator[None]:
+    """Let the hub's client work from its own cache alone where the hub does not answer (instead of minutes of retries)."""
+    from urllib.parse import urlsplit
+
+    from huggingface_hub import constants
+
+    place = urlsplit(constants.ENDPOINT)
+    port = place.port or (443 if place.scheme == "https" else 80)
+    proxied = any(
+        os.environ.get(name)
+        for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY")
+    )
+    before = constants.HF_HUB_OFFLINE
+    try:
+        if not before and not proxied:
+            socket.create_connection((place.hostname or "", port), timeout=seconds).close()
+    except OSError:
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _timm_card(name: str, module: nn.Module, weights: str) -> BackboneCard:
+    import timm.data
+
+    config: dict[str, Any] = dict(module.pretrained_cfg or {})
+    shape = timm.data.resolve_model_data_config(module)
+    papers = config.get("paper_ids") or config.get("paper_name") or ""
+    state = module.state_dict()
+    return BackboneCard(
+        name=name,
+        architecture=str(config.get("architecture") or type(module).__name__),
+        weights=weights,
+        weights_digest=digest_state(state),
+        preprocessing=Preprocessing(
+            height=shape["input_size"][1],
+            width=shape["input_size"][2],
+            mean=tuple(shape["mean"]),
+            std=tuple(shape["std"]),
+            interpolation=shape["interpolation"] if shape["interpolation"] != "random" else "bicubic",
+            crop=float(shape["crop_pct"]),
+            crop_mode=shape["crop_mode"],
+        ),
+        licence=str(config.get("license") or ""),
+        paper=", ".join(papers) if isinstance(papers, tuple | list) else str(papers),
+        trained_on=str(config.get("tag") or ""),
+        n_parameters=sum(part.numel() for part in module.parameters()),
+        weights_bytes=sum(part.numel() * part.element_size() for part in state.values()),
+        classes=int(getattr(module, "num_classes", 0) or 0),
+    )

@@ -1,0 +1,1 @@
+"""What a backbone says of an image, at any layer: computed once, kept by content."""

@@ -1,0 +1,115 @@
+"""Exports are kept by content: a graph, its parity with torch, and what could not be exported.
+
+A folder an export in the cache: `trunk.onnx` (float32), `int8.onnx` where asked for, `facts.json`. Parity is
+measured once, on real images, when the export is made.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.backbones.card import BackboneCard
+from headstart.base.files import write_text
+from headstart.base.hashing import digest_json
+from headstart.base.runtime import cache_folder
+from headstart.features.engines.runner import Parity, Runner
+from headstart.features.taps import Place
+
+EXPORT_VERSION = "2"
+
+
+@dataclass(frozen=True)
+class Export:
+    """Where one export lies and what is known of it."""
+
+    folder: Path
+
+    @property
+    def graph(self) -> Path:
+        """The float32 graph."""
+        return self.folder / "trunk.onnx"
+
+    def int8_graph(self, calibration: str) -> Path:
+        """The graph quantised on one calibration sample."""
+        return self.folder / f"int8-{calibration}.onnx"
+
+    def facts(self) -> dict[str, Any]:
+        """What was measured or went wrong, by engine and precision."""
+        path = self.folder / "facts.json"
+        found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        return found
+
+    def note(self, name: str, value: Any) -> None:
+        """Keep one fact."""
+        write_text(self.folder / "facts.json", json.dumps({**self.facts(), name: value}, indent=1))
+
+
+def export_folder(card: BackboneCard, places: Sequence[Place]) -> Export:
+    """The folder for a backbone's weights, preprocessing and places."""
+    key = digest_json({
+        "weights": card.weights_digest, "architecture": card.architecture, "preprocessing": card.preprocessing.digest(),
+        "places": [str(place) for place in places], "version": EXPORT_VERSION,
+    })  # fmt: skip
+    return Export(cache_folder() / "exports" / key)
+
+
+def clear_exports() -> int:
+    """Remove every kept export; returns the bytes freed."""
+    import shutil
+
+    folder = cache_folder() / "exports"
+    freed = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0
+    shutil.rmtree(folder, ignore_errors=True)
+    return freed
+
+
+def run_batches(runner: Runner, pixels: np.ndarray) -> list[np.ndarray]:
+    """Features of a sample that fits in memory, one matrix a place."""
+    parts = [
+        runner.run(pixels[at : at + runner.batch_size]) for at in range(0, len(pixels), runner.batch_size)
+    ]
+    return [np.concatenate(each) for each in zip(*parts, strict=True)]
+
+
+def compare(reference: list[np.ndarray], other: list[np.ndarray]) -> Parity:
+    """Parity of two sets of features of the same images."""
+    cosines = np.concatenate([_cosines(a, b) for a, b in zip(reference, other, strict=True)])
+    same = (
+        [np.mean(_nearest(a) == _nearest(b)) for a, b in zip(reference, other, strict=True)]
+        if len(reference[0]) > 2
+        else []
+    )
+    return Parity(
+        float(cosines.min()), float(cosines.mean()), float(np.mean(same)) if same else None, len(reference[0])
+    )
+
+
+def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    a64, b64 = a.astype(np.float64), b.astype(np.float64)
+    scale = np.linalg.norm(a64, axis=1) * np.linalg.norm(b64, axis=1)
+    out: np.ndarray = np.where(
+        scale > 0, (a64 * b64).sum(1) / np.maximum(scale, 1e-300), 1.0 * np.all(a64 == b64, axis=1)
+    )
+    return out
+
+
+def _nearest(a: np.ndarray) -> np.ndarray:
+    unit = a / np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-30)
+    near = unit @ unit.T
+    np.fill_diagonal(near, -np.inf)
+    found: np.ndarray = near.argmax(1)
+    return found
+
+
+def timed(work: Callable[[], None]) -> float:
+    """Seconds that `work` takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

@@ -1,0 +1,47 @@
+"""ONNX Runtime on the CPU: one session, one thread a call, as many calls at once as there are processors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from headstart.base.errors import EngineError
+from headstart.base.runtime import n_threads
+
+
+class OnnxRunner:
+    """Run an exported graph with ONNX Runtime.
+
+    Parameters
+    ----------
+    path : Path
+        The graph; external data is refused by loading from bytes.
+    workers : int, optional
+        Calls at the same time; each uses one thread. Default: the processors of this process.
+    """
+
+    batch_size = 16
+
+    def __init__(self, path: Path, workers: int | None = None) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self.n_workers = workers or n_threads()
+        try:
+            self._session = onnxruntime.InferenceSession(
+                path.read_bytes(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no public base class
+            raise EngineError(
+                f"ONNX Runtime cannot load {path.name}: {str(error).splitlines()[0][:300]}"
+            ) from error
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, pixels: np.ndarray) -> list[np.ndarray]:
+        """Features of uint8 pixels (n, height, width, 3)."""
+        out: list[np.ndarray] = self._session.run(None, {self._input: np.ascontiguousarray(pixels)})
+        return out

@@ -1,0 +1,345 @@
+"""Images to features: what the cache holds is read, the rest is decoded and run once, and kept.
+
+Each worker decodes a batch and runs it, so that decoding overlaps the network and only a few batches are in
+memory, however many images there are. Several taps come from one forward pass.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from headstart.backbones.card import BackboneCard
+from headstart.backbones.load import Backbone
+from headstart.backbones.load import card as card_of
+from headstart.backbones.load import load as load_backbone
+from headstart.base.errors import BadImage, DataError
+from headstart.base.events import Progress, emit, warn
+from headstart.base.hashing import digest_bytes
+from headstart.base.runtime import n_threads
+from headstart.features.engines.prepare import Ready, Wish, prepare_runner, settle
+from headstart.features.pool import check_pooling
+from headstart.features.store import DEFAULT_CACHE_GB, GIGABYTE, FeatureKey, FeatureStore
+from headstart.features.taps import Place, Tap
+from headstart.images.decode import DECODER, ImageItem
+from headstart.images.prepare import prepare
+from headstart.images.table import Problem
+
+__all__ = ["Extraction", "Tap", "extract"]
+
+
+@dataclass(frozen=True, eq=False)
+class Extraction:
+    """Features of some images at some taps, and how they came about.
+
+    Attributes
+    ----------
+    features : dict of Tap to float32 array (n, d)
+        Rows in the order given; a row of a bad image is zero.
+    ok : bool array (n,)
+        False where the image could not be decoded; `problems` says why.
+    modules : dict of Tap to str
+        The module name behind each tap.
+    engine : dict
+        Engine, precision, device, parity (see `EngineFacts`).
+    seconds : float
+        Wall-clock time, export and decoding included.
+    n_cached, n_computed : int
+        Images read from the cache, and images run through the network.
+    """
+
+    features: dict[Tap, np.ndarray]
+    ok: np.ndarray
+    problems: tuple[Problem, ...]
+    modules: dict[Tap, str]
+    engine: dict[str, Any]
+    seconds: float
+    n_cached: int
+    n_computed: int
+    card: BackboneCard
+    graph: str = ""
+    warnings: tuple[str, ...] = field(default=())
+
+
+def extract(
+    items: Sequence[ImageItem],
+    digests: Sequence[str],
+    *,
+    paths: Sequence[str] | None = None,
+    backbone: str | Backbone = "lite0",
+    taps: Sequence[Tap] = (Tap("pool"),),
+    engine: str = "auto",
+    precision: str = "float32",
+    input_size: int | tuple[int, int] | None = None,
+    cache_gb: float = DEFAULT_CACHE_GB,
+    store: FeatureStore | None = None,
+) -> Extraction:
+    """Features of images at any layers, from the cache where it holds them.
+
+    Parameters
+    ----------
+    items : sequence
+        Paths, bytes, arrays or PIL images, as `decode` takes them.
+    digests : sequence of str
+        Content hash of each image; equal digests are computed once.
+    paths : sequence of str, optional
+        Names for `problems`; default the row numbers.
+    backbone : str or Backbone
+    taps : sequence of Tap
+    engine, precision : str
+        See `headstart.features.engines.prepare.settle`.
+    input_size : int or (height, width), optional
+        Pixels; default the card's.
+    cache_gb : float
+        Cap of the feature cache in gigabytes; 0 keeps nothing.
+
+    Returns
+    -------
+    Extraction
+
+    Raises
+    ------
+    UnknownName, BadOptions, BackboneError, MissingPackage
+    """
+    start = time.perf_counter()
+    if len(items) != len(digests):
+        raise DataError(f"{len(items)} images with {len(digests)} digests")
+    work = _Work(
+        items, digests, paths, backbone, tuple(dict.fromkeys(taps)), settle(engine, precision), input_size
+    )
+    kept = store or FeatureStore(cap_bytes=int(cache_gb * GIGABYTE))
+    work.read(kept)
+    missing = work.missing_rows()
+    if len(missing):
+        work.compute(kept, missing)
+    kept.trim(keep=[work.keys[place] for place in work.places.values()])
+    return work.result(time.perf_counter() - start, len(missing))
+
+
+class _Work:
+    """One extraction under way."""
+
+    def __init__(
+        self, items: Sequence[ImageItem], digests: Sequence[str], paths: Sequence[str] | None,
+        backbone: str | Backbone, taps: tuple[Tap, ...], wish: Wish, input_size: int | tuple[int, int] | None,
+    ) -> None:  # fmt: skip
+        self.items, self.digests = items, digests
+        self.paths = paths
+        self.backbone, self.size, self.wish = backbone, input_size, wish
+        self._loaded: Backbone | None = backbone.at(input_size) if isinstance(backbone, Backbone) else None
+        base = card_of(backbone)
+        self.card = self._loaded.card if self._loaded else _sized(base, input_size)
+        self.places = {tap: self._place(tap) for tap in taps}
+        self.calibration = ""
+        self.keys: dict[Place, FeatureKey] = {}
+        self.rows: dict[Place, np.ndarray | None] = dict.fromkeys(self.places.values())
+        self.found: dict[Place, np.ndarray] = {}
+        self.ok = np.ones(len(items), bool)
+        self.problems: dict[str, str] = {}
+        self.ready: Ready | None = None
+
+    def loaded(self) -> Backbone:
+        """The network, loaded when it is first needed."""
+        if self._loaded is None:
+            self._loaded = load_backbone(self.backbone).at(self.size)
+            self.card = self._loaded.card
+        return self._loaded
+
+    def _place(self, tap: Tap) -> Place:
+        check_pooling(tap.pooling)
+        named = self.card.layers or {}
+        module = named[tap.layer] if tap.layer in named else self.loaded().resolve(tap.layer)
+        if tap.pooling == "avg+std":
+            layout = "vector" if tap.layer in ("pool", "logits") else self.loaded().layers[module].layout
+            check_pooling(tap.pooling, layout, tap.layer)
+        return Place(module, tap.pooling)
+
+    def _set_keys(self) -> None:
+        precision = self.wish.precision + (f"/{self.calibration}" if self.calibration else "")
+        self.keys = {
+            place: FeatureKey(
+                self.card.weights_digest, self.card.preprocessing.digest(), place.module, place.pooling,
+                self.wish.engine, precision, DECODER,
+            )
+            for place in self.places.values()
+        }  # fmt: skip
+
+    def read(self, store: FeatureStore) -> None:
+        """Take from the cache what it holds."""
+        if self.wish.precision == "int8":
+            self.calibration = calibration_digest(self.digests)
+        self._set_keys()
+        for place, key in self.keys.items():
+            self.rows[place], self.found[place] = store.read(key, self.digests)
+
+    def missing_rows(self) -> np.ndarray:
+        """First row of every distinct image that some place lacks."""
+        lacking = np.zeros(len(self.items), bool)
+        for found in self.found.values():
+            lacking |= ~found
+        first: dict[str, int] = {}
+        for row in np.flatnonzero(lacking):
+            first.setdefault(self.digests[row], int(row))
+        return np.fromiter(first.values(), int, len(first))
+
+    def compute(self, store: FeatureStore, missing: np.ndarray) -> None:
+        """Run the network over the missing images, for the places that lack any."""
+        places = [place for place, found in self.found.items() if not found.all()]
+        self.ready = prepare_runner(self.loaded, self.card, places, self.wish, self._sample, self.calibration)
+        served = self.ready.facts
+        if (served.engine, served.precision) != (self.wish.engine, self.wish.precision):
+            self.wish, self.calibration = Wish(served.engine, served.precision), ""
+            self.read(store)
+            missing = self.missing_rows()
+        keep = store.cap_bytes > 0
+        same = self._same_images(missing)
+        done = 0
+        for rows, out in _run(self.ready, self.items, missing, self.card, self._bad):
+            names = [self.digests[row] for row in rows]
+            for place, part in zip(places, out, strict=True):
+                self._put(place, rows, part, same)
+                if keep:
+                    keep = self._keep(store, place, names, part)
+            done += len(rows)
+            emit(Progress(f"features of {self.card.name}", done, len(missing)))
+
+    def _same_images(self, missing: np.ndarray) -> dict[int, list[int]]:
+        """Other rows that hold the same image as a missing row."""
+        first = {self.digests[row]: int(row) for row in missing}
+        same: dict[int, list[int]] = {}
+        for row, digest in enumerate(self.digests):
+            if digest in first and first[digest] != row:
+                same.setdefault(first[digest], []).append(row)
+        return same
+
+    def _put(self, place: Place, rows: list[int], part: np.ndarray, same: dict[int, list[int]]) -> None:
+        target = self.rows[place]
+        if target is None:
+            target = self.rows[place] = np.zeros((len(self.items), part.shape[1]), np.float32)
+        target[rows] = part
+        for row, vector in zip(rows, part, strict=True):
+            if row in same:
+                target[same[row]] = vector
+
+    def _keep(self, store: FeatureStore, place: Place, names: list[str], part: np.ndarray) -> bool:
+        needed = part.shape[1] * 4 * len(self.items) * len(self.places)
+        if not store.room_for(needed):
+            warn(
+                f"the features take {needed / GIGABYTE:.1f} GB, more than --cache-gb allows; they are not kept"
+            )
+            return False
+        store.write(self.keys[place], names, part, self.card.name)
+        return True
+
+    def _bad(self, row: int, error: BadImage) -> None:
+        for each in [row, *(r for r, d in enumerate(self.digests) if d == self.digests[row] and r != row)]:
+            self.ok[each] = False
+            self.problems[self._name(each)] = error.reason
+
+    def _name(self, row: int) -> str:
+        return self.paths[row] if self.paths is not None else str(row)
+
+    def _sample(self, n: int) -> np.ndarray:
+        """Up to n prepared images: those of least digest, so that the choice is seeded by the content alone."""
+        good: list[np.ndarray] = []
+        for row in sample_rows(self.digests, len(self.digests)):
+            if len(good) == n:
+                break
+            try:
+                good.append(prepare(self.items[row], self.card.preprocessing))
+            except BadImage:
+                continue
+        if not good:
+            raise DataError("none of the images could be decoded")
+        return np.stack(good)
+
+    def result(self, seconds: float, n_computed: int) -> Extraction:
+        """Everything as a value."""
+        facts = self.ready.facts.to_dict() if self.ready else {
+            "engine": self.wish.engine, "precision": self.wish.precision, "device": "", "parity": None,
+            "export_seconds": 0.0, "note": "all rows from the cache",
+        }  # fmt: skip
+        empty = np.zeros((len(self.items), 0), np.float32)
+        features = {
+            tap: empty if (rows := self.rows[place]) is None else rows for tap, place in self.places.items()
+        }
+        return Extraction(
+            features=features, ok=self.ok, problems=tuple(Problem(*pair) for pair in self.problems.items()),
+            modules={tap: place.module for tap, place in self.places.items()}, engine=facts, seconds=seconds,
+            n_cached=len(self.items) - n_computed, n_computed=n_computed, card=self.card,
+            graph=self.ready.facts.graph if self.ready else "",
+        )  # fmt: skip
+
+
+def _sized(card: BackboneCard, size: int | tuple[int, int] | None) -> BackboneCard:
+    from dataclasses import replace
+
+    return replace(card, preprocessing=card.preprocessing.at(size))
+
+
+def sample_rows(digests: Sequence[str], n: int) -> list[int]:
+    """Rows of the n distinct images whose digests hash lowest: a random sample that content alone decides."""
+    first: dict[str, int] = {}
+    for row, digest in enumerate(digests):
+        first.setdefault(digest, row)
+    ranked = sorted(first, key=lambda digest: digest_bytes(b"sample", digest.encode()))
+    return [first[digest] for digest in ranked[:n]]
+
+
+def calibration_digest(digests: Sequence[str], n: int = 128) -> str:
+    """Names the calibration sample of an int8 network."""
+    return digest_bytes(*(digests[row].encode() for row in sample_rows(digests, n)))[:12]
+
+
+def _run(
+    ready: Ready, items: Sequence[ImageItem], rows: np.ndarray, card: BackboneCard, bad: Any
+) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+    """Batches in order: (rows that could be decoded, one matrix a place)."""
+    runner, shape = ready.runner, card.preprocessing
+    batches = [rows[at : at + runner.batch_size].tolist() for at in range(0, len(rows), runner.batch_size)]
+    alone = runner.n_workers == 1
+
+    def decoded(batch: list[int]) -> tuple[list[int], np.ndarray, list[tuple[int, BadImage]]]:
+        pixels = np.empty((len(batch), shape.height, shape.width, 3), np.uint8)
+        good: list[int] = []
+        failed = []
+        for row in batch:
+            try:
+                pixels[len(good)] = prepare(items[row], shape)
+                good.append(row)
+            except BadImage as error:
+                failed.append((row, error))
+        return good, pixels[: len(good)], failed
+
+    def both(batch: list[int]) -> tuple[list[int], Any, list[tuple[int, BadImage]]]:
+        good, pixels, failed = decoded(batch)
+        return good, runner.run(pixels) if good and not alone else pixels, failed
+
+    workers = n_threads() if alone else runner.n_workers
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Any]] = deque()
+        following = iter(batches)
+        try:
+            for batch in following:
+                waiting.append(pool.submit(both, batch))
+                if len(waiting) > workers + 1:
+                    yield from _finish(waiting.popleft().result(), runner, alone, bad)
+            while waiting:
+                yield from _finish(waiting.popleft().result(), runner, alone, bad)
+        finally:
+            for each in waiting:
+                each.cancel()
+
+
+def _finish(done: Any, runner: Any, alone: bool, bad: Any) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+    good, found, failed = done
+    for row, error in failed:
+        bad(row, error)
+    if good:
+        yield good, runner.run(found) if alone else found
