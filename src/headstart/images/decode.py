@@ -160,6 +160,8 @@ def reason_of(error: Exception) -> str:
         for clue in ("truncat", "incomplete", "unexpected end", "cannot read", "not enough")
     ):
         return "truncated: the data ends before the image does"
+    if any(clue in words for clue in ("broken data", "decoder error", "unrecognized data", "cannot load")):
+        words = f"damaged: {words}"
     return (words or type(error).__name__)[:160]
 
 
