@@ -83,3 +83,14 @@ def test_a_budget_is_a_time_with_its_unit(text, seconds):
 def test_a_budget_without_a_unit_or_without_time_is_refused(text):
     with pytest.raises(BadOptions, match="budget"):
         budget_seconds(text)
+
+
+def test_the_choices_of_a_spec_are_those_of_the_rooms_below():
+    from headstart.features import pool, store
+    from headstart.features.engines import runner
+    from headstart.methods.heads import HEADS
+    from headstart.study import spec
+
+    assert spec.POOLINGS == pool.POOLINGS and set(spec.HEAD_NAMES) == set(HEADS)
+    assert (spec.ENGINES, spec.PRECISIONS) == (runner.ENGINES, runner.PRECISIONS)
+    assert StudySpec().cache_gb == store.DEFAULT_CACHE_GB

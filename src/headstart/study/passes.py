@@ -6,12 +6,15 @@ store, so that a finished study needs no pass and a resumed one only those for w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from headstart.base.errors import BadOptions, DataError
-from headstart.base.events import collected_warnings, warn
+from headstart.base.events import Event, Progress, collected_warnings, listening, warn
 from headstart.base.hashing import digest_json
 from headstart.images.table import Problem
 from headstart.study.cells import NUMERIC_ERRORS
@@ -27,6 +30,7 @@ Places = tuple[tuple[str, str], ...]
 """(module, pooling) of every tap."""
 
 LEAST_TIMED = 32
+TIMED_IMAGES = 128
 
 
 @dataclass(frozen=True)
@@ -102,24 +106,16 @@ def run_pass(
     DataError
         Unreadable images, with `on_bad="fail"`.
     """
-    from headstart.features.extract import Tap, extract
+    from headstart.features.extract import Tap
 
     table, card = source.table, variant.card
     taps = [Tap(module, pooling) for module, pooling in places]
-    shape = card.preprocessing
+    key = pass_key(source, variant, spec).id
+    old = store.passes().get(key)
     try:
-        with collected_warnings() as warnings, measured() as cost:
-            found = extract(
-                table.items(),
-                table.digests,
-                paths=table.paths,
-                backbone=card.name,
-                taps=taps,
-                engine=spec.engine,
-                precision=spec.precision,
-                input_size=(shape.height, shape.width) if shape.height != shape.width else shape.height,
-                cache_gb=spec.cache_gb,
-            )
+        with collected_warnings() as warnings, measured() as cost, _clock() as clock:
+            found = _extract(source, variant, taps, spec, rows=len(table), cache_gb=spec.cache_gb)
+        rate = clock.rate() or (old or {}).get("images_per_second") or _timed(source, variant, taps, spec)
     except BadOptions:
         raise
     except NUMERIC_ERRORS as error:
@@ -131,18 +127,77 @@ def run_pass(
             f"{table.name}: {len(found.problems)} unreadable images ({first}); use --on-bad skip to go on"
         )
     source.add_bad(found.problems)
+    shape = card.preprocessing
     for (module, pooling), tap in zip(places, taps, strict=True):
         source.features[card.name, shape.height, shape.width, module, pooling] = found.features[tap]
-    key = pass_key(source, variant, spec).id
-    facts = _facts(found, source, variant, warnings, cost.peak_bytes)
-    store.put_pass(key, _merged(store.passes().get(key), facts))
+    store.put_pass(key, _merged(old, _facts(found, source, variant, warnings, cost.peak_bytes, rate)))
     return None
 
 
+def _extract(
+    source: Source, variant: Variant, taps: Sequence[Any], spec: StudySpec, *, rows: int, **options: Any
+) -> Any:
+    from headstart.features.extract import extract
+
+    table, shape = source.table, variant.card.preprocessing
+    return extract(
+        table.items()[:rows],
+        table.digests[:rows],
+        paths=table.paths[:rows],
+        backbone=variant.card.name,
+        taps=taps,
+        engine=spec.engine,
+        precision=spec.precision,
+        input_size=(shape.height, shape.width) if shape.height != shape.width else shape.height,
+        **options,
+    )
+
+
+@dataclass
+class _Clock:
+    """When each batch of a pass was done, so that loading and exporting do not count as running."""
+
+    ticks: list[tuple[int, float]] = field(default_factory=list)
+
+    def rate(self) -> float | None:
+        """Images a second between the first batch and the last; None where there is too little to time."""
+        if not self.ticks:
+            return None
+        (first, start), (last, end) = self.ticks[0], self.ticks[-1]
+        return (last - first) / (end - start) if last - first >= LEAST_TIMED and end > start else None
+
+
+@contextmanager
+def _clock() -> Iterator[_Clock]:
+    clock = _Clock()
+
+    def tick(event: Event) -> None:
+        if isinstance(event, Progress):
+            clock.ticks.append((event.done, time.perf_counter()))
+
+    with listening(tick):
+        yield clock
+
+
+def _timed(source: Source, variant: Variant, taps: Sequence[Any], spec: StudySpec) -> float | None:
+    """The rate of a pass that the cache served whole, from a few of its images run once more."""
+    if len(source.table) < TIMED_IMAGES:
+        return None
+    from headstart.features.store import FeatureStore
+
+    with tempfile.TemporaryDirectory() as nowhere, _clock() as clock:
+        _extract(source, variant, taps, spec, rows=TIMED_IMAGES, store=FeatureStore(nowhere, cap_bytes=0))
+    return clock.rate()
+
+
 def _facts(
-    found: Any, source: Source, variant: Variant, warnings: Sequence[str], peak_bytes: int
+    found: Any,
+    source: Source,
+    variant: Variant,
+    warnings: Sequence[str],
+    peak_bytes: int,
+    rate: float | None,
 ) -> dict[str, Any]:
-    timed = found.n_computed >= min(LEAST_TIMED, len(source.table)) and found.n_computed > 0
     return {
         "dataset": source.table.name,
         "backbone": variant.card.name,
@@ -151,7 +206,7 @@ def _facts(
         "seconds": found.seconds,
         "n_cached": found.n_cached,
         "n_computed": found.n_computed,
-        "images_per_second": found.n_computed / found.seconds if timed and found.seconds > 0 else None,
+        "images_per_second": rate,
         "problems": [(problem.path, problem.reason) for problem in found.problems],
         "warnings": list(warnings),
         "peak_bytes": peak_bytes,
@@ -159,19 +214,14 @@ def _facts(
 
 
 def _merged(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
-    """New facts; a rate and a peak measured over more images stay, and so do problems and warnings."""
+    """New facts; figures measured over more images stay, and so do problems and warnings."""
     if old is None:
         return new
-    slower = new["images_per_second"] is None or new["n_computed"] < old["n_computed"]
-    keep = ("images_per_second", "n_computed", "seconds", "peak_bytes") if slower else ()
+    fewer = new["n_computed"] < old["n_computed"]
+    kept = {name: old[name] for name in ("n_computed", "seconds", "peak_bytes", "images_per_second") if fewer}
     problems = dict(map(tuple, old["problems"])) | dict(new["problems"])
     warnings = list(dict.fromkeys([*old["warnings"], *new["warnings"]]))
-    return {
-        **new,
-        **{name: old[name] for name in keep},
-        "problems": list(problems.items()),
-        "warnings": warnings,
-    }
+    return {**new, **kept, "problems": list(problems.items()), "warnings": warnings}
 
 
 def places_of(cells: Sequence[Cell], source: Source, variant: Variant) -> Places:

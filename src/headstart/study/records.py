@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from headstart.base.hashing import digest_json
@@ -40,7 +41,7 @@ class Cell:
     seed: int | None
     version: str
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Content-derived id (32 hexadecimal digits)."""
         return digest_json(asdict(self))

@@ -68,7 +68,7 @@ class StudySpec:
     precision: str = option("float32", "precision of the network", choices=PRECISIONS)
     budget: str = option("", "start no new run after this time, e.g. 90s, 10m, 2h", metavar="TIME")
     on_bad: str = option("skip", "unreadable images: leave them out aloud, or stop", choices=("skip", "fail"))
-    cache_gb: float = option(20.0, "most disk the feature cache may use, in GB", low=0.0, high=100000.0)
+    cache_gb: float = option(10.0, "most disk the feature cache may use, in GB", low=0.0, high=100000.0)
 
 
 def budget_seconds(text: str) -> float | None:
