@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from headstart.measure.values import Score
 from headstart.report.document import Beside, Block, Column, Entry, Figure, Paragraph, Row, Section, Table
 from headstart.report.figures import Mark, accuracy_against_seconds, accuracy_by_layer
-from headstart.report.verdict import accuracy, datasets, ranked, results_of, selected_on
+from headstart.report.verdict import accuracy, datasets, ranked, selected_on
 from headstart.report.wording import (
     DASH,
     decimal,
@@ -19,8 +19,9 @@ from headstart.report.wording import (
     size,
     total_seconds,
 )
-from headstart.study.records import MethodSummary, StudyRecord
+from headstart.study.records import Cell, MethodSummary, StudyRecord
 
+Cells = dict[str, Cell]
 SERIES_SHOWN = 8
 PARTS = ("scenario", "backbone", "layer", "pooling", "head")
 METRICS = (
@@ -30,6 +31,11 @@ METRICS = (
     ("log_loss", "log loss"),
     ("ece", "ECE"),
 )
+
+
+def cells_of(record: StudyRecord) -> Cells:
+    """Every cell that has run, by its id."""
+    return {result.cell.id: result.cell for result in record.results}
 
 
 def results_section(record: StudyRecord, dataset: str, id: str, inner: tuple[Section, ...]) -> Section:
@@ -53,7 +59,8 @@ def results_section(record: StudyRecord, dataset: str, id: str, inner: tuple[Sec
 def results_table(record: StudyRecord, dataset: str, id: str) -> Table:
     """One row a method, the best first; failed, partial and missing rows stand in it too."""
     rows = ranked(record, dataset)
-    sizes = {row.method: _pixels(record, row) for row in rows}
+    cells = cells_of(record)
+    sizes = {row.method: _pixels(cells, row) for row in rows}
     varying = [part for part in PARTS if len({getattr(row, part) for row in rows}) > 1] or ["head"]
     by_size = len(set(sizes.values()) - {""}) > 1
     columns = [
@@ -105,9 +112,9 @@ def _score_columns(chosen_on: str, parts: str) -> list[Column]:
     ]
 
 
-def _pixels(record: StudyRecord, row: MethodSummary) -> str:
-    cells = [result.cell for result in results_of(record, row)]
-    return f"{cells[0].height} x {cells[0].width}" if cells else ""
+def _pixels(cells: Cells, row: MethodSummary) -> str:
+    cell = next((cells[id] for id in row.cells if id in cells), None)
+    return f"{cell.height} x {cell.width}" if cell else ""
 
 
 def _name(text: str) -> Entry:
@@ -198,8 +205,9 @@ def _mark(row: MethodSummary, series: str, x: float) -> Mark:
 
 def depth_order(record: StudyRecord, rows: Sequence[MethodSummary], backbone: str) -> list[str]:
     """Layers of one backbone, shallow to deep, by the order of its card; unknown ones last."""
+    cells = cells_of(record)
     known: dict[str, str] = dict((record.cards.get(backbone) or {}).get("layers") or {})
-    modules = {result.cell.layer: result.cell.module for row in rows for result in results_of(record, row)}
+    modules = {row.layer: cells[id].module for row in rows for id in row.cells if id in cells}
     names, places = list(known), list(known.values())
 
     def depth(layer: str) -> tuple[float, str]:
@@ -218,13 +226,13 @@ def depth_order(record: StudyRecord, rows: Sequence[MethodSummary], backbone: st
 
 def _layer_figures(record: StudyRecord, scored: Sequence[MethodSummary], id: str) -> list[Figure]:
     figures: list[Figure] = []
-    span = _span(scored)
+    span, cells = _span(scored), cells_of(record)
     for number, backbone in enumerate(dict.fromkeys(row.backbone for row in scored)):
         rows = [row for row in scored if row.backbone == backbone]
         layers = depth_order(record, rows, backbone)
         if len(layers) < 2:
             continue
-        series = _series(record, rows)
+        series = _series(cells, rows)
         leading = sorted(
             {series(row) for row in rows},
             key=lambda name: -max(row.selection or 0 for row in rows if series(row) == name),
@@ -267,16 +275,16 @@ def _span(rows: Sequence[MethodSummary]) -> tuple[float, float]:
     )
 
 
-def _series(record: StudyRecord, rows: Sequence[MethodSummary]) -> Callable[[MethodSummary], str]:
+def _series(cells: Cells, rows: Sequence[MethodSummary]) -> Callable[[MethodSummary], str]:
     """The name of a line: the head, with pooling, scenario and size where they differ."""
     extra = [part for part in ("scenario", "pooling") if len({getattr(row, part) for row in rows}) > 1]
-    by_size = len({_pixels(record, row) for row in rows}) > 1
+    by_size = len({_pixels(cells, row) for row in rows}) > 1
 
     def name(row: MethodSummary) -> str:
         parts = [
             row.head,
             *(getattr(row, part) for part in extra),
-            *([_pixels(record, row)] if by_size else []),
+            *([_pixels(cells, row)] if by_size else []),
         ]
         return " ".join(parts)
 
