@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from headstart.base.hashing import digest_json
@@ -41,16 +41,21 @@ class Cell:
     seed: int | None
     version: str
 
-    @cached_property
+    @property
     def id(self) -> str:
         """Content-derived id (32 hexadecimal digits)."""
-        return digest_json(asdict(self))
+        return _cell_id(self)
 
     @property
     def method(self) -> str:
         """Name of the method without dataset and seed: what a row of the results table is."""
         size = f" {self.height}px" if self.height == self.width else f" {self.height}x{self.width}px"
         return f"{self.scenario} {self.backbone} {self.layer} {self.pooling} {self.head}{size}"
+
+
+@lru_cache(maxsize=1 << 16)
+def _cell_id(cell: Cell) -> str:
+    return digest_json(asdict(cell))
 
 
 @dataclass(frozen=True)
