@@ -168,10 +168,10 @@ def aliases(module: nn.Module, traced: dict[str, Layer]) -> dict[str, str]:
 
 def _classifier(module: nn.Module, order: list[Layer]) -> str:
     """The module that gives the network's own class scores: the one its card names, if it ran."""
-    config = getattr(module, "pretrained_cfg", None) or {}
+    config: Any = getattr(module, "pretrained_cfg", None) or {}
     name = config.get("classifier") if isinstance(config, dict) else getattr(config, "classifier", None)
     names = [layer.name for layer in order]
-    if isinstance(name, str) and name in names and getattr(module, "num_classes", 1):
+    if isinstance(name, str) and name in names and bool(getattr(module, "num_classes", 1)):
         return name
     linear = [layer.name for layer in order if layer.kind == "Linear" and layer.layout == "vector"]
     return linear[-1] if linear and linear[-1] == names[-1] else ""

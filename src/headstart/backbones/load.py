@@ -19,6 +19,7 @@ from headstart.backbones.card import BackboneCard, Preprocessing
 from headstart.backbones.catalog import PACKAGED, packaged_card
 from headstart.backbones.layers import Layer, aliases, resolve, trace
 from headstart.base.errors import BackboneError, UnknownName
+from headstart.base.files import written_aside
 from headstart.base.hashing import digest_bytes
 
 if TYPE_CHECKING:
@@ -275,7 +276,8 @@ def hub_if_reachable(seconds: float = 3.0) -> Iterator[None]:
 def _timm_card(name: str, module: nn.Module, weights: str) -> BackboneCard:
     import timm.data
 
-    config: dict[str, Any] = dict(module.pretrained_cfg or {})
+    given: Any = module.pretrained_cfg
+    config: dict[str, Any] = dict(given or {})
     shape = timm.data.resolve_model_data_config(module)
     papers = config.get("paper_ids") or config.get("paper_name") or ""
     state = module.state_dict()
@@ -300,3 +302,19 @@ def _timm_card(name: str, module: nn.Module, weights: str) -> BackboneCard:
         weights_bytes=sum(part.numel() * part.element_size() for part in state.values()),
         classes=int(getattr(module, "num_classes", 0) or 0),
     )
+
+
+def write_weights(backbone: Backbone, path: Path) -> None:
+    """Write a network's weights as safetensors, whole or not at all."""
+    from safetensors.torch import save_file
+
+    state = {
+        name: tensor.detach().cpu().contiguous().clone()
+        for name, tensor in backbone.module.state_dict().items()
+    }
+    with written_aside(path) as aside:
+        save_file(
+            state,
+            str(aside),
+            metadata={"architecture": backbone.card.architecture, "name": backbone.card.name},
+        )

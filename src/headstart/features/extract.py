@@ -7,9 +7,7 @@ memory, however many images there are. Several taps come from one forward pass.
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,9 +20,9 @@ from headstart.backbones.load import load as load_backbone
 from headstart.base.errors import BadImage, DataError
 from headstart.base.events import Progress, emit, warn
 from headstart.base.hashing import digest_bytes
-from headstart.base.runtime import n_threads
 from headstart.features.engines.prepare import Ready, Wish, prepare_runner, settle
 from headstart.features.pool import check_pooling
+from headstart.features.run import run_items
 from headstart.features.store import DEFAULT_CACHE_GB, GIGABYTE, FeatureKey, FeatureStore
 from headstart.features.taps import Place, Tap
 from headstart.images.decode import DECODER, ImageItem
@@ -63,8 +61,10 @@ class Extraction:
     n_cached: int
     n_computed: int
     card: BackboneCard
-    graph: str = ""
-    warnings: tuple[str, ...] = field(default=())
+    calibration: str = ""
+    sample: Callable[[int], np.ndarray] = field(
+        default=lambda n: np.zeros((0, 1, 1, 3), np.uint8), repr=False
+    )
 
 
 def extract(
@@ -185,13 +185,13 @@ class _Work:
             lacking |= ~found
         first: dict[str, int] = {}
         for row in np.flatnonzero(lacking):
-            first.setdefault(self.digests[row], int(row))
+            first.setdefault(self.digests[int(row)], int(row))
         return np.fromiter(first.values(), int, len(first))
 
     def compute(self, store: FeatureStore, missing: np.ndarray) -> None:
         """Run the network over the missing images, for the places that lack any."""
         places = [place for place, found in self.found.items() if not found.all()]
-        self.ready = prepare_runner(self.loaded, self.card, places, self.wish, self._sample, self.calibration)
+        self.ready = prepare_runner(self.loaded, self.card, places, self.wish, self.sample, self.calibration)
         served = self.ready.facts
         if (served.engine, served.precision) != (self.wish.engine, self.wish.precision):
             self.wish, self.calibration = Wish(served.engine, served.precision), ""
@@ -200,7 +200,9 @@ class _Work:
         keep = store.cap_bytes > 0
         same = self._same_images(missing)
         done = 0
-        for rows, out in _run(self.ready, self.items, missing, self.card, self._bad):
+        for rows, out in run_items(
+            self.ready.runner, self.card.preprocessing, self.items, missing, self._bad
+        ):
             names = [self.digests[row] for row in rows]
             for place, part in zip(places, out, strict=True):
                 self._put(place, rows, part, same)
@@ -245,7 +247,7 @@ class _Work:
     def _name(self, row: int) -> str:
         return self.paths[row] if self.paths is not None else str(row)
 
-    def _sample(self, n: int) -> np.ndarray:
+    def sample(self, n: int) -> np.ndarray:
         """Up to n prepared images: those of least digest, so that the choice is seeded by the content alone."""
         good: list[np.ndarray] = []
         for row in sample_rows(self.digests, len(self.digests)):
@@ -273,7 +275,7 @@ class _Work:
             features=features, ok=self.ok, problems=tuple(Problem(*pair) for pair in self.problems.items()),
             modules={tap: place.module for tap, place in self.places.items()}, engine=facts, seconds=seconds,
             n_cached=len(self.items) - n_computed, n_computed=n_computed, card=self.card,
-            graph=self.ready.facts.graph if self.ready else "",
+            calibration=self.calibration, sample=self.sample,
         )  # fmt: skip
 
 
@@ -295,51 +297,3 @@ def sample_rows(digests: Sequence[str], n: int) -> list[int]:
 def calibration_digest(digests: Sequence[str], n: int = 128) -> str:
     """Names the calibration sample of an int8 network."""
     return digest_bytes(*(digests[row].encode() for row in sample_rows(digests, n)))[:12]
-
-
-def _run(
-    ready: Ready, items: Sequence[ImageItem], rows: np.ndarray, card: BackboneCard, bad: Any
-) -> Iterator[tuple[list[int], list[np.ndarray]]]:
-    """Batches in order: (rows that could be decoded, one matrix a place)."""
-    runner, shape = ready.runner, card.preprocessing
-    batches = [rows[at : at + runner.batch_size].tolist() for at in range(0, len(rows), runner.batch_size)]
-    alone = runner.n_workers == 1
-
-    def decoded(batch: list[int]) -> tuple[list[int], np.ndarray, list[tuple[int, BadImage]]]:
-        pixels = np.empty((len(batch), shape.height, shape.width, 3), np.uint8)
-        good: list[int] = []
-        failed = []
-        for row in batch:
-            try:
-                pixels[len(good)] = prepare(items[row], shape)
-                good.append(row)
-            except BadImage as error:
-                failed.append((row, error))
-        return good, pixels[: len(good)], failed
-
-    def both(batch: list[int]) -> tuple[list[int], Any, list[tuple[int, BadImage]]]:
-        good, pixels, failed = decoded(batch)
-        return good, runner.run(pixels) if good and not alone else pixels, failed
-
-    workers = n_threads() if alone else runner.n_workers
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Any]] = deque()
-        following = iter(batches)
-        try:
-            for batch in following:
-                waiting.append(pool.submit(both, batch))
-                if len(waiting) > workers + 1:
-                    yield from _finish(waiting.popleft().result(), runner, alone, bad)
-            while waiting:
-                yield from _finish(waiting.popleft().result(), runner, alone, bad)
-        finally:
-            for each in waiting:
-                each.cancel()
-
-
-def _finish(done: Any, runner: Any, alone: bool, bad: Any) -> Iterator[tuple[list[int], list[np.ndarray]]]:
-    good, found, failed = done
-    for row, error in failed:
-        bad(row, error)
-    if good:
-        yield good, runner.run(found) if alone else found

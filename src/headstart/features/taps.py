@@ -65,6 +65,8 @@ def make_trunk(backbone: Backbone, places: Sequence[Place], *, stop: bool = True
         def __init__(self) -> None:
             super().__init__()
             self.net = backbone.module
+            self.mean: Tensor
+            self.scale: Tensor
             self.register_buffer("mean", 255.0 * torch.tensor(shape.mean).reshape(1, 3, 1, 1))
             self.register_buffer("scale", 1.0 / (255.0 * torch.tensor(shape.std)).reshape(1, 3, 1, 1))
 

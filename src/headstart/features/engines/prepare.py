@@ -14,7 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.backbones.load import Backbone
+from headstart.backbones.card import BackboneCard
+from headstart.backbones.load import Backbone, write_weights
+from headstart.backbones.load import load as load_backbone
 from headstart.base.errors import BadOptions, EngineError, UnknownName
 from headstart.base.events import Notice, Progress, emit, warn
 from headstart.base.optional import installed, require
@@ -89,7 +91,7 @@ Sampler = Callable[[int], np.ndarray]
 
 def prepare_runner(
     load: Callable[[], Backbone],
-    card: object,
+    card: BackboneCard,
     places: Sequence[Place],
     wish: Wish,
     sample: Sampler,
@@ -106,9 +108,6 @@ def prepare_runner(
     calibration : str
         Digest of the sample, for int8.
     """
-    from headstart.backbones.card import BackboneCard
-
-    assert isinstance(card, BackboneCard)
     if wish.engine == "torch":
         return _torch(load, places, wish.precision)
     export = export_folder(card, places)
@@ -173,6 +172,7 @@ def _export(export: Export, load: Callable[[], Backbone], places: Sequence[Place
     emit(Progress("export the network", 0, 1))
     try:
         seconds = timed(lambda: export_onnx(load(), places, export.graph))
+        write_weights(load(), export.folder / "backbone.safetensors")
     except EngineError as error:
         export.note("export/failed", str(error))
         raise
@@ -222,3 +222,34 @@ def _check(
         raise EngineError(failed)
     export.note(name, parity.to_dict())
     return parity
+
+
+def graph_for_bundle(
+    backbone: str | Backbone,
+    card: BackboneCard,
+    places: Sequence[Place],
+    precision: str,
+    calibration: str,
+    sample: Sampler,
+) -> tuple[Path, Path]:
+    """The graph that a saved model predicts with (int8 where it was fitted on int8 features, else float32), and the weights.
+
+    Both come from the cache where they are; an export is checked like any other.
+
+    Raises
+    ------
+    EngineError
+        The network cannot be exported.
+    """
+
+    def load() -> Backbone:
+        shape = card.preprocessing
+        return load_backbone(backbone).at((shape.height, shape.width))
+
+    export = export_folder(card, places)
+    wish = Wish("onnxruntime", "int8" if precision == "int8" else "float32")
+    ready = _exported(export, load, places, wish, sample, calibration)
+    weights = export.folder / "backbone.safetensors"
+    if not weights.exists():
+        write_weights(load(), weights)
+    return Path(ready.facts.graph), weights

@@ -6,6 +6,7 @@ A forward pass ends at the deepest tap.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,10 @@ class TorchRunner:
         self._half = precision == "bfloat16"
         if self.device == "cpu":
             torch.set_num_threads(n_threads())
-        self._trunk = make_trunk(backbone, places).to(self.device, memory_format=torch.channels_last)
+        trunk = make_trunk(backbone, places)
+        if self.device != "cpu":  # the backbone itself stays on the CPU, where exports and checks expect it
+            trunk = copy.deepcopy(trunk).to(self.device)
+        self._trunk = trunk.to(memory_format=torch.channels_last)
 
     def run(self, pixels: np.ndarray) -> list[np.ndarray]:
         """Features of uint8 pixels (n, height, width, 3)."""

@@ -1,0 +1,86 @@
+"""Decode and run, overlapped, in bounded memory: each worker decodes a batch and passes it on."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from headstart.backbones.card import Preprocessing
+from headstart.base.errors import BadImage
+from headstart.base.runtime import n_threads
+from headstart.features.engines.runner import Runner
+from headstart.images.decode import ImageItem
+from headstart.images.prepare import prepare
+
+Failed = list[tuple[int, BadImage]]
+
+
+def run_items(
+    runner: Runner,
+    shape: Preprocessing,
+    items: Sequence[ImageItem],
+    rows: Sequence[int] | np.ndarray,
+    bad: Callable[[int, BadImage], None],
+) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+    """Features of `items[row]` for each row, batch by batch, in order.
+
+    Parameters
+    ----------
+    bad : callable
+        Told (row, error) of every image that cannot be decoded, in the caller's thread.
+
+    Yields
+    ------
+    (rows, features) : list of int, list of float32 (n, d), one a place
+    """
+    size = runner.batch_size
+    batches = [[int(row) for row in rows[at : at + size]] for at in range(0, len(rows), size)]
+    alone = runner.n_workers == 1
+
+    def work(batch: list[int]) -> tuple[list[int], Any, Failed]:
+        good, pixels, failed = decode_batch(items, batch, shape)
+        return good, pixels if alone or not good else runner.run(pixels), failed
+
+    workers = n_threads() if alone else runner.n_workers
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Any]] = deque()
+        try:
+            for batch in batches:
+                waiting.append(pool.submit(work, batch))
+                if len(waiting) > workers + 1:
+                    yield from _finished(waiting.popleft().result(), runner, bad)
+            while waiting:
+                yield from _finished(waiting.popleft().result(), runner, bad)
+        finally:
+            for each in waiting:
+                each.cancel()
+
+
+def decode_batch(
+    items: Sequence[ImageItem], batch: Sequence[int], shape: Preprocessing
+) -> tuple[list[int], np.ndarray, Failed]:
+    """(rows that could be decoded, their pixels uint8 (n, height, width, 3), the others with their errors)."""
+    pixels = np.empty((len(batch), shape.height, shape.width, 3), np.uint8)
+    good: list[int] = []
+    failed: Failed = []
+    for row in batch:
+        try:
+            pixels[len(good)] = prepare(items[row], shape)
+            good.append(row)
+        except BadImage as error:
+            failed.append((row, error))
+    return good, pixels[: len(good)], failed
+
+
+def _finished(
+    done: tuple[list[int], Any, Failed], runner: Runner, bad: Callable[[int, BadImage], None]
+) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+    good, found, failed = done
+    for row, error in failed:
+        bad(row, error)
+    if good:
+        yield good, runner.run(found) if runner.n_workers == 1 else found
