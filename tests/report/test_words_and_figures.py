@@ -23,7 +23,14 @@ def test_absent_numbers_are_dashes_and_never_zeros():
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0.0001, "under 1 ms"), (0.25, "250 ms"), (9.44, "9.4 s"), (125, "2 min 5 s"), (7300, "2 h 1 min")],
+    [
+        (0.0001, "under 1 ms"),
+        (0.25, "250 ms"),
+        (9.44, "9.4 s"),
+        (125, "125 s"),
+        (725, "12 min 5 s"),
+        (7300, "2 h 1 min"),
+    ],
 )
 def test_durations_carry_their_unit(seconds, said):
     assert duration(seconds) == said

@@ -53,6 +53,8 @@ def duration(seconds: float | None) -> str:
         return f"{1000 * seconds:.0f} ms"
     if seconds < 99.5:
         return f"{seconds:.1f} s"
+    if seconds < 600:
+        return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 100:
         return f"{minutes} min {rest} s"
@@ -94,10 +96,10 @@ def total_seconds(seconds: dict[str, float]) -> float | None:
 
 
 def seconds_parts(seconds: dict[str, float]) -> str:
-    """The parts of the seconds in their own order: `38 + 3.2 + 0.01`; "" where there is but one."""
+    """The parts of the seconds in their own order: `38 + 3.2 + 0.1`; "" where there is but one."""
     parts = [value for name, value in seconds.items() if name != "total"]
     return (
-        " + ".join(f"{value:.2g}" if value < 10 else f"{value:.0f}" for value in parts)
+        " + ".join(f"{value:.1f}" if value < 10 else f"{value:.0f}" for value in parts)
         if len(parts) > 1
         else ""
     )

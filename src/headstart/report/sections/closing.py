@@ -140,7 +140,8 @@ def _value(name: str, value: Any) -> Entry:
 
 def _engines(engines: Iterable[dict[str, Any]]) -> Table:
     given = list(engines)
-    keys = list(dict.fromkeys(key for engine in given for key in engine))
+    told = [key for engine in given for key, value in engine.items() if value not in (None, "")]
+    keys = list(dict.fromkeys(told))
     rows = [[_value(key, engine.get(key)) for key in keys] for engine in given]
     caption = (
         "Engines that ran the networks, and how closely their features agree with torch (cosine 1 is equal)."
