@@ -26,8 +26,8 @@ class DatasetCard:
     targets : tuple of str
         Label columns; the first is the default.
     licence, citation : str
-    extra : str
-        Extra of Headstart that installs it ("" where it is always there).
+    extra, package : str
+        Extra of Headstart that installs it, and the package that it brings ("" where it is always there).
     load : callable
         Gives the image table.
     """
@@ -41,6 +41,7 @@ class DatasetCard:
     citation: str
     extra: str
     load: Callable[[], ImageTable]
+    package: str = ""
 
     @property
     def source(self) -> str:
@@ -134,6 +135,7 @@ DATASETS.add(
         citation="Megahed et al. (2025), arXiv:2501.12596 (package conformal-clip-data).",
         extra="demo",
         load=load_textiles,
+        package="conformal_clip_data",
     ),
 )
 DATASETS.add(
@@ -148,6 +150,7 @@ DATASETS.add(
         citation="Buerhop-Lutz et al. (2018), EU PVSEC; Deitsch et al. (2019), Solar Energy 185, 455-468.",
         extra="elpv",
         load=load_elpv,
+        package="elpv_dataset",
     ),
 )
 DATASETS.add(

@@ -1,0 +1,49 @@
+"""From what was typed to image tables and image files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.base.events import Notice, emit
+from headstart.cli.declared import DataOptions
+
+if TYPE_CHECKING:
+    from headstart.images.table import ImageTable
+
+
+def open_table(data: str, options: DataOptions) -> ImageTable:
+    """The image table of a source; unusable files are told."""
+    from headstart.images.collect import told
+    from headstart.images.scan import scan
+
+    table = scan(
+        data,
+        path_column=options.path_column or None,
+        label_columns=options.label_columns,
+        image_root=options.image_root or None,
+        group_column=options.group_column or None,
+        split_column=options.split_column or None,
+        on_bad=options.on_bad,
+    )
+    if table.problems:
+        emit(Notice(f"{table.name}: left out {told(table.problems)}", "warning"))
+    return table
+
+
+def image_files(given: list[str]) -> list[Path]:
+    """The files, and the images of the folders, in order; other files of a folder are counted aloud."""
+    from headstart.images.collect import looks_like_image, walk
+
+    found: list[Path] = []
+    for name in given:
+        place = Path(name)
+        if not place.is_dir():
+            found.append(place)
+            continue
+        inside = [place / path for path in walk(place, relative_to=place)]
+        images = [path for path in inside if looks_like_image(path)]
+        if len(images) < len(inside) or not images:
+            emit(Notice(f"{name}: {len(images)} images; {len(inside) - len(images)} other files passed over"))
+        found += images
+    return found

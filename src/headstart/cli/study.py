@@ -1,0 +1,169 @@
+"""`headstart study`: compare methods on the user's own images; plan first, best and table last."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headstart.base.errors import UsageError
+from headstart.cli.flags import build, verb
+from headstart.cli.screen import shown
+from headstart.cli.text import printable, say, say_json, table
+from headstart.study.spec import StudySpec
+
+if TYPE_CHECKING:
+    from headstart.report.summary import Summary
+    from headstart.study.records import StudyRecord
+
+MOST_ROWS = 20
+EXAMPLE = """
+headstart study photos/
+headstart study photos/ --backbone lite0,lite1 --layer auto --head logistic,knn --budget 10m
+headstart study textiles elpv --seeds 5 --out runs/both
+headstart study --spec study.toml
+"""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make `study` a verb of the app."""
+    verb(app, StudySpec, example=EXAMPLE, skip=("data",))(study)
+
+
+def study(
+    context: typer.Context,
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="DATA...",
+            help="Folders, ground-truth files or names of packaged sets.",
+            show_default=False,
+        ),
+    ] = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option("--spec", metavar="FILE", help="a TOML file of these options; flags win over it"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="output folder [default: runs/NAME]")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
+    **flags: Any,
+) -> None:
+    """Compare backbones, layers and heads on your images, and say which is best and how sure that is.
+
+    The plan and an estimate of the time are printed first. Each run is kept as soon as it is done: after
+    Ctrl-C the same command goes on where it stopped.
+    """
+    from headstart.report.build import write_report
+    from headstart.report.summary import summary_lines
+    from headstart.study.execute import run_study
+
+    chosen = _spec(data or [], spec, flags)
+    folder = out or Path("runs") / _folder_name(chosen)
+    with shown():
+        record = run_study(chosen, folder, command=shlex.join(["headstart", *context.obj["arguments"]]))
+        report = write_report(record, folder / "report.html")
+    summary = summary_lines(record)
+    if json:
+        say_json(as_json(record, summary, report))
+    else:
+        show(summary, report)
+
+
+def _spec(data: list[str], file: Path | None, flags: dict[str, Any]) -> StudySpec:
+    from headstart.study.spec import read_spec
+
+    if file is None and not data:
+        raise UsageError(
+            "name the images: headstart study DATA... (or --spec FILE); see headstart study --help"
+        )
+    base = StudySpec() if file is None else read_spec(file)
+    named = StudySpec(**{**vars(base), "data": tuple(data) or base.data})
+    return build(StudySpec, flags, named, check=False)  # the study itself lists every mistake at once
+
+
+def _folder_name(spec: StudySpec) -> str:
+    names = [
+        re.sub(r"[^\w.-]+", "-", Path(each).name or Path(each).resolve().name).strip("-.")
+        for each in spec.data
+    ]
+    return "-".join(name for name in names if name)[:80] or "study"
+
+
+def show(summary: Summary, report: Path) -> None:
+    """Verdict, table and the path of the report."""
+    for line in summary.verdict:
+        say(printable(line))
+    say()
+    several = len({row["dataset"] for row in summary.rows}) > 1
+    for line in result_table(list(summary.rows), several):
+        say(line)
+    for line in summary.missing:
+        say(printable(line))
+    say()
+    say(f"report: {printable(report)}")
+
+
+def result_table(rows: list[dict[str, Any]], several: bool) -> list[str]:
+    """The methods, the best first; at most twenty a dataset."""
+    header = ["dataset"] * several + [
+        "backbone",
+        "layer",
+        "pooling",
+        "head",
+        "chosen by",
+        "test accuracy",
+        "95 %",
+        "F1",
+        "time",
+    ]
+    shown_rows, counts = [], dict[str, int]()
+    for row in rows:
+        counts[row["dataset"]] = counts.get(row["dataset"], 0) + 1
+        if counts[row["dataset"]] <= MOST_ROWS:
+            shown_rows.append([row["dataset"]] * several + _cells(row))
+    first = 4 + several
+    lines = table(header, shown_rows, right=range(first, first + 5))
+    hidden = sum(max(0, count - MOST_ROWS) for count in counts.values())
+    return [*lines, f"... and {hidden} more in the report"] if hidden else lines
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    from headstart.report.wording import duration, percent
+
+    names = [row["backbone"], row["layer"], row["pooling"], row["head"] + (" *" if row["best"] else "")]
+    if row["status"] in ("failed", "missing"):
+        return [*names, row["status"], "", "", "", ""]
+    accuracy, f1 = row["accuracy"] or {}, row["macro_f1"] or {}
+    low, high = accuracy.get("low"), accuracy.get("high")
+    between = "" if low is None or high is None else f"{100 * low:.1f}-{100 * high:.1f}"
+    partial = f" ({row['n_failed']} failed)" if row["n_failed"] else ""
+    return [
+        *names,
+        percent(row["selection"]) + partial,
+        percent(accuracy.get("value")),
+        between,
+        percent(f1.get("value")),
+        duration(row["seconds"]),
+    ]
+
+
+def as_json(record: StudyRecord, summary: Summary, report: Path) -> dict[str, Any]:
+    """What `--json` prints: see docs/json.md."""
+    return {
+        "folder": record.folder,
+        "report": str(report),
+        "best": record.best,
+        "verdict": summary.verdict,
+        "missing": summary.missing,
+        "methods": summary.rows,
+        "n_planned": record.n_planned,
+        "n_done": sum(result.status == "done" for result in record.results),
+        "n_failed": sum(result.status == "failed" for result in record.results),
+        "seconds": record.seconds_total,
+        "warnings": record.warnings,
+    }

@@ -1,0 +1,147 @@
+"""Test a bundle on an image table: the right split, no image it learned from, no label it cannot know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headstart.base.errors import DataError, UnknownName
+from headstart.base.events import Notice, emit, warn
+from headstart.export.bundle import Bundle
+from headstart.images.table import SPLITS, ImageTable, Problem
+from headstart.measure.metrics import Evaluation, evaluate
+
+PLAIN = ("balanced_accuracy", "macro_f1", "log_loss", "ece")
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What a test of a bundle showed.
+
+    Attributes
+    ----------
+    split : str
+        "train", "validation", "test" or "all".
+    n_seen : int
+        Images that the bundle was fitted or chosen on and that were left out.
+    n_unlabelled : int
+        Images without a label, left out.
+    problems : tuple of Problem
+        Images that could not be read, left out.
+    """
+
+    split: str
+    target: str
+    classes: tuple[str, ...]
+    evaluation: Evaluation
+    n_seen: int
+    n_unlabelled: int
+    problems: tuple[Problem, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The form of `evaluate --json`."""
+        scores = self.evaluation.scores
+        return {
+            "split": self.split,
+            "n": self.evaluation.n,
+            "accuracy": scores["accuracy"].to_dict(),
+            **{name: scores[name].value for name in PLAIN},
+            "intervals": {name: [score.low, score.high] for name, score in scores.items()},
+            "target": self.target,
+            "classes": list(self.classes),
+            "per_class": self.evaluation.per_class,
+            "confusion": [list(row) for row in self.evaluation.confusion],
+            "n_seen_left_out": self.n_seen,
+            "n_unlabelled": self.n_unlabelled,
+            "n_unreadable": len(self.problems),
+        }
+
+
+def assess(bundle: Bundle, table: ImageTable, *, split: str = "", target: str = "") -> Assessment:
+    """Test a bundle.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    table : ImageTable
+    split : str
+        "" for test where the table has that split, else all images but those that the bundle has seen.
+        A split that is named is taken whole, with a warning where the bundle has seen some of it.
+    target : str
+        Label column; "" for the bundle's own, else the only one.
+
+    Raises
+    ------
+    DataError, UnknownName
+        Labels that the bundle does not know; no such split or column; nothing to test.
+    """
+    column = _column(bundle, table, target)
+    name, rows = _rows(table, split)
+    labels = table.labels[column]
+    labelled = [row for row in rows if labels[row] is not None]
+    if lacking := len(rows) - len(labelled):
+        warn(f"{table.name}: {lacking} images have no label in {column!r} and are left out")
+    kept = _unseen(bundle, table, labelled, name, leave_out=not split and name == "all")
+    _known(bundle, table, column, kept)
+    found = bundle.predict_proba([table.item(row) for row in kept], [table.paths[row] for row in kept])
+    if found.problems:
+        first = "; ".join(f"{each.path}: {each.reason}" for each in found.problems[:3])
+        warn(f"{table.name}: {len(found.problems)} images cannot be read and are left out ({first})")
+    if not found.rows:
+        raise DataError(f"{table.name}: none of the {len(kept)} images could be read")
+    code = {label: number for number, label in enumerate(bundle.classes)}
+    truth = np.array([code[str(labels[kept[row]])] for row in found.rows])
+    evaluation = evaluate(truth, found.probabilities, bundle.classes)
+    return Assessment(
+        name, column, bundle.classes, evaluation, len(labelled) - len(kept), lacking, found.problems
+    )
+
+
+def _column(bundle: Bundle, table: ImageTable, target: str) -> str:
+    if target or bundle.target in table.labels or len(table.targets) < 2:
+        return table.target(target or (bundle.target if bundle.target in table.labels else None))
+    raise DataError(
+        f"{table.name} has no label column {bundle.target!r}; "
+        f"name one with --target: {', '.join(table.targets)}"
+    )
+
+
+def _rows(table: ImageTable, split: str) -> tuple[str, list[int]]:
+    name = split or ("test" if table.has_split("test") else "all")
+    rows = table.rows(name)
+    if not rows:
+        given = [each for each in SPLITS if table.has_split(each)]
+        raise UnknownName(f"split of {table.name}", name, [*given, "all"])
+    return name, rows
+
+
+def _unseen(bundle: Bundle, table: ImageTable, rows: list[int], split: str, *, leave_out: bool) -> list[int]:
+    seen = bundle.seen()
+    known = sum(table.digests[row] in seen for row in rows)
+    if known and not leave_out:
+        warn(
+            f"{table.name}: the model was fitted or chosen on {known} of these {len(rows)} images ({split}); "
+            "the scores are too good by that"
+        )
+        return rows
+    kept = [row for row in rows if table.digests[row] not in seen] if known else rows
+    if known:
+        emit(Notice(f"{table.name}: {known} images that the model was fitted or chosen on are left out"))
+    if not kept:
+        raise DataError(
+            f"{table.name}: the model has seen all {len(rows)} labelled images; "
+            "give new ones, or --split all to count these"
+        )
+    return kept
+
+
+def _known(bundle: Bundle, table: ImageTable, column: str, rows: list[int]) -> None:
+    odd = sorted({str(table.labels[column][row]) for row in rows} - set(bundle.classes))
+    if odd:
+        listed = ", ".join(map(repr, odd[:10])) + (f" and {len(odd) - 10} more" if len(odd) > 10 else "")
+        raise DataError(
+            f"{table.name}: the model does not know the labels {listed} of {column!r}; "
+            f"it knows {', '.join(bundle.classes[:20])}"
+        )

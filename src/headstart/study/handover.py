@@ -1,0 +1,110 @@
+"""From a study to a model: its best method (or one run) fitted again on the same split of the same images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.base.errors import DataError, UsageError
+from headstart.base.events import Notice, emit
+from headstart.images.table import ImageTable
+from headstart.study.partition import make_dataset
+from headstart.study.record import find_cell, load_record
+from headstart.study.records import Cell, StudyRecord
+from headstart.study.sources import scan_sources
+from headstart.study.spec import StudySpec, spec_from
+
+if TYPE_CHECKING:
+    from headstart.methods.probe import TransferClassifier
+
+
+@dataclass(frozen=True, eq=False)
+class Handover:
+    """A fitted classifier with the run it comes from."""
+
+    classifier: TransferClassifier
+    cell: Cell
+    dataset: str
+    target: str
+
+
+def hand_over(
+    folder: str | Path, *, cell: str = "", dataset: str = "", refit: bool = False, cache_gb: float = 10.0
+) -> Handover:
+    """Fit the winner of a study again.
+
+    Parameters
+    ----------
+    folder : path
+        Output folder of the study.
+    cell : str
+        Start of a run's id; "" for the first run of the best method.
+    dataset : str
+        Which dataset's best, where the study has several.
+    refit : bool
+        Let the validation images join train.
+    cache_gb : float
+        Cap of the feature cache.
+
+    Raises
+    ------
+    UsageError, UnknownName
+        No such study or run.
+    DataError
+        The images have changed since the study.
+    """
+    from headstart.methods.probe import TransferClassifier
+
+    record = load_record(folder)
+    run = find_cell(record, cell, dataset).cell
+    table = same_split(record, run)
+    classifier = TransferClassifier(
+        backbone=run.backbone,
+        layer=run.layer,
+        pooling=run.pooling,
+        head=run.head,
+        engine=run.engine,
+        precision=run.precision,
+        input_size=(run.height, run.width),
+        seed=run.seed or 0,
+        refit=refit,
+        cache_gb=cache_gb,
+    )
+    return Handover(classifier.fit_table(table, run.target), run, run.dataset, run.target)
+
+
+def same_split(record: StudyRecord, run: Cell) -> ImageTable:
+    """The images of a run as they lie there now, divided as the run had them, in the order of their content.
+
+    Raises
+    ------
+    DataError
+        They are not the same images any more.
+    """
+    spec = spec_from(record.spec)
+    kept = record.tables[run.dataset]
+    now = _scanned(spec, run.dataset, record.folder)
+    there = set(kept.paths)
+    clean = now.select([row for row, path in enumerate(now.paths) if path in there])
+    data = make_dataset(clean, run.target, seeds=(run.seed or 0) + 1, folds=spec.folds)
+    partition = data.partition(run.seed)
+    if data.digest != run.data_digest or partition.digest != run.split_digest:
+        raise DataError(f"the images of {run.dataset} have changed since the study; run the study again")
+    if partition.splits is None:
+        emit(Notice(f"the study tested {run.dataset} by folds, so the model learns from all of its images"))
+        divided = ImageTable(**{**vars(clean), "splits": None})
+    else:
+        divided = clean.with_splits(partition.splits)
+    order = sorted(range(len(divided)), key=lambda row: (divided.digests[row], divided.paths[row]))
+    return divided.select(order)
+
+
+def _scanned(spec: StudySpec, dataset: str, folder: str) -> ImageTable:
+    try:
+        sources = scan_sources(spec)
+    except DataError as error:
+        raise UsageError(
+            f"{error} (the study in {folder} read {', '.join(spec.data)}; run this where it was run)"
+        ) from error
+    return next(source.table for source in sources if source.table.name == dataset)
