@@ -67,6 +67,11 @@ PACKAGED: dict[str, Packaged] = {
     )
 }
 
+PAPER = (
+    "Tan and Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019 "
+    "(the Lite variant drops squeeze-and-excitation and uses ReLU6)"
+)
+
 # The layers of every EfficientNet-Lite, from the first to the last: alias -> module.
 LITE_LAYERS = {
     "stem": "bn1",
@@ -88,7 +93,7 @@ def packaged_card(name: str) -> BackboneCard:
         weights_digest=digest_file(path),
         preprocessing=Preprocessing(item.size, item.size, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
         licence="Apache-2.0",
-        paper="Tan and Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019 (the Lite variant drops squeeze-and-excitation and uses ReLU6)",
+        paper=PAPER,
         trained_on="ImageNet-1k",
         n_parameters=item.n_parameters,
         weights_bytes=path.stat().st_size,

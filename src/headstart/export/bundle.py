@@ -68,7 +68,7 @@ def save_bundle(
     found = classifier.extractor_.extraction_
     places = [Place(found.modules[tap], tap.pooling) for tap in classifier.extractor_.taps()]
     graph, weights = graph_for_bundle(
-        classifier.backbone, found.card, places, found.engine["precision"], found.calibration, found.sample
+        classifier.backbone, found.card, places, found.engine["precision"], found.calibration
     )
     with folder_written_aside(place) as aside:
         shutil.copyfile(graph, aside / "trunk.onnx")

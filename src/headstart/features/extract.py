@@ -7,8 +7,8 @@ memory, however many images there are. Several taps come from one forward pass.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,8 @@ from headstart.backbones.load import card as card_of
 from headstart.backbones.load import load as load_backbone
 from headstart.base.errors import BadImage, DataError
 from headstart.base.events import Progress, emit, warn
-from headstart.base.hashing import digest_bytes
-from headstart.features.engines.prepare import Ready, Wish, prepare_runner, settle
+from headstart.features.calibration import Calibration, calibration_rows, sample_rows
+from headstart.features.engines.prepare import Ready, Wish, needs_calibration, prepare_runner, settle
 from headstart.features.pool import check_pooling
 from headstart.features.run import run_items
 from headstart.features.store import DEFAULT_CACHE_GB, GIGABYTE, FeatureKey, FeatureStore
@@ -61,10 +61,7 @@ class Extraction:
     n_cached: int
     n_computed: int
     card: BackboneCard
-    calibration: str = ""
-    sample: Callable[[int], np.ndarray] = field(
-        default=lambda n: np.zeros((0, 1, 1, 3), np.uint8), repr=False
-    )
+    calibration: Calibration
 
 
 def extract(
@@ -79,6 +76,7 @@ def extract(
     input_size: int | tuple[int, int] | None = None,
     cache_gb: float = DEFAULT_CACHE_GB,
     store: FeatureStore | None = None,
+    calibration: Calibration | None = None,
 ) -> Extraction:
     """Features of images at any layers, from the cache where it holds them.
 
@@ -98,6 +96,8 @@ def extract(
         Pixels; default the card's.
     cache_gb : float
         Cap of the feature cache in gigabytes; 0 keeps nothing.
+    calibration : Calibration, optional
+        Of an earlier extraction, so that int8 or bfloat16 features of other images come from the same network.
 
     Returns
     -------
@@ -111,7 +111,8 @@ def extract(
     if len(items) != len(digests):
         raise DataError(f"{len(items)} images with {len(digests)} digests")
     work = _Work(
-        items, digests, paths, backbone, tuple(dict.fromkeys(taps)), settle(engine, precision), input_size
+        items, digests, paths, backbone, tuple(dict.fromkeys(taps)), settle(engine, precision), input_size,
+        calibration,
     )
     kept = store or FeatureStore(cap_bytes=int(cache_gb * GIGABYTE))
     work.read(kept)
@@ -128,6 +129,7 @@ class _Work:
     def __init__(
         self, items: Sequence[ImageItem], digests: Sequence[str], paths: Sequence[str] | None,
         backbone: str | Backbone, taps: tuple[Tap, ...], wish: Wish, input_size: int | tuple[int, int] | None,
+        calibration: Calibration | None,
     ) -> None:  # fmt: skip
         self.items, self.digests = items, digests
         self.paths = paths
@@ -136,7 +138,9 @@ class _Work:
         base = card_of(backbone)
         self.card = self._loaded.card if self._loaded else _sized(base, input_size)
         self.places = {tap: self._place(tap) for tap in taps}
-        self.calibration = ""
+        self.given = calibration
+        self.calibration = Calibration("", self.sample)
+        self.sampled: list[int] | None = None
         self.keys: dict[Place, FeatureKey] = {}
         self.rows: dict[Place, np.ndarray | None] = dict.fromkeys(self.places.values())
         self.found: dict[Place, np.ndarray] = {}
@@ -161,7 +165,7 @@ class _Work:
         return Place(module, tap.pooling)
 
     def _set_keys(self) -> None:
-        precision = self.wish.precision + (f"/{self.calibration}" if self.calibration else "")
+        precision = self.wish.precision + (f"/{self.calibration.id}" if self.calibration.id else "")
         self.keys = {
             place: FeatureKey(
                 self.card.weights_digest, self.card.preprocessing.digest(), place.module, place.pooling,
@@ -172,11 +176,20 @@ class _Work:
 
     def read(self, store: FeatureStore) -> None:
         """Take from the cache what it holds."""
-        if self.wish.precision == "int8":
-            self.calibration = calibration_digest(self.digests)
+        self._calibrate()
         self._set_keys()
         for place, key in self.keys.items():
             self.rows[place], self.found[place] = store.read(key, self.digests)
+
+    def _calibrate(self) -> None:
+        """Name the sample, where the precision needs one: the caller's, a kept one, or a new one."""
+        if not needs_calibration(self.wish):
+            self.calibration = Calibration("", self.sample)
+        elif self.given is not None and self.given.id:
+            self.calibration = self.given
+        else:
+            name, self.sampled = calibration_rows(self.card, self.digests)
+            self.calibration = Calibration(name, self.sample)
 
     def missing_rows(self) -> np.ndarray:
         """First row of every distinct image that some place lacks."""
@@ -191,10 +204,10 @@ class _Work:
     def compute(self, store: FeatureStore, missing: np.ndarray) -> None:
         """Run the network over the missing images, for the places that lack any."""
         places = [place for place, found in self.found.items() if not found.all()]
-        self.ready = prepare_runner(self.loaded, self.card, places, self.wish, self.sample, self.calibration)
+        self.ready = prepare_runner(self.loaded, self.card, places, self.wish, self.calibration)
         served = self.ready.facts
         if (served.engine, served.precision) != (self.wish.engine, self.wish.precision):
-            self.wish, self.calibration = Wish(served.engine, served.precision), ""
+            self.wish = Wish(served.engine, served.precision)
             self.read(store)
             missing = self.missing_rows()
         keep = store.cap_bytes > 0
@@ -250,7 +263,7 @@ class _Work:
     def sample(self, n: int) -> np.ndarray:
         """Up to n prepared images: those of least digest, so that the choice is seeded by the content alone."""
         good: list[np.ndarray] = []
-        for row in sample_rows(self.digests, len(self.digests)):
+        for row in self.sampled or sample_rows(self.digests):
             if len(good) == n:
                 break
             try:
@@ -275,7 +288,7 @@ class _Work:
             features=features, ok=self.ok, problems=tuple(Problem(*pair) for pair in self.problems.items()),
             modules={tap: place.module for tap, place in self.places.items()}, engine=facts, seconds=seconds,
             n_cached=len(self.items) - n_computed, n_computed=n_computed, card=self.card,
-            calibration=self.calibration, sample=self.sample,
+            calibration=self.calibration,
         )  # fmt: skip
 
 
@@ -283,17 +296,3 @@ def _sized(card: BackboneCard, size: int | tuple[int, int] | None) -> BackboneCa
     from dataclasses import replace
 
     return replace(card, preprocessing=card.preprocessing.at(size))
-
-
-def sample_rows(digests: Sequence[str], n: int) -> list[int]:
-    """Rows of the n distinct images whose digests hash lowest: a random sample that content alone decides."""
-    first: dict[str, int] = {}
-    for row, digest in enumerate(digests):
-        first.setdefault(digest, row)
-    ranked = sorted(first, key=lambda digest: digest_bytes(b"sample", digest.encode()))
-    return [first[digest] for digest in ranked[:n]]
-
-
-def calibration_digest(digests: Sequence[str], n: int = 128) -> str:
-    """Names the calibration sample of an int8 network."""
-    return digest_bytes(*(digests[row].encode() for row in sample_rows(digests, n)))[:12]

@@ -137,10 +137,19 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc,un
         names = paths or [
             str(item) if isinstance(item, str | Path) else f"image {row}" for row, item in enumerate(items)
         ]
+        earlier = getattr(self, "extraction_", None)
         self.extraction_ = extract(
-            items, digests, paths=names, backbone=self.backbone, taps=self.taps(), engine=self.engine,
-            precision=self.precision, input_size=self.input_size, cache_gb=self.cache_gb,
-        )  # fmt: skip
+            items,
+            digests,
+            paths=names,
+            backbone=self.backbone,
+            taps=self.taps(),
+            engine=self.engine,
+            precision=self.precision,
+            input_size=self.input_size,
+            cache_gb=self.cache_gb,
+            calibration=earlier.calibration if earlier is not None else None,
+        )
         return self.extraction_
 
     def taps(self) -> list[Tap]:

@@ -70,9 +70,7 @@ def self_test(
         The folder holds no images of known synsets.
     """
     files, truth = known_images(Path(folder))
-    return self_test_items(
-        files, truth, backbone, engine=engine, precision=precision, input_size=input_size
-    )
+    return self_test_items(files, truth, backbone, engine=engine, precision=precision, input_size=input_size)
 
 
 def self_test_items(
@@ -88,11 +86,19 @@ def self_test_items(
     """`self_test` of images at hand; `truth` holds ImageNet-1k class indices (0 to 999)."""
     names = digests or [digest_file(str(item)) for item in items]
     found = extract(
-        items, names, backbone=backbone, taps=[Tap("logits")], engine=engine, precision=precision, input_size=input_size
+        items,
+        names,
+        backbone=backbone,
+        taps=[Tap("logits")],
+        engine=engine,
+        precision=precision,
+        input_size=input_size,
     )
     logits = found.features[Tap("logits")][found.ok]
     if logits.shape[1] != 1000:
-        raise BackboneError(f"{backbone}: its classifier has {logits.shape[1]} classes, the self-test needs ImageNet's 1,000")
+        raise BackboneError(
+            f"{backbone}: its classifier has {logits.shape[1]} classes, the self-test needs ImageNet's 1,000"
+        )
     wanted = np.asarray(truth)[found.ok]
     order = np.argsort(-logits, axis=1)[:, :5]
     first = int((order[:, 0] == wanted).sum())

@@ -116,7 +116,8 @@ class FeatureStore:
             aside = path.with_suffix(".broken")
             path.replace(aside)
             warn(
-                f"the feature cache file {path.name} could not be read ({error}); it was put aside and its rows are computed anew"
+                f"the feature cache file {path.name} could not be read ({error}); "
+                "it was put aside and its rows are computed anew"
             )
             found[:] = False
         return out, found

@@ -53,7 +53,7 @@ def export_onnx(backbone: Backbone, places: Sequence[Place], path: Path) -> None
                 input_names=[INPUT],
                 output_names=[output_name(i) for i in range(len(places))],
             )
-        except Exception as error:  # noqa: BLE001 - whatever an exporter raises means the same: not exportable
+        except Exception as error:
             said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise EngineError(f"{backbone.card.name} could not be exported to ONNX: {said[:300]}") from error
 

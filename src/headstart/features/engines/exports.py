@@ -22,7 +22,7 @@ from headstart.base.runtime import cache_folder
 from headstart.features.engines.runner import Parity, Runner
 from headstart.features.taps import Place
 
-EXPORT_VERSION = "2"
+EXPORT_VERSION = "3"
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Export:
     """Where one export lies and what is known of it."""
 
     folder: Path
+    weights_digest: str
 
     @property
     def graph(self) -> Path:
@@ -57,7 +58,7 @@ def export_folder(card: BackboneCard, places: Sequence[Place]) -> Export:
         "weights": card.weights_digest, "architecture": card.architecture, "preprocessing": card.preprocessing.digest(),
         "places": [str(place) for place in places], "version": EXPORT_VERSION,
     })  # fmt: skip
-    return Export(cache_folder() / "exports" / key)
+    return Export(cache_folder() / "exports" / key, card.weights_digest)
 
 
 def clear_exports() -> int:

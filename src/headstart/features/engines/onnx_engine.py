@@ -35,7 +35,7 @@ class OnnxRunner:
             self._session = onnxruntime.InferenceSession(
                 path.read_bytes(), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no public base class
+        except Exception as error:
             raise EngineError(
                 f"ONNX Runtime cannot load {path.name}: {str(error).splitlines()[0][:300]}"
             ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +19,46 @@ class OpenVinoRunner:
 
     Parameters
     ----------
-    path : Path
+    graphs : sequence of Path
+        One graph, or several that follow each other; all but the last run in float32.
     precision : str
-        "float32" and "int8" compute in float32 where the graph is not quantised; "bfloat16" lowers it.
+        "float32" and "int8" compute in float32 where the graph is not quantised; "bfloat16" lowers the last one.
     workers : int, optional
         Streams; each is one thread.
     """
 
     batch_size = 16
 
-    def __init__(self, path: Path, precision: str = "float32", workers: int | None = None) -> None:
+    def __init__(
+        self, graphs: Sequence[Path], precision: str = "float32", workers: int | None = None
+    ) -> None:
         openvino: Any = require("openvino", extra="turbo", purpose="the engine openvino")
         self.n_workers = workers or n_threads()
-        options = {
-            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
-            "NUM_STREAMS": str(self.n_workers),
-            "INFERENCE_NUM_THREADS": str(self.n_workers),
-        }
+        options = {"NUM_STREAMS": str(self.n_workers), "INFERENCE_NUM_THREADS": str(self.n_workers)}
+        lowered = "bf16" if precision == "bfloat16" else "f32"
+        hints = ["f32"] * (len(graphs) - 1) + [lowered]
         try:
             core = openvino.Core()
-            self._model = core.compile_model(core.read_model(str(path)), "CPU", options)
+            self._parts = [
+                core.compile_model(
+                    core.read_model(str(graph)), "CPU", {**options, "INFERENCE_PRECISION_HINT": hint}
+                )
+                for graph, hint in zip(graphs, hints, strict=True)
+            ]
         except RuntimeError as error:
             raise EngineError(
-                f"OpenVINO cannot load {path.name}: {str(error).splitlines()[0][:300]}"
+                f"OpenVINO cannot load {graphs[0].name}: {str(error).splitlines()[0][:300]}"
             ) from error
         self._local = threading.local()
 
     def run(self, pixels: np.ndarray) -> list[np.ndarray]:
         """Features of uint8 pixels (n, height, width, 3)."""
-        request = getattr(self._local, "request", None)
-        if request is None:
-            request = self._local.request = self._model.create_infer_request()
-        request.infer([np.ascontiguousarray(pixels)])
-        outputs = range(len(self._model.outputs))
-        return [np.array(request.get_output_tensor(number).data, np.float32) for number in outputs]
+        requests = getattr(self._local, "requests", None)
+        if requests is None:
+            requests = self._local.requests = [part.create_infer_request() for part in self._parts]
+        given: Any = np.ascontiguousarray(pixels)
+        for request in requests:
+            request.infer([given])
+            given = request.get_output_tensor(0)
+        outputs = range(len(self._parts[-1].outputs))
+        return [np.array(requests[-1].get_output_tensor(number).data, np.float32) for number in outputs]

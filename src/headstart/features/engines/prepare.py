@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from headstart.backbones.card import BackboneCard
 from headstart.backbones.load import Backbone, write_weights
 from headstart.backbones.load import load as load_backbone
@@ -21,13 +19,15 @@ from headstart.base.errors import BadOptions, EngineError, UnknownName
 from headstart.base.events import Notice, Progress, emit, warn
 from headstart.base.optional import installed, require
 from headstart.base.runtime import has_bfloat16
-from headstart.features.engines.exports import Export, compare, export_folder, run_batches, timed
+from headstart.features.calibration import N_CALIBRATION, Calibration
+from headstart.features.engines.exports import compare, export_folder, run_batches, timed
 from headstart.features.engines.runner import ENGINES, PRECISIONS, EngineFacts, Parity, Runner
 from headstart.features.taps import Place
 
 LEAST_COSINE = {"float32": 0.9999, "bfloat16": 0.999}
 MEAN_COSINE_INT8 = 0.985
-N_SAMPLE = 32
+N_CHECK = 32
+HEAD_CONVOLUTIONS = (3, 6)  # kept in float32 for bfloat16: as few as meet the bound
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,9 @@ class Ready:
     facts: EngineFacts
 
 
-Sampler = Callable[[int], np.ndarray]
+def needs_calibration(wish: Wish) -> bool:
+    """Whether the network is fitted to a sample of images."""
+    return wish.precision == "int8" or (wish.engine, wish.precision) == ("openvino", "bfloat16")
 
 
 def prepare_runner(
@@ -94,8 +96,7 @@ def prepare_runner(
     card: BackboneCard,
     places: Sequence[Place],
     wish: Wish,
-    sample: Sampler,
-    calibration: str = "",
+    calibration: Calibration,
 ) -> Ready:
     """A checked runner for `places`.
 
@@ -103,18 +104,15 @@ def prepare_runner(
     ----------
     load : callable
         Loads the backbone (torch is needed for an export and its check alone).
-    sample : callable
-        `sample(n)` gives up to n prepared images, uint8 (n, height, width, 3), the same at every call.
-    calibration : str
-        Digest of the sample, for int8.
+    calibration : Calibration
+        Real images for the check, and for int8 and bfloat16 to fit the network to.
     """
     if wish.engine == "torch":
         return _torch(load, places, wish.precision)
-    export = export_folder(card, places)
     tries = [wish] if wish.precision == "float32" else [wish, Wish(wish.engine, "float32")]
     for each in tries:
         try:
-            return _exported(export, load, places, each, sample, calibration)
+            return Graphs(load, card, places, calibration).ready(each)
         except EngineError as error:
             after = "float32" if each.precision != "float32" else "torch"
             warn(f"{card.name}: {error}; {after} serves instead of {each.engine} in {each.precision}")
@@ -128,100 +126,149 @@ def _torch(load: Callable[[], Backbone], places: Sequence[Place], precision: str
     return Ready(runner, EngineFacts("torch", precision, runner.device))
 
 
-def _open(path: Path, wish: Wish) -> Runner:
+class Graphs:
+    """The exported graphs of a backbone at some places, made when they are first wanted, and checked once."""
+
+    def __init__(
+        self,
+        load: Callable[[], Backbone],
+        card: BackboneCard,
+        places: Sequence[Place],
+        calibration: Calibration,
+    ) -> None:
+        self.load, self.places, self.calibration = load, places, calibration
+        self.export = export_folder(card, places)
+
+    def ready(self, wish: Wish) -> Ready:
+        """A runner that met its bound.
+
+        Raises
+        ------
+        EngineError
+            It cannot be exported, quantised or loaded, or it misses its bound (remembered for the next time).
+        """
+        name = f"{wish.engine}/{wish.precision}"
+        if needs_calibration(wish):
+            name += f"/{self.calibration.id}"
+        facts = self.export.facts()
+        if known := facts.get("export/failed") or facts.get(f"{name}/failed"):
+            raise EngineError(str(known))
+        self._export()
+        try:
+            return self._first_that_serves(wish, name)
+        except EngineError as error:
+            self.export.note(f"{name}/failed", str(error))
+            raise
+
+    def _first_that_serves(self, wish: Wish, name: str) -> Ready:
+        """The first variant within its bound; a variant that was checked before is not checked again."""
+        seconds = float(self.export.facts().get("export_seconds", 0.0))
+        variants = HEAD_CONVOLUTIONS if (wish.engine, wish.precision) == ("openvino", "bfloat16") else (0,)
+        missed: EngineError | None = None
+        for n_float32 in variants:
+            known = self.export.facts().get(f"{name}/{n_float32}")
+            if known is not None and not within(Parity(**known), wish.precision):
+                continue
+            graphs = self._graphs(wish, n_float32)
+            runner = _open(graphs, wish)
+            parity = Parity(**known) if known else self._checked(runner, wish, f"{name}/{n_float32}")
+            if within(parity, wish.precision):
+                note = f"first {n_float32} convolutions in float32" if n_float32 else ""
+                return Ready(
+                    runner,
+                    EngineFacts(wish.engine, wish.precision, "cpu", parity, seconds, str(graphs[0]), note),
+                )
+            missed = EngineError(
+                f"{wish.engine} in {wish.precision} differs from torch ({said(parity, wish.precision)})"
+            )
+        raise missed or EngineError(
+            f"{wish.engine} in {wish.precision} missed its bound when it was checked before"
+        )
+
+    def _export(self) -> None:
+        from headstart.features.engines.export import export_onnx
+
+        if self.export.graph.exists():
+            return
+        emit(Progress("export the network", 0, 1))
+        try:
+            seconds = timed(lambda: export_onnx(self.load(), self.places, self.export.graph))
+        except EngineError as error:
+            self.export.note("export/failed", str(error))
+            raise
+        self.export.note("export_seconds", seconds)
+        emit(Progress("export the network", 1, 1))
+
+    def _graphs(self, wish: Wish, n_float32: int) -> list[Path]:
+        """The file or files that make up the network in this precision."""
+        if wish.precision == "int8":
+            return [self._int8()]
+        if not n_float32:
+            return [self.export.graph]
+        from headstart.features.engines.lower import lower
+
+        stem = self.export.folder / f"bfloat16-{self.calibration.id}-{n_float32}"
+        first, rest = stem.with_suffix(".first.onnx"), stem.with_suffix(".rest.onnx")
+        made = (first.exists() and rest.exists()) or lower(
+            self.export.graph, first, rest, self.calibration.sample(N_CALIBRATION), n_float32
+        )
+        return [first, rest] if made else [self.export.graph]
+
+    def _int8(self) -> Path:
+        from headstart.features.engines.quantise import quantise
+
+        graph = self.export.int8_graph(self.calibration.id)
+        if not graph.exists():
+            emit(Progress("quantise to int8", 0, 1))
+            quantise(self.export.graph, graph, self.calibration.sample(N_CALIBRATION))
+            emit(Progress("quantise to int8", 1, 1))
+        return graph
+
+    def _checked(self, runner: Runner, wish: Wish, name: str) -> Parity:
+        """Compare with torch in float32 and keep the figures."""
+        from headstart.features.engines.torch_engine import TorchRunner
+
+        pixels = self.calibration.sample(N_CALIBRATION)[-N_CHECK:]
+        reference = run_batches(TorchRunner(self.load(), self.places, device="cpu"), pixels)
+        parity = compare(reference, run_batches(runner, pixels))
+        self.export.note(name, parity.to_dict())
+        if wish.precision != "float32":
+            emit(Notice(f"{wish.precision} against float32: {said(parity, wish.precision)}"))
+        return parity
+
+    def weights(self) -> Path:
+        """The backbone's weights as safetensors."""
+        path = self.export.folder.parent / f"weights-{self.export.weights_digest}.safetensors"
+        if not path.exists():
+            write_weights(self.load(), path)
+        return path
+
+
+def _open(graphs: Sequence[Path], wish: Wish) -> Runner:
     if wish.engine == "openvino":
         from headstart.features.engines.openvino_engine import OpenVinoRunner
 
-        return OpenVinoRunner(path, wish.precision)
+        return OpenVinoRunner(graphs, wish.precision)
     from headstart.features.engines.onnx_engine import OnnxRunner
 
-    return OnnxRunner(path)
+    return OnnxRunner(graphs[0])
 
 
-def _exported(
-    export: Export,
-    load: Callable[[], Backbone],
-    places: Sequence[Place],
-    wish: Wish,
-    sample: Sampler,
-    calibration: str,
-) -> Ready:
-    name = f"{wish.engine}/{wish.precision}" + (f"/{calibration}" if wish.precision == "int8" else "")
-    facts = export.facts()
-    if known := facts.get(f"{name}/failed") or facts.get("export/failed"):
-        raise EngineError(str(known))
-    seconds = float(facts.get("export_seconds", 0.0))
-    if not export.graph.exists():
-        seconds = _export(export, load, places)
-    graph = export.graph
-    if wish.precision == "int8":
-        graph = export.int8_graph(calibration)
-        if not graph.exists():
-            _quantise(export, graph, sample, name)
-    runner = _open(graph, wish)
-    if name in facts:
-        parity = Parity(**facts[name])
+def within(parity: Parity, precision: str) -> bool:
+    """Whether an engine's features are as near to torch's as its precision must be."""
+    if precision == "int8":
+        return parity.mean_cosine >= MEAN_COSINE_INT8
+    return parity.least_cosine >= LEAST_COSINE[precision]
+
+
+def said(parity: Parity, precision: str) -> str:
+    """The figures of a check and its bound, in words."""
+    if precision == "int8":
+        words = f"mean cosine {parity.mean_cosine:.4f}, bound {MEAN_COSINE_INT8}"
     else:
-        parity = _check(export, runner, load, places, wish, sample, name)
-    return Ready(runner, EngineFacts(wish.engine, wish.precision, "cpu", parity, seconds, str(graph)))
-
-
-def _export(export: Export, load: Callable[[], Backbone], places: Sequence[Place]) -> float:
-    from headstart.features.engines.export import export_onnx
-
-    emit(Progress("export the network", 0, 1))
-    try:
-        seconds = timed(lambda: export_onnx(load(), places, export.graph))
-        write_weights(load(), export.folder / "backbone.safetensors")
-    except EngineError as error:
-        export.note("export/failed", str(error))
-        raise
-    export.note("export_seconds", seconds)
-    emit(Progress("export the network", 1, 1))
-    return seconds
-
-
-def _quantise(export: Export, graph: Path, sample: Sampler, name: str) -> None:
-    from headstart.features.engines.quantise import N_CALIBRATION, quantise
-
-    emit(Progress("quantise to int8", 0, 1))
-    try:
-        quantise(export.graph, graph, sample(N_CALIBRATION))
-    except EngineError as error:
-        export.note(f"{name}/failed", str(error))
-        raise
-    emit(Progress("quantise to int8", 1, 1))
-
-
-def _check(
-    export: Export,
-    runner: Runner,
-    load: Callable[[], Backbone],
-    places: Sequence[Place],
-    wish: Wish,
-    sample: Sampler,
-    name: str,
-) -> Parity:
-    """Compare with torch in float32 and keep the figures; raise where they miss the bound."""
-    from headstart.features.engines.torch_engine import TorchRunner
-
-    pixels = sample(N_SAMPLE)
-    reference = run_batches(TorchRunner(load(), places, device="cpu"), pixels)
-    parity = compare(reference, run_batches(runner, pixels))
-    if wish.precision == "int8":
-        value, bound, what = parity.mean_cosine, MEAN_COSINE_INT8, "mean"
-        said = (
-            "" if parity.neighbours is None else f", the nearest neighbour agrees for {parity.neighbours:.0%}"
-        )
-        emit(Notice(f"int8 against float32 on {parity.n} images: mean cosine {parity.mean_cosine:.4f}{said}"))
-    else:
-        value, bound, what = parity.least_cosine, LEAST_COSINE[wish.precision], "least"
-    if not value >= bound:
-        failed = f"{wish.engine} in {wish.precision} differs from torch ({what} cosine {value:.5f} on {parity.n} images, bound {bound})"
-        export.note(f"{name}/failed", failed)
-        raise EngineError(failed)
-    export.note(name, parity.to_dict())
-    return parity
+        words = f"least cosine {parity.least_cosine:.5f}, bound {LEAST_COSINE[precision]}"
+    near = "" if parity.neighbours is None else f", same nearest neighbour for {parity.neighbours:.0%}"
+    return f"{words}{near}, {parity.n} images"
 
 
 def graph_for_bundle(
@@ -229,10 +276,9 @@ def graph_for_bundle(
     card: BackboneCard,
     places: Sequence[Place],
     precision: str,
-    calibration: str,
-    sample: Sampler,
+    calibration: Calibration,
 ) -> tuple[Path, Path]:
-    """The graph that a saved model predicts with (int8 where it was fitted on int8 features, else float32), and the weights.
+    """The graph a saved model predicts with (int8 if it was fitted on int8 features, else float32), and the weights.
 
     Both come from the cache where they are; an export is checked like any other.
 
@@ -246,10 +292,6 @@ def graph_for_bundle(
         shape = card.preprocessing
         return load_backbone(backbone).at((shape.height, shape.width))
 
-    export = export_folder(card, places)
-    wish = Wish("onnxruntime", "int8" if precision == "int8" else "float32")
-    ready = _exported(export, load, places, wish, sample, calibration)
-    weights = export.folder / "backbone.safetensors"
-    if not weights.exists():
-        write_weights(load(), weights)
-    return Path(ready.facts.graph), weights
+    graphs = Graphs(load, card, places, calibration)
+    ready = graphs.ready(Wish("onnxruntime", "int8" if precision == "int8" else "float32"))
+    return Path(ready.facts.graph), graphs.weights()

@@ -19,7 +19,6 @@ import numpy as np
 from headstart.base.errors import EngineError
 from headstart.base.files import written_aside
 
-N_CALIBRATION = 128
 BATCH = 8
 QUANTISED_OPS = ("Conv", "MatMul", "Gemm", "Add", "Mul", "Clip", "Relu")
 
@@ -55,7 +54,7 @@ def quantise(graph: Path, target: Path, pixels: np.ndarray) -> None:
                 op_types_to_quantize=list(QUANTISED_OPS),
                 calibrate_method=CalibrationMethod.MinMax,
             )
-        except Exception as error:  # noqa: BLE001 - the quantiser raises whatever its steps raise
+        except Exception as error:
             said = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
             raise EngineError(f"the network could not be quantised to int8: {said}") from error
 
