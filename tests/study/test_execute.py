@@ -47,7 +47,8 @@ def test_a_study_gives_scores_with_intervals_for_every_method(small, tmp_path):
         assert 0 <= accuracy.low <= accuracy.value <= accuracy.high <= 1 and accuracy.n == 6
         assert {"extract", "fit", "predict"} == set(row.seconds) and row.model_bytes > 18_000_000
         assert row.peak_bytes > 0
-    assert record.best["shapes"] == record.summaries[0].method
+    chosen = next(row for row in record.summaries if row.method == record.best["shapes"])
+    assert chosen.selection == max(row.selection for row in record.summaries)
     assert record.command == "headstart study shapes" and record.versions["headstart"]
     assert record.engines[0]["engine"] == "torch"
 
@@ -114,6 +115,19 @@ def test_ctrl_c_closes_the_record_and_keeps_what_ran(small, tmp_path):
     record = load_record(tmp_path / "out")
     assert len(record.results) == 2
     assert {row.status for row in record.summaries} == {"partial", "missing"}
+
+
+def test_a_study_stopped_while_it_takes_features_has_a_record_too(small, tmp_path):
+    def press(event):
+        if isinstance(event, Progress) and event.task.startswith("features"):
+            raise KeyboardInterrupt
+
+    spec = small(data=(str(class_folders(tmp_path / "fresh", seed=11)),))
+    with listening(press), pytest.raises(KeyboardInterrupt):
+        run_study(spec, tmp_path / "out")
+    record = load_record(tmp_path / "out")
+    assert record.results == () and record.n_planned == 8 and record.best == {}
+    assert {row.status for row in record.summaries} == {"missing"}
 
 
 def test_a_second_run_in_the_same_folder_is_refused(small, tmp_path):
@@ -231,6 +245,32 @@ def test_two_absent_sources_are_both_named(small, tmp_path):
     spec = small(data=(str(tmp_path / "none"), str(tmp_path / "nor")))
     with pytest.raises(DataError, match=r"none.*nor"):
         run_study(spec, tmp_path / "out")
+
+
+def test_an_output_folder_that_is_a_file_is_refused(small, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(UsageError, match="is a file"):
+        run_study(small(), tmp_path / "out")
+
+
+def test_a_pass_that_the_cache_serves_whole_is_timed_all_the_same(small, tmp_path):
+    root = class_folders(tmp_path / "many", n_per_class=40, seed=7)
+    spec = small(data=(str(root),), layer=("pool",), head=("nearest_mean",), seeds=1)
+    first = run_study(spec, tmp_path / "first")
+    second = run_study(spec, tmp_path / "second")
+    assert first.engines[0]["n_computed"] == 120 and second.engines[0]["n_computed"] == 0
+    for record in (first, second):
+        assert record.results[0].seconds["extract"] > 0
+
+
+def test_the_engine_and_its_check_outlive_a_pass_from_the_cache(small, tmp_path):
+    run_study(small(layer=("pool",)), tmp_path / "out")
+    with StudyStore(tmp_path / "out") as store:
+        (key, facts), *_ = store.passes().items()
+        store.put_pass(key, {**facts, "engine": {**facts["engine"], "parity": {"least_cosine": 1.0}}})
+    run_study(small(layer=("pool", "stage4")), tmp_path / "warm")
+    record = run_study(small(layer=("pool", "stage4")), tmp_path / "out")
+    assert record.engines[0]["least_cosine"] == 1.0
 
 
 def test_the_plan_is_told_before_it_starts(small, tmp_path):

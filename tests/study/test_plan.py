@@ -81,6 +81,11 @@ def test_unknown_backbone_layer_head_pooling_and_budget_are_reported_together():
     assert "'stage3'" in said[3] and "'logistic'" in said[1] and "known: net" in said[4]
 
 
+def test_a_precision_that_the_engine_has_not_is_refused_before_anything_runs():
+    with pytest.raises(BadOptions, match="int8 runs in onnxruntime or openvino"):
+        resolved(StudySpec(data=("x",), engine="torch", precision="int8"))
+
+
 def test_two_names_for_one_place_are_refused():
     with pytest.raises(BadOptions, match="the same place"):
         resolved(StudySpec(data=("x",), layer=("stage1", "blocks.0")))

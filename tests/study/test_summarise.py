@@ -46,6 +46,11 @@ def test_a_tie_goes_to_the_faster_method():
     assert best == {"d": B[0].method}
 
 
+def test_a_tie_within_the_jitter_of_clocks_goes_to_the_first_of_the_plan():
+    _, best = judged([*A, *B], *(done(c, 0.9, seconds=5.1) for c in A), *(done(c, 0.9, seconds=5) for c in B))
+    assert best == {"d": A[0].method}
+
+
 def test_a_failed_seed_is_shown_and_not_averaged_away():
     rows, best = judged([*A, *B], done(A[0], 0.99), failed(A[1]), *(done(c, 0.5) for c in B))
     row = rows["a"]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import platform
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from headstart.base.errors import UsageError
 from headstart.base.events import Event, Notice, Progress, emit, listening, warn
 from headstart.base.files import folder_lock
 from headstart.base.runtime import n_threads, versions
@@ -57,12 +58,14 @@ def run_study(spec: StudySpec, out: str | Path, *, command: str = "") -> StudyRe
     """
     started = time.monotonic()
     variants = resolve(spec)
+    if Path(out).exists() and not Path(out).is_dir():
+        raise UsageError(f"{out} is a file; give an output folder")
     with folder_lock(out), StudyStore(out) as store:
         run = _Run(spec, variants, store, started)
         with listening(run.hear):
-            run.begin(command)
+            run.begin()
             try:
-                run.prepare()
+                run.prepare(command)
                 run.run_cells()
             finally:
                 run.end()
@@ -87,20 +90,9 @@ class _Run:
         if isinstance(event, Notice) and event.level == "warning" and event.message not in self.warnings:
             self.warnings.append(event.message)
 
-    def begin(self, command: str) -> None:
-        """Write what is known before anything runs."""
-        before = seconds_so_far(self.store)
-        self.store.put_meta(
-            command=command,
-            spec=spec_dict(self.spec),
-            cards={each.card.name: each.card.to_dict() for each in reversed(self.variants)},
-            versions=versions(),
-            machine=machine(),
-            warnings=[],
-            running=True,
-            began=time.time(),
-            seconds_before=before,
-        )
+    def begin(self) -> None:
+        """Start the clock of the record."""
+        self.store.put_meta(seconds_before=seconds_so_far(self.store), began=time.time(), running=True)
 
     def end(self) -> None:
         """Close the record, whatever ended the run."""
@@ -109,7 +101,7 @@ class _Run:
 
     # ---- before the first cell ----------------------------------------------------------------------
 
-    def prepare(self) -> None:
+    def prepare(self, command: str) -> None:
         """Scan, plan, say so, extract what the plan lacks."""
         self.sources = {source.table.name: source for source in scan_sources(self.spec)}
         known = self.store.passes()
@@ -119,33 +111,45 @@ class _Run:
                 source.add_bad(passes.known_problems(facts))
         self.plan = self._planned()
         emit(Notice(self.plan.describe()))
+        self._write_plan(command)
         for _ in range(2):  # twice only where another engine served new layers than the old ones
             if self.plan.pending:
                 self._extract()
                 self.plan = self._planned()
+                self._write_plan(command)
         self._tell_what_changed()
+
+    def _write_plan(self, command: str) -> None:
+        """Write all that a report needs beside the results, so that a study stopped at any time has one."""
         for data in self.datasets.values():
             first = data.partitions[0].splits
             self.store.put_table(data.table.with_splits(first) if first else replace(data.table, splits=None))
+        keys = [
+            passes.pass_key(source, variant, self.spec).id
+            for source in self.sources.values()
+            for variant in self.variants
+        ]
         self.store.put_meta(
-            plan=[vars(cell) for cell in self.plan.cells],
+            command=command,
+            spec=spec_dict(self.spec),
+            cards={each.card.name: each.card.to_dict() for each in reversed(self.variants)},
+            versions=versions(),
+            machine=machine(),
+            warnings=self.warnings,
+            plan=[asdict(cell) for cell in self.plan.cells],
             targets={name: data.target for name, data in self.datasets.items()},
-            passes=[
-                passes.pass_key(source, variant, self.spec).id
-                for source in self.sources.values()
-                for variant in self.variants
-            ],
+            passes=keys,
         )
 
     def _planned(self) -> Plan:
         from headstart.methods.heads import HEADS
 
         self.datasets = {name: source.dataset(self.spec) for name, source in self.sources.items()}
-        known = self.store.passes()
+        known, wish = self.store.passes(), passes.wished(self.spec)
 
         def engine_of(dataset: str, variant: Variant) -> tuple[str, str]:
-            key = passes.pass_key(self.sources[dataset], variant, self.spec)
-            return passes.served(known.get(key.id), self.spec)
+            facts = known.get(passes.pass_key(self.sources[dataset], variant, self.spec).id)
+            return passes.served(facts) if facts else wish
 
         return make_plan(
             self.spec,

@@ -30,7 +30,7 @@ Places = tuple[tuple[str, str], ...]
 """(module, pooling) of every tap."""
 
 LEAST_TIMED = 32
-TIMED_IMAGES = 128
+TIMED_IMAGES = 256
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,17 @@ def pass_key(source: Source, variant: Variant, spec: StudySpec) -> PassKey:
     )
 
 
-def served(facts: Mapping[str, Any] | None, spec: StudySpec) -> tuple[str, str]:
-    """Engine and precision that served a pass, as asked for where it has not run."""
-    engine = (facts or {}).get("engine") or {}
-    return str(engine.get("engine", spec.engine)), str(engine.get("precision", spec.precision))
+def served(facts: Mapping[str, Any]) -> tuple[str, str]:
+    """Engine and precision that served a pass."""
+    return str(facts["engine"]["engine"]), str(facts["engine"]["precision"])
+
+
+def wished(spec: StudySpec) -> tuple[str, str]:
+    """Engine and precision that a pass will start with on this machine."""
+    from headstart.features.engines.prepare import settle
+
+    wish = settle(spec.engine, spec.precision)
+    return wish.engine, wish.precision
 
 
 def known_problems(facts: Mapping[str, Any] | None) -> list[Problem]:
@@ -115,7 +122,9 @@ def run_pass(
     try:
         with collected_warnings() as warnings, measured() as cost, _clock() as clock:
             found = _extract(source, variant, taps, spec, rows=len(table), cache_gb=spec.cache_gb)
-        rate = clock.rate() or (old or {}).get("images_per_second") or _timed(source, variant, taps, spec)
+        rate, engine = clock.rate(), found.engine
+        if rate is None and old is None:
+            rate, engine = _timed(source, variant, taps, spec)
     except BadOptions:
         raise
     except NUMERIC_ERRORS as error:
@@ -130,7 +139,7 @@ def run_pass(
     shape = card.preprocessing
     for (module, pooling), tap in zip(places, taps, strict=True):
         source.features[card.name, shape.height, shape.width, module, pooling] = found.features[tap]
-    store.put_pass(key, _merged(old, _facts(found, source, variant, warnings, cost.peak_bytes, rate)))
+    store.put_pass(key, _merged(old, _facts(found, engine, source, variant, warnings, cost.peak_bytes, rate)))
     return None
 
 
@@ -179,19 +188,22 @@ def _clock() -> Iterator[_Clock]:
         yield clock
 
 
-def _timed(source: Source, variant: Variant, taps: Sequence[Any], spec: StudySpec) -> float | None:
-    """The rate of a pass that the cache served whole, from a few of its images run once more."""
-    if len(source.table) < TIMED_IMAGES:
-        return None
+def _timed(
+    source: Source, variant: Variant, taps: Sequence[Any], spec: StudySpec
+) -> tuple[float | None, dict[str, Any]]:
+    """Rate and engine of a pass that was too short or came from the cache: some images run once more."""
     from headstart.features.store import FeatureStore
 
     with tempfile.TemporaryDirectory() as nowhere, _clock() as clock:
-        _extract(source, variant, taps, spec, rows=TIMED_IMAGES, store=FeatureStore(nowhere, cap_bytes=0))
-    return clock.rate()
+        store = FeatureStore(nowhere, cap_bytes=0)
+        found = _extract(source, variant, taps, spec, rows=TIMED_IMAGES, store=store)
+    running = max(found.seconds - float(found.engine.get("export_seconds") or 0.0), 1e-3)
+    return clock.rate() or found.n_computed / running or None, found.engine
 
 
 def _facts(
     found: Any,
+    engine: Mapping[str, Any],
     source: Source,
     variant: Variant,
     warnings: Sequence[str],
@@ -202,7 +214,7 @@ def _facts(
         "dataset": source.table.name,
         "backbone": variant.card.name,
         "height": variant.card.preprocessing.height,
-        "engine": found.engine,
+        "engine": dict(engine),
         "seconds": found.seconds,
         "n_cached": found.n_cached,
         "n_computed": found.n_computed,
@@ -221,6 +233,10 @@ def _merged(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
     kept = {name: old[name] for name in ("n_computed", "seconds", "peak_bytes", "images_per_second") if fewer}
     problems = dict(map(tuple, old["problems"])) | dict(new["problems"])
     warnings = list(dict.fromkeys([*old["warnings"], *new["warnings"]]))
+    if not new["engine"].get("parity") and served(new) == served(old):
+        kept["engine"] = old["engine"]  # rows from the cache say nothing of the check
+    if new["images_per_second"] is None:
+        kept["images_per_second"] = old["images_per_second"]
     return {**new, **kept, "problems": list(problems.items()), "warnings": warnings}
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from headstart.backbones.card import BackboneCard
-from headstart.base.errors import BadOptions, HeadstartError, UnknownName
-from headstart.study.spec import StudySpec, spec_mistakes
+from headstart.base.errors import BadOptions, HeadstartError, MissingPackage, UnknownName
+from headstart.study.spec import ENGINES, PRECISIONS, StudySpec, spec_mistakes
 
 AUTO = "auto"
 FIRST_AUTO_STAGE = 3
@@ -48,10 +48,12 @@ def resolve(
     Raises
     ------
     BadOptions
-        With every mistake of the spec: values, backbones, layers, two names for one place.
+        With every mistake of the spec: values, backbones, layers, two names for one place, an engine that
+        cannot serve here.
     """
     card_of, modules_of = card_of or _load_card, modules_of or _load_modules
     found, variants = spec_mistakes(spec), []
+    found.extend(_engine_mistakes(spec))
     for name in dict.fromkeys(spec.backbone):
         try:
             card = card_of(name)
@@ -65,6 +67,21 @@ def resolve(
     if found:
         raise BadOptions(list(dict.fromkeys(found)))
     return tuple(variants)
+
+
+def _engine_mistakes(spec: StudySpec) -> list[str]:
+    """What keeps the engine from serving in that precision on this machine."""
+    if spec.engine not in ENGINES or spec.precision not in PRECISIONS:
+        return []  # told already
+    from headstart.features.engines.prepare import settle
+
+    try:
+        settle(spec.engine, spec.precision)
+    except BadOptions as error:
+        return list(error.mistakes)
+    except MissingPackage as error:
+        return [f"engine: {error}"]
+    return []
 
 
 def auto_layers(card: BackboneCard) -> tuple[str, ...]:

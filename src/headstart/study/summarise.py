@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from headstart.measure.intervals import over_seeds
 from headstart.study.records import Cell, CellResult, MethodSummary
 
+JITTER, JITTER_SECONDS = 1.1, 0.5
 _RANK = {"done": 0, "partial": 1, "missing": 2, "failed": 3}
 
 
@@ -36,9 +37,8 @@ def summarise(cells: Sequence[Cell], results: Mapping[str, CellResult]) -> tuple
     return tuple(sorted(rows, key=lambda row: (order[row.dataset], _standing(row))))
 
 
-def _standing(row: MethodSummary) -> tuple[bool, int, float, float]:
-    selection = -1.0 if row.selection is None else row.selection
-    return row.n_failed > 0, _RANK[row.status], -selection, sum(row.seconds.values())
+def _standing(row: MethodSummary) -> tuple[bool, int, float]:
+    return row.n_failed > 0, _RANK[row.status], 1.0 if row.selection is None else -row.selection
 
 
 def _summary(cells: list[Cell], results: Mapping[str, CellResult]) -> MethodSummary:
@@ -92,6 +92,9 @@ def _mean_seconds(done: Sequence[CellResult]) -> dict[str, float]:
 def choose_best(summaries: Sequence[MethodSummary], results: Mapping[str, CellResult]) -> dict[str, str]:
     """The best method of each dataset by selection score; ties go to the one that takes less time.
 
+    Times within a tenth and half a second count as equal (the same study must choose the same method twice);
+    then the first in the plan is taken.
+
     Methods whose later seeds have not run yet (a budget, a stopped study) are compared with the others on
     the seeds that all of them have. Methods with a failed run are considered only where there is nothing
     else.
@@ -102,12 +105,19 @@ def choose_best(summaries: Sequence[MethodSummary], results: Mapping[str, CellRe
         candidates = [row for row in rows if not row.n_failed] or rows
         shared = _shared_seeds(candidates, results)
         scored = [(row, _selection_on(shared, _done(row, results))) for row in candidates]
-        ranked = [
-            (-score, sum(row.seconds.values()), row.method) for row, score in scored if score is not None
-        ]
-        if ranked:
-            best[dataset] = min(ranked)[2]
+        known = [(score, row) for row, score in scored if score is not None]
+        if known:
+            top = max(score for score, _ in known)
+            best[dataset] = _fastest([row for score, row in known if score == top], results).method
     return best
+
+
+def _fastest(rows: Sequence[MethodSummary], results: Mapping[str, CellResult]) -> MethodSummary:
+    """The first in the plan among those as fast as the fastest, give or take what clocks jitter."""
+    order = {cell: place for place, cell in enumerate(results)}
+    least = min(sum(row.seconds.values()) for row in rows)
+    near = [row for row in rows if sum(row.seconds.values()) <= JITTER * least + JITTER_SECONDS]
+    return min(near, key=lambda row: min(order.get(cell, len(order)) for cell in row.cells))
 
 
 def _shared_seeds(rows: Sequence[MethodSummary], results: Mapping[str, CellResult]) -> set[int]:
