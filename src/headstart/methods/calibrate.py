@@ -14,7 +14,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-WIDEST = math.log(1e4)  # T stays within a factor 10,000 of the scores' own spread
+# T over the scores' own spread: below, everything is certain; above, float32 could no longer rank classes
+SMALLEST, LARGEST = math.log(1e-4), math.log(1e2)
 
 
 def log_softmax(scores: NDArray[Any]) -> NDArray[Any]:
@@ -67,5 +68,5 @@ def fit_temperature(scores: NDArray[Any], codes: NDArray[np.int64]) -> float:
         norms = np.log(np.exp(z / t).sum(axis=1))
         return float(norms.sum() + norms.mean() - right / t)
 
-    found = minimize_scalar(cost, bounds=(-WIDEST, WIDEST), method="bounded", options={"xatol": 1e-4})
+    found = minimize_scalar(cost, bounds=(SMALLEST, LARGEST), method="bounded", options={"xatol": 1e-4})
     return spread * math.exp(float(found.x))

@@ -20,12 +20,17 @@ from headstart.base.events import warn
 from headstart.base.options import mistakes, option
 from headstart.methods.calibrate import fit_temperature, softmax
 from headstart.methods.heads_select import Choice, Model, Round, Step, choose, inner_folds
-from headstart.methods.heads_space import EigenSpace
+from headstart.methods.heads_space import EigenSpace, unit_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 NOTHING = "nothing (every class has a single image)"
+
+
+def _is_number(value: Any) -> bool:
+    """A number, or None where it is to be chosen."""
+    return value is None or (isinstance(value, int | float | np.number) and not isinstance(value, bool))
 
 
 def _unchanged(features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -60,7 +65,8 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
     calibrates: ClassVar[bool] = True
     stops_early: ClassVar[bool] = False
 
-    standardise: bool = option(True, "bring every feature to mean 0 and deviation 1 (of train)")
+    unit_length: bool = option(True, "bring every image's features to length 1 first")
+    standardise: bool = option(False, "give every feature deviation 1 (of train), not all of them one factor")
 
     # ---- what a head brings -------------------------------------------------------------------------
 
@@ -180,7 +186,8 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The class with the largest probability (the first of equals)."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+        chosen = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[chosen])
 
     # ---- steps of fit ---------------------------------------------------------------------------------
 
@@ -190,6 +197,11 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
             f"{field.name}: {getattr(self, field.name)!r} must be True or False"
             for field in dataclasses.fields(self)
             if isinstance(field.default, bool) and not isinstance(getattr(self, field.name), bool | np.bool_)
+        ]
+        found += [
+            f"{field.name}: {getattr(self, field.name)!r} is not a number"
+            for field in dataclasses.fields(self)
+            if field.metadata["low"] is not None and not _is_number(getattr(self, field.name))
         ]
         if not isinstance(n_folds, int | np.integer) or n_folds < 2:
             found.append(f"n_folds: {n_folds!r} is not a whole number of at least 2")
@@ -202,7 +214,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
             check_classification_targets(labels)
         except ValueError as error:
             raise UsageError(str(error)) from error
-        return features, labels
+        return np.asarray(features), np.asarray(labels)
 
     def _features(self, X: ArrayLike) -> NDArray[np.float32]:
         try:
@@ -231,18 +243,19 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
         return features[known], np.searchsorted(self.classes_, labels[known])
 
     def _fit_scaling(self, features: NDArray[np.float32]) -> None:
+        """Centre by the mean of train; divide by each feature's deviation, or by their root mean square."""
+        known = unit_rows(features) if self.unit_length else features
+        mean = known.mean(axis=0, dtype=np.float64)
+        variances = known.var(axis=0, dtype=np.float64)
+        variances[variances <= np.square(1e-6 * mean)] = 0  # constant but for rounding
         if not self.standardise:
-            self.mean_ = np.zeros(features.shape[1], np.float32)
-            self.scale_ = np.ones(features.shape[1], np.float32)
-            return
-        mean = features.mean(axis=0, dtype=np.float64)
-        deviation = features.std(axis=0, dtype=np.float64)
-        constant = deviation <= 1e-6 * np.abs(mean)
+            variances[:] = variances.mean()
         self.mean_ = mean.astype(np.float32)
-        self.scale_ = np.where(constant | (deviation < 1e-30), 1.0, deviation).astype(np.float32)
+        self.scale_ = np.sqrt(np.where(variances > 1e-30, variances, 1.0)).astype(np.float32)
 
     def _scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        return (features - self.mean_) / self.scale_
+        known = unit_rows(features) if self.unit_length else features
+        return np.asarray((known - self.mean_) / self.scale_)
 
     def _rounds(
         self,
@@ -264,9 +277,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
             self.selected_on_ = (
                 NOTHING if groups is None else "nothing (too few images or groups to hold out)"
             )
-            warn(
-                f"{self.name}: there is nothing to choose on, so the middle value is used; {self.selected_on_}"
-            )
+            warn(f"{self.name}: chosen on {self.selected_on_}, so the middle of the path is taken")
             return []
         self.seed_matters_, self.selected_on_ = True, f"{len(folds)} inner folds"
         return [Round(scaled[train], codes[train], scaled[out], codes[out]) for train, out in folds]

@@ -1,6 +1,6 @@
 """Heads of distances: nearest class mean and k nearest neighbours.
 
-Nothing is trained; with metric "cosine" features are brought to unit length first, after which squared
+Nothing is trained; with metric "cosine" scaled features are brought to length 1, after which squared
 Euclidean distance is twice one minus the cosine, so that one way of computing serves both.
 """
 
@@ -16,19 +16,13 @@ from headstart.base.options import option
 from headstart.methods.heads_base import Head
 from headstart.methods.heads_gram import ABSENT, class_means
 from headstart.methods.heads_select import Model, Round, Step
+from headstart.methods.heads_space import unit_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS_AT_ONCE = 1024
-LEAST_LENGTH = np.float32(1e-12)
 VOTE_WIDTH = 0.07  # Wu et al. 2018, "Unsupervised feature learning via ... instance discrimination", 3.4
-
-
-def unit_length(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows at length 1; a row of zeros stays zero."""
-    lengths = np.sqrt(np.square(features).sum(axis=1, keepdims=True))
-    return np.asarray(features / np.maximum(lengths, LEAST_LENGTH))
 
 
 def squared_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -43,7 +37,7 @@ class _MetricHead(Head):
 
     def _scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         scaled = super()._scaled(features)
-        return unit_length(scaled) if self.metric == "cosine" else scaled
+        return unit_rows(scaled) if self.metric == "cosine" else scaled
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
@@ -58,7 +52,7 @@ class NearestMeanHead(_MetricHead):
         means, counts = class_means(features, codes, len(self.classes_))
         found = means.astype(np.float32)
         if self.metric == "cosine":
-            found = unit_length(found)
+            found = unit_rows(found)
         # -|x - m|^2 without the part that all classes share
         intercept = np.where(counts > 0, -np.square(found).sum(axis=1), ABSENT).astype(np.float32)
         for _ in values:
@@ -82,7 +76,7 @@ class KNNHead(_MetricHead):
     grid: ClassVar[tuple[int, ...]] = (100, 50, 30, 20, 15, 10, 7, 5, 3, 1)
 
     n_neighbors: int | None = option(None, "neighbours that vote; chosen if not given", low=1)
-    weights: str = option("uniform", "how votes weigh", choices=("uniform", "distance"))
+    weights: str = option("distance", "how votes weigh", choices=("uniform", "distance"))
 
     def _mistakes(self) -> list[str]:
         if self.n_neighbors is None or isinstance(self.n_neighbors, int | np.integer):

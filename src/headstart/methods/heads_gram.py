@@ -101,7 +101,8 @@ class LDAHead(LinearHead):
         within = features - (means + centre).astype(np.float32)[codes]
         space = _directions(self.name, within, np.zeros(d, np.float32))
         variances = space.eigenvalues / n
-        average = max(float(variances.sum()) / d, 1e-30)
+        spread = float(np.square(means).mean())  # where no class has two images, the means give the scale
+        average = max(float(variances.sum()) / d, 1e-6 * spread, 1e-30)
         along = space.directions.T @ means.T.astype(np.float32)
         with np.errstate(divide="ignore"):
             prior = np.where(counts > 0, np.log(counts / n), ABSENT)

@@ -1,9 +1,9 @@
-"""RBF SVM: the linear SVM's solver on the Cholesky factor of the kernel matrix.
+"""RBF SVM: the linear SVM's solver on features whose inner products are the kernel.
 
-Rows of L with K = L L' are features whose inner products are the kernel, so a kernel SVM is a linear SVM on
-them (Chapelle 2007, "Training a support vector machine in the primal", section 3): one-vs-rest, squared
-hinge, all classes at once, warm-started along C, where libsvm's pairwise solver must start afresh each time.
-Above `MOST_LANDMARKS` images the kernel is taken against that many of them (Williams & Seeger 2001, Nystroem).
+With K = U diag(e) U' the rows of U sqrt(e) are such features, so a kernel SVM is a linear SVM on them
+(Chapelle 2007, "Training a support vector machine in the primal", section 3): one against the rest, squared
+hinge, all classes at once, warm-started along C, which libsvm's pairwise solver cannot be. Above
+`MOST_LANDMARKS` images the kernel is taken against that many of them (Nystroem; Williams & Seeger 2001).
 """
 
 from __future__ import annotations
@@ -24,23 +24,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_LANDMARKS = 4000
-JITTER = 1e-5  # added to the diagonal of the kernel matrix, whose entries are at most 1
-MIDDLE = 1.0  # gamma, in units of 1 / (features x their variance), at which C is chosen
-TOLERANCE = 1e-3
+SMALLEST_EIGENVALUE = 3e-6  # of the largest: below it a direction is rounding error
+MIDDLE = 1.0  # gamma, in units of 1 / (sum of the features' variances), at which C is chosen
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class RBFSVMHead(Head):
     """One-vs-rest SVM with the kernel exp(-gamma |x - y|^2); probabilities by temperature scaling.
 
-    C is chosen first, along a path at gamma = 1 / (number of features x their variance); then gamma at that C.
+    C is chosen first, along a path at gamma = 1 / (sum of the features' variances); then gamma at that C.
     """
 
     name: ClassVar[str] = "rbf_svm"
     tuned: ClassVar[tuple[str, ...]] = ("gamma", "C")
     stops_early: ClassVar[bool] = True
     strengths: ClassVar[tuple[float, ...]] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
-    widths: ClassVar[tuple[float, ...]] = (0.1, 0.3, 1.0, 3.0)
+    widths: ClassVar[tuple[float, ...]] = (0.3, 1.0, 3.0)
 
     C: float | None = option(None, "inverse regularisation; chosen along a path if not given", low=1e-12)
     gamma: float | None = option(None, "inverse squared width of the kernel; chosen if not given", low=1e-12)
@@ -69,25 +68,16 @@ class RBFSVMHead(Head):
     def _path(
         self, features: NDArray[np.float32], codes: NDArray[np.int64], values: Sequence[Any]
     ) -> Iterator[Model]:
-        from scipy.linalg import cholesky, solve_triangular
-
         landmarks = _landmarks(features, codes)
         among = squared_distances(landmarks, landmarks)
-        everyone = None if landmarks is features else squared_distances(features, landmarks)
+        everyone = among if landmarks is features else squared_distances(features, landmarks)
         for gamma, strengths in _runs(values):
-            kernel = np.exp(-gamma * among)
-            kernel[np.diag_indices_from(kernel)] = 1 + JITTER
-            factor = cholesky(kernel, lower=True, overwrite_a=True, check_finite=False)
-            mapped = factor
-            if everyone is not None:
-                mapped = solve_triangular(
-                    factor, np.exp(-gamma * everyone).T, lower=True, check_finite=False
-                ).T
-            for model in linear_path(
-                mapped, codes, len(self.classes_), strengths, squared_hinge, tolerance=TOLERANCE
-            ):
-                coef = solve_triangular(factor, model["coef"], lower=True, trans="T", check_finite=False)
-                yield {"landmarks": landmarks, "gamma": gamma, "coef": coef, "intercept": model["intercept"]}
+            back = _kernel_directions(np.exp(-np.float32(gamma) * among))
+            mapped = np.exp(-np.float32(gamma) * everyone) @ back
+            centre = mapped.mean(axis=0)
+            for model in linear_path(mapped - centre, codes, len(self.classes_), strengths, squared_hinge):
+                coef, intercept = back @ model["coef"], model["intercept"] - centre @ model["coef"]
+                yield {"landmarks": landmarks, "gamma": gamma, "coef": coef, "intercept": intercept}
 
     def _walk(self, one: Round, values: Sequence[Any]) -> Iterator[Step]:
         """The kernel against the held-out images is computed once a gamma."""
@@ -107,6 +97,13 @@ class RBFSVMHead(Head):
             )
             scores[rows] = kernel @ model["coef"] + model["intercept"]
         return scores
+
+
+def _kernel_directions(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """B (m, r) with K B = U sqrt(e): what takes kernel rows to features whose inner products are K."""
+    values, vectors = np.linalg.eigh(kernel)
+    kept = values > values[-1] * SMALLEST_EIGENVALUE
+    return np.asarray(vectors[:, kept] / np.sqrt(values[kept]), dtype=np.float32)
 
 
 def _runs(values: Sequence[Any]) -> Iterator[tuple[float, list[float]]]:

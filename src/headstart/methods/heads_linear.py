@@ -2,7 +2,7 @@
 
 Both minimise |W|^2 / 2 + C * sum of losses over W (d, k), the intercept left free. Logistic: multinomial
 cross-entropy (Hastie et al. 2009, section 4.4). SVM: one-vs-rest squared hinge in the primal (Fan et al.
-2008; Chapelle 2007), all classes in one matrix product. Solver: L-BFGS (Liu & Nocedal 1989).
+2008; Chapelle 2007), all classes in one matrix product.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from headstart.base.events import warn
 from headstart.base.options import option
 from headstart.methods.calibrate import log_softmax
 from headstart.methods.heads_base import Head
 from headstart.methods.heads_select import Model
+from headstart.methods.heads_solver import lbfgs
 from headstart.methods.heads_space import EigenSpace, eigen_space
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 Slopes = tuple[float, "NDArray[np.float32]", "NDArray[np.float64]"]
 Loss = Callable[["NDArray[np.float32]", "NDArray[np.int64]"], Slopes]
 MAX_ITERATIONS = 1000
-TOLERANCE = 3e-4
+TOLERANCE = 1e-3
 
 
 def cross_entropy(scores: NDArray[np.float32], codes: NDArray[np.int64]) -> Slopes:
@@ -93,8 +95,6 @@ def _minimise(
     tolerance: float,
 ) -> NDArray[np.float64]:
     """Weights (d + 1, k), intercept last, that minimise mean loss + decay / 2 * weights^2."""
-    from scipy.optimize import minimize
-
     n = len(features)
 
     def scores(weights: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -113,9 +113,10 @@ def _minimise(
         penalty = 0.5 * float((decay * np.square(weights)).sum())
         return value / n + penalty, (gradient * step).ravel()
 
-    options = {"maxiter": MAX_ITERATIONS, "gtol": tolerance, "ftol": tolerance * 1e-3, "maxcor": 10}
-    found = minimize(cost, (start / step).ravel(), jac=True, method="L-BFGS-B", options=options)
-    return np.asarray(found.x.reshape(start.shape) * step)
+    found, converged = lbfgs(cost, (start / step).ravel(), tolerance=tolerance, max_iterations=MAX_ITERATIONS)
+    if not converged:
+        warn(f"a linear head stopped after {MAX_ITERATIONS} steps, before its tolerance was reached")
+    return np.asarray(found.reshape(start.shape) * step)
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
@@ -173,7 +174,7 @@ class LogisticHead(_PathHead):
     name: ClassVar[str] = "logistic"
     calibrates: ClassVar[bool] = False
     loss: ClassVar[Loss] = staticmethod(cross_entropy)
-    grid: ClassVar[tuple[float, ...]] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0, 10.0)
+    grid: ClassVar[tuple[float, ...]] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 10.0)
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
@@ -182,4 +183,4 @@ class LinearSVMHead(_PathHead):
 
     name: ClassVar[str] = "linear_svm"
     loss: ClassVar[Loss] = staticmethod(squared_hinge)
-    grid: ClassVar[tuple[float, ...]] = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 1e-2, 1e-1)
+    grid: ClassVar[tuple[float, ...]] = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 
 MOST_DIRECTIONS = 6000  # beyond that the eigendecomposition costs more than it saves
 SMALLEST_EIGENVALUE = 1e-10  # of the largest: below it a direction is rounding error
+LEAST_LENGTH = np.float32(1e-12)
+
+
+def unit_rows(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows (n, d) at length 1; a row of zeros stays zero."""
+    largest = np.maximum(np.abs(features).max(axis=1, keepdims=True), LEAST_LENGTH)
+    known = features / largest  # squares of very large or small numbers leave float32's range
+    lengths = np.sqrt(np.square(known).sum(axis=1, keepdims=True))
+    return np.asarray(known / np.maximum(lengths, LEAST_LENGTH))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,15 +70,13 @@ def eigen_space(features: NDArray[np.float32], mean: NDArray[np.float32] | None 
     EigenSpace or None
         None where both n and d are above `MOST_DIRECTIONS`.
     """
-    from scipy.linalg import eigh
-
     n, d = features.shape
     if min(n, d) > MOST_DIRECTIONS:
         return None
     centre = features.mean(axis=0, dtype=np.float64).astype(np.float32) if mean is None else mean
     centred = features - centre
     product = centred.T @ centred if d <= n else centred @ centred.T
-    values, vectors = eigh(product.astype(np.float64), driver="evd", overwrite_a=True, check_finite=False)
+    values, vectors = np.linalg.eigh(product.astype(np.float64))
     kept = values > max(float(values[-1]), 1e-30) * SMALLEST_EIGENVALUE
     if d > n:
         vectors = centred.T @ (vectors / np.sqrt(np.where(kept, values, 1.0))).astype(np.float32)
