@@ -116,7 +116,8 @@ def run_pass(
     from headstart.features.extract import Tap
 
     table, card = source.table, variant.card
-    taps = [Tap(module, pooling) for module, pooling in places]
+    names = {module: alias for alias, module in (card.layers or {}).items()}
+    taps = [Tap(names.get(module, module), pooling) for module, pooling in places]
     key = pass_key(source, variant, spec).id
     old = store.passes().get(key)
     try:
