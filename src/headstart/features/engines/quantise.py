@@ -20,7 +20,7 @@ from headstart.base.errors import EngineError
 from headstart.base.files import written_aside
 
 BATCH = 8
-QUANTISED_OPS = ("Conv", "MatMul", "Gemm", "Add", "Mul", "Clip", "Relu")
+QUANTISED_OPS = ("Conv", "MatMul", "Gemm", "Add", "Clip", "Relu")
 
 
 def quantise(graph: Path, target: Path, pixels: np.ndarray) -> None:
