@@ -45,7 +45,7 @@ def test_a_study_gives_scores_with_intervals_for_every_method(small, tmp_path):
         assert row.status == "done" and row.n_seeds == 2
         accuracy = row.scores["accuracy"]
         assert 0 <= accuracy.low <= accuracy.value <= accuracy.high <= 1 and accuracy.n == 6
-        assert {"extract", "fit", "predict"} == set(row.seconds) and row.model_bytes > 18_000_000
+        assert {"fit", "predict"} == set(row.seconds) and row.model_bytes > 18_000_000
         assert row.peak_bytes > 0
     chosen = next(row for row in record.summaries if row.method == record.best["shapes"])
     assert chosen.selection == max(row.selection for row in record.summaries)

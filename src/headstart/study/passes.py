@@ -30,6 +30,7 @@ Places = tuple[tuple[str, str], ...]
 """(module, pooling) of every tap."""
 
 LEAST_TIMED = 32
+"""Images between two batches that make a rate; datasets of less than twice as many have none."""
 TIMED_IMAGES = 256
 
 
@@ -124,7 +125,7 @@ def run_pass(
         with collected_warnings() as warnings, measured() as cost, _clock() as clock:
             found = _extract(source, variant, taps, spec, rows=len(table), cache_gb=spec.cache_gb)
         rate, engine = clock.rate(), found.engine
-        if rate is None and old is None:
+        if rate is None and old is None and len(table) >= 2 * LEAST_TIMED:
             rate, engine = _timed(source, variant, taps, spec)
     except BadOptions:
         raise
