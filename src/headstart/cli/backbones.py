@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.cli.flags import verb
+from headstart.cli.flags import Json, verb
 from headstart.cli.screen import shown
 from headstart.cli.text import printable, say, say_json, table
 
@@ -32,7 +32,7 @@ def backbones(
     pattern: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PATTERN]",
+            metavar="PATTERN",
             help="Part of a name, or a pattern with * and ?; with --layers a name.",
             show_default=False,
         ),
@@ -52,7 +52,7 @@ def backbones(
             show_default=False,
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
+    json: Json = False,
 ) -> int | None:
     """List pretrained networks: without PATTERN the packaged ones, with it those of timm too.
 

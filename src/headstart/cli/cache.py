@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from headstart.cli.flags import verb
+from headstart.cli.flags import Json, verb
 from headstart.cli.text import printable, say, say_json, table
 
-Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 app = typer.Typer(
     help="Show or clear what is kept on disk so that nothing is computed twice.", rich_markup_mode=None
 )

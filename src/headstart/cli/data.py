@@ -8,12 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from headstart.cli.declared import DataOptions, FeatureOptions
-from headstart.cli.flags import build, verb
+from headstart.cli.flags import Json, build, verb
 from headstart.cli.screen import shown
 from headstart.cli.sources import open_table
 from headstart.cli.text import printable, say, say_json, table
 
-Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 FEATURES = """
 headstart features photos/ --out features.parquet
 headstart features photos/ --layer stage5,pool --pooling avg,max --out features.npz
@@ -58,7 +57,7 @@ def features(
             taps=[Tap(layer, pooling) for layer in options.layer for pooling in options.pooling],
             engine=options.engine,
             precision=options.precision,
-            input_size=options.input_size or None,
+            input_size=options.input_size,
             cache_gb=options.cache_gb,
         )
         saved = save_features(images, found, out)

@@ -19,6 +19,7 @@ from headstart.base.options import mistakes
 
 T = TypeVar("T")
 Verb = Callable[..., int | None]
+Json = Annotated[bool, typer.Option("--json", help="print the result as JSON (see docs/json.md)")]
 _WORDS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
 

@@ -54,7 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug, given = _without_debug(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         _never_fails(stream)
-    _hush(debug)
+    with warnings.catch_warnings():
+        _hush(debug)
+        return _run(given, debug)
+
+
+def _run(given: list[str], debug: bool) -> int:
     try:
         status = app(given, prog_name="headstart", standalone_mode=False, obj={"arguments": given})
         sys.stdout.flush()

@@ -9,7 +9,7 @@ import typer
 
 from headstart.base.errors import BadOptions, UsageError
 from headstart.cli.declared import DataOptions, FitOptions
-from headstart.cli.flags import build, verb
+from headstart.cli.flags import Json, build, verb
 from headstart.cli.screen import shown
 from headstart.cli.sources import open_table
 from headstart.cli.text import printable, say, say_json, table
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from headstart.export.assess import Assessment
     from headstart.methods.probe import TransferClassifier
 
-Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder that `fit` wrote.", show_default=False)]
 SCENARIOS = ("features",)
 FIT = """
@@ -106,7 +105,7 @@ def _fitted(data: str, flags: dict[str, Any]) -> tuple[TransferClassifier, str, 
         head=options.head,
         engine=options.engine,
         precision=options.precision,
-        input_size=options.input_size or None,
+        input_size=options.input_size,
         n_folds=options.folds,
         seed=options.seed,
         refit=options.refit,
@@ -234,7 +233,7 @@ def predict(
     model: Model,
     images: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGE...", help="Image files or folders of them.", show_default=False),
+        typer.Argument(metavar="IMAGE", help="Image files or folders of them.", show_default=False),
     ],
     top: Annotated[
         int, typer.Option("--top", metavar="NUMBER", min=1, help="classes to print for each image")

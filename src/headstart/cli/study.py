@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.base.errors import UsageError
-from headstart.cli.flags import build, verb
+from headstart.cli.flags import Json, build, verb
 from headstart.cli.screen import shown
 from headstart.cli.text import printable, say, say_json, table
 from headstart.study.spec import StudySpec
@@ -38,7 +38,7 @@ def study(
     data: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="DATA...",
+            metavar="DATA",
             help="Folders, ground-truth files or names of packaged sets.",
             show_default=False,
         ),
@@ -50,7 +50,7 @@ def study(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="output folder [default: runs/NAME]")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
+    json: Json = False,
     **flags: Any,
 ) -> None:
     """Compare backbones, layers and heads on your images, and say which is best and how sure that is.

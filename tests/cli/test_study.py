@@ -1,0 +1,158 @@
+"""headstart study, and the hand-over of its winner."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from headstart.study.record import load_record
+from headstart.testing.images import split_folders
+
+OPTIONS = ("--input-size", "48", "--engine", "torch", "--layer", "stage5", "--seeds", "2")
+HEADS = ("--head", "nearest_mean,logistic")
+
+
+@pytest.fixture(scope="module")
+def finished(photos, tmp_path_factory):
+    """A finished study of two heads and two seeds."""
+    from headstart.cli.main import main
+
+    folder = tmp_path_factory.mktemp("runs") / "photos"
+    assert main(["study", str(photos), *OPTIONS, *HEADS, "--out", str(folder)]) == 0
+    return folder
+
+
+def test_a_study_plans_first_and_ends_with_best_table_and_report(run, photos, tmp_path):
+    ran = run("study", photos, *OPTIONS, "--head", "nearest_mean", "--out", tmp_path / "out")
+    assert ran.status == 0
+    assert ran.err.startswith("2 runs: 1 method on 1 dataset; about ")
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("Best on photos: features lite0 stage5 avg nearest_mean 48px.")
+    assert any("nearest_mean *" in line for line in lines)
+    assert lines[-1] == f"report: {tmp_path / 'out' / 'report.html'}"
+    assert (tmp_path / "out" / "report.html").read_text().lower().startswith("<!doctype html>")
+
+
+def test_a_finished_study_only_reads_and_is_documented_json(run, photos, finished, as_documented):
+    ran = run("study", photos, *OPTIONS, *HEADS, "--out", finished, "--json")
+    found = as_documented("study", ran.out)
+    assert "all are done already" in ran.err
+    assert (found["n_planned"], found["n_done"], found["n_failed"]) == (4, 4, 0)
+    assert [row["best"] for row in found["methods"]] == [True, False]
+    assert found["best"]["photos"] == found["methods"][0]["method"]
+
+
+def test_the_command_that_repeats_a_study_is_kept(photos, finished):
+    assert load_record(finished).command.startswith(f"headstart study {photos} --input-size 48 ")
+
+
+def test_flags_win_over_the_spec_file(run, photos, tmp_path):
+    spec = tmp_path / "study.toml"
+    spec.write_text(
+        f'data = ["{photos}"]\nhead = ["knn"]\nlayer = "stage5"\ninput_size = [48]\nengine = "torch"\nseeds = 1\n'
+    )
+    ran = run("study", "--spec", spec, "--head", "nearest_mean", "--out", tmp_path / "out", "--json")
+    assert ran.status == 0
+    kept = load_record(tmp_path / "out").spec
+    assert (kept["head"], kept["seeds"]) == (["nearest_mean"], 1)
+
+
+def test_every_mistake_of_a_study_is_named_before_anything_runs(run, photos, tmp_path):
+    options = ("--head", "logistc", "--layer", "stag5", "--backbone", "lite9", "--budget", "soon")
+    ran = run("study", photos, *options, "--out", tmp_path / "out")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    for said in ("'logistic'", "'lite", "'soon' is no time"):
+        assert said in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_study_without_data_says_how_to_name_it(run):
+    ran = run("study")
+    assert ran.status == 2
+    assert "headstart study DATA" in ran.err
+
+
+def test_fit_from_a_study_gives_the_winner_with_the_same_score(
+    run, finished, tmp_path, photos, as_documented
+):
+    record = load_record(finished)
+    row = next(each for each in record.summaries if each.method == record.best["photos"])
+    result = next(each for each in record.results if each.cell.id == row.cells[0])
+    ran = run("fit", "--from", finished, "--out", tmp_path / "model", "--json")
+    assert ran.status == 0, ran.err
+    facts = as_documented("fit", ran.out)
+    assert (facts["head"], facts["layer"]) == (row.head, [row.layer])
+    assert facts["selection"] == pytest.approx(result.selection)
+    tested = as_documented("evaluate", run("evaluate", tmp_path / "model", photos, "--json").out)
+    assert tested["n"] == result.n_test
+    assert tested["accuracy"]["value"] == pytest.approx(result.scores["accuracy"].value)
+    assert tested["log_loss"] == pytest.approx(result.scores["log_loss"].value, abs=1e-3)
+
+
+def test_fit_from_one_run_of_a_study_by_the_start_of_its_id(run, finished, tmp_path, as_documented):
+    other = next(
+        each for each in load_record(finished).results if each.cell.head == "logistic" and each.cell.seed == 1
+    )
+    ran = run("fit", "--from", f"{finished}:{other.cell.id[:12]}", "--out", tmp_path / "model", "--json")
+    facts = as_documented("fit", ran.out)
+    assert facts["head"] == "logistic"
+    assert facts["selection"] == pytest.approx(other.selection)
+    assert facts["chosen"] == pytest.approx(other.chosen)
+
+
+def test_fit_from_a_study_refuses_what_the_study_decides(run, finished, tmp_path):
+    ran = run("fit", "--from", finished, "--head", "knn", "--layer", "pool", "--out", tmp_path / "model")
+    assert ran.status == 2
+    assert "head: the study decides it" in ran.err
+    assert "layer: the study decides it" in ran.err
+
+
+def test_fit_from_a_study_whose_images_have_changed_is_refused(run, tmp_path):
+    data = split_folders(tmp_path / "data")
+    options = ("--input-size", "48", "--engine", "torch", "--layer", "stage5", "--head", "nearest_mean")
+    assert run("study", data, *options, "--out", tmp_path / "out").status == 0
+    next((data / "train" / "disc").iterdir()).unlink()
+    ran = run("fit", "--from", tmp_path / "out", "--out", tmp_path / "model")
+    assert ran.status == 2
+    assert "changed since the study" in ran.err
+
+
+def test_ctrl_c_is_one_line_and_the_same_command_goes_on(photos, tmp_path, run):
+    """Stopped while its runs are under way; a second start does only the rest."""
+    command = ["study", str(photos), "--input-size", "48", "--engine", "torch", "--layer", "stage4,stage5"]
+    command += ["--head", "nearest_mean,lda,logistic", "--seeds", "10", "--out", str(tmp_path / "out")]
+    code = f"import sys\nfrom headstart.cli.main import main\nsys.exit(main({command!r}))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        deadline = time.monotonic() + 240
+        while _n_done(tmp_path / "out") < 3 and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=240)
+    assert process.returncode == 130, err.decode()
+    assert out == b""
+    assert err.decode().strip().splitlines()[-1].startswith("headstart: stopped;")
+    done = _n_done(tmp_path / "out")
+    assert 3 <= done < 60
+    ran = run(*command)
+    assert ran.status == 0
+    assert f"60 runs: 6 methods on 1 dataset, {done} done already" in ran.err
+
+
+def _n_done(folder: os.PathLike) -> int:
+    import sqlite3
+    from contextlib import closing
+
+    if not (folder / "study.sqlite").exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{folder / 'study.sqlite'}?mode=ro", uri=True, timeout=30)) as base:
+        try:
+            return base.execute("SELECT count(*) FROM cells").fetchone()[0]
+        except sqlite3.OperationalError:
+            return 0
