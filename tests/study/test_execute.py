@@ -263,6 +263,19 @@ def test_a_pass_that_the_cache_serves_whole_is_timed_all_the_same(small, tmp_pat
         assert record.results[0].seconds["extract"] > 0
 
 
+def test_the_time_of_an_export_is_not_that_of_a_pass(monkeypatch):
+    from headstart.base.events import emit
+    from headstart.study import passes
+
+    at = iter([10.0, 12.0])
+    monkeypatch.setattr(passes.time, "perf_counter", lambda: next(at))
+    with passes._clock() as clock:
+        emit(Progress("export the network", 0, 1))
+        emit(Progress("features of net", 32, 96))
+        emit(Progress("features of net", 96, 96))
+    assert clock.rate() == pytest.approx(32)
+
+
 def test_the_engine_and_its_check_outlive_a_pass_from_the_cache(small, tmp_path):
     run_study(small(layer=("pool",)), tmp_path / "out")
     with StudyStore(tmp_path / "out") as store:

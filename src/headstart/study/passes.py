@@ -183,7 +183,7 @@ def _clock() -> Iterator[_Clock]:
     clock = _Clock()
 
     def tick(event: Event) -> None:
-        if isinstance(event, Progress):
+        if isinstance(event, Progress) and event.task.startswith("features"):
             clock.ticks.append((event.done, time.perf_counter()))
 
     with listening(tick):
