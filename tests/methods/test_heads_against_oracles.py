@@ -12,6 +12,7 @@ from sklearn.svm import SVC, LinearSVC
 
 from headstart.methods.calibrate import fit_temperature, nll, softmax
 from headstart.methods.heads import make_head
+from headstart.methods.heads_products import NarrowProducts
 from headstart.methods.heads_solver import lbfgs
 from headstart.methods.heads_space import eigen_space, unit_rows
 
@@ -189,3 +190,16 @@ def test_a_linear_head_on_flattened_maps_equals_one_without_the_rotation(monkeyp
     monkeypatch.setattr(linear, "eigen_space", lambda features: None)
     slow = make_head("logistic", C=0.1, tolerance=1e-6).fit(wide, codes)
     np.testing.assert_allclose(head.predict_proba(wide), slow.predict_proba(wide), atol=2e-3)
+
+
+@pytest.mark.parametrize("shape", [(50, 9, 3), (2500, 40, 5), (3, 4000, 10), (1, 1, 2)])
+def test_products_in_blocks_equal_whole_products(shape):
+    n, d, k = shape
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(n, d)).astype(np.float32)
+    weights = generator.normal(size=(d, k)).astype(np.float32)
+    slope = generator.normal(size=(n, k)).astype(np.float32)
+    products = NarrowProducts(features, k)
+    assert products.blocked == (d < 4000)
+    np.testing.assert_allclose(products.scores(weights), features @ weights, atol=1e-3)
+    np.testing.assert_allclose(products.slopes(slope), features.T @ slope, atol=1e-3)

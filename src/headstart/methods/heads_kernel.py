@@ -9,7 +9,8 @@ hinge, all classes at once, warm-started along C, which libsvm's pairwise solver
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -25,7 +26,39 @@ if TYPE_CHECKING:
 
 MOST_LANDMARKS = 4000
 SMALLEST_EIGENVALUE = 3e-6  # of the largest: below it a direction is rounding error
-MIDDLE = 1.0  # gamma, in units of 1 / (sum of the features' variances), at which C is chosen
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class KernelSpace:
+    """Features whose inner products are the kernel.
+
+    Attributes
+    ----------
+    landmarks : ndarray, shape (m, d)
+    gamma : float
+    back : ndarray, shape (m, r)
+        Takes a row of kernel values with the landmarks to its r features.
+    """
+
+    landmarks: NDArray[np.float32]
+    gamma: float
+    back: NDArray[np.float32]
+
+    def enter(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Kernel features (n, r) of scaled features (n, d)."""
+        return np.asarray(
+            np.exp(-np.float32(self.gamma) * squared_distances(features, self.landmarks)) @ self.back
+        )
+
+    def leave(self, model: Model) -> Model:
+        """A linear model of kernel features as one of kernel values with the landmarks."""
+        coef = self.back @ model["coef"]
+        return {
+            "landmarks": self.landmarks,
+            "gamma": self.gamma,
+            "coef": coef,
+            "intercept": model["intercept"],
+        }
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
@@ -37,15 +70,14 @@ class RBFSVMHead(Head):
 
     name: ClassVar[str] = "rbf_svm"
     tuned: ClassVar[tuple[str, ...]] = ("gamma", "C")
-    stops_early: ClassVar[bool] = True
-    strengths: ClassVar[tuple[float, ...]] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
-    widths: ClassVar[tuple[float, ...]] = (0.3, 1.0, 3.0)
+    strengths: ClassVar[tuple[float, ...]] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+    widths: ClassVar[tuple[float, ...]] = (0.3, 3.0)  # of gamma, tried after C
 
     C: float | None = option(None, "inverse regularisation; chosen along a path if not given", low=1e-12)
     gamma: float | None = option(None, "inverse squared width of the kernel; chosen if not given", low=1e-12)
 
     def _values(self, features: NDArray[np.float32]) -> list[Any]:
-        gamma = self._scale(features) * MIDDLE if self.gamma is None else float(self.gamma)
+        gamma = self._scale(features) if self.gamma is None else float(self.gamma)
         strengths = self.strengths if self.C is None else (self.C,)
         return [{"gamma": gamma, "C": float(c)} for c in strengths]
 
@@ -54,39 +86,49 @@ class RBFSVMHead(Head):
         return 1.0 / spread if spread > 0 else 1.0
 
     def _choose(self, rounds: Sequence[Round], values: Sequence[Any]) -> Choice:
-        first = super()._choose(rounds, values)
+        # inner folds hold out every image once, so together they are train: one eigenbasis serves them all
+        one = rounds[0] if len(rounds) == 1 else None
+        features = one.features if one else np.concatenate([r.held_features for r in rounds])
+        codes = one.codes if one else np.concatenate([r.held_codes for r in rounds])
+        landmarks = _landmarks(features, codes)
+        spaces = functools.lru_cache(maxsize=1)(lambda gamma: kernel_space(landmarks, gamma))
+
+        def judged(values: Sequence[Any], stops_early: bool) -> Choice:
+            walks = [self._walk_in(spaces, r, values) for r in rounds]
+            return choose(walks, rounds, values, stops_early=stops_early, calibrates=True)
+
+        first = judged(values, True)
         if self.gamma is not None:
             return first
         middle, strength = first.value["gamma"], first.value["C"]
-        others = [{"gamma": middle * w / MIDDLE, "C": strength} for w in self.widths if w != MIDDLE]
-        walks = [self._walk(one, others) for one in rounds]
-        second = choose(walks, rounds, others, stops_early=False, calibrates=True)
-        visited = first.visited + second.visited
+        second = judged([{"gamma": middle * w, "C": strength} for w in self.widths], False)
         better = second if second.accuracy > first.accuracy else first
-        return dataclasses.replace(better, visited=visited)
+        return dataclasses.replace(better, visited=first.visited + second.visited)
+
+    def _walk_in(
+        self, spaces: Callable[[float], KernelSpace], one: Round, values: Sequence[Any]
+    ) -> Iterator[Step]:
+        for gamma, strengths in _runs(values):
+            space = spaces(gamma)
+            held = space.enter(one.held_features)
+            for model in self._models(space.enter(one.features), one.codes, strengths):
+                yield space.leave(model), held @ model["coef"] + model["intercept"]
 
     def _path(
         self, features: NDArray[np.float32], codes: NDArray[np.int64], values: Sequence[Any]
     ) -> Iterator[Model]:
-        landmarks = _landmarks(features, codes)
-        among = squared_distances(landmarks, landmarks)
-        everyone = among if landmarks is features else squared_distances(features, landmarks)
         for gamma, strengths in _runs(values):
-            back = _kernel_directions(np.exp(-np.float32(gamma) * among))
-            mapped = np.exp(-np.float32(gamma) * everyone) @ back
-            centre = mapped.mean(axis=0)
-            for model in linear_path(mapped - centre, codes, len(self.classes_), strengths, squared_hinge):
-                coef, intercept = back @ model["coef"], model["intercept"] - centre @ model["coef"]
-                yield {"landmarks": landmarks, "gamma": gamma, "coef": coef, "intercept": intercept}
+            space = kernel_space(_landmarks(features, codes), gamma)
+            for model in self._models(space.enter(features), codes, strengths):
+                yield space.leave(model)
 
-    def _walk(self, one: Round, values: Sequence[Any]) -> Iterator[Step]:
-        """The kernel against the held-out images is computed once a gamma."""
-        gamma, kernel = None, np.empty(0, np.float32)
-        for model in self._path(one.features, one.codes, values):
-            if model["gamma"] != gamma:
-                gamma = model["gamma"]
-                kernel = np.exp(-np.float32(gamma) * squared_distances(one.held_features, model["landmarks"]))
-            yield model, kernel @ model["coef"] + model["intercept"]
+    def _models(
+        self, mapped: NDArray[np.float32], codes: NDArray[np.int64], strengths: Sequence[float]
+    ) -> Iterator[Model]:
+        """Linear models of the mapped features; they are centred for the solver's sake."""
+        centre = mapped.mean(axis=0)
+        for model in linear_path(mapped - centre, codes, len(self.classes_), strengths, squared_hinge):
+            yield {"coef": model["coef"], "intercept": model["intercept"] - centre @ model["coef"]}
 
     def _model_scores(self, model: Model, features: NDArray[np.float32]) -> NDArray[np.float32]:
         scores = np.empty((len(features), model["coef"].shape[1]), np.float32)
@@ -99,11 +141,12 @@ class RBFSVMHead(Head):
         return scores
 
 
-def _kernel_directions(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """B (m, r) with K B = U sqrt(e): what takes kernel rows to features whose inner products are K."""
+def kernel_space(landmarks: NDArray[np.float32], gamma: float) -> KernelSpace:
+    """The features of a kernel, from the eigenbasis of its matrix among the landmarks (m, d)."""
+    kernel = np.exp(-np.float32(gamma) * squared_distances(landmarks, landmarks))
     values, vectors = np.linalg.eigh(kernel)
     kept = values > values[-1] * SMALLEST_EIGENVALUE
-    return np.asarray(vectors[:, kept] / np.sqrt(values[kept]), dtype=np.float32)
+    return KernelSpace(landmarks, gamma, vectors[:, kept] / np.sqrt(values[kept]))
 
 
 def _runs(values: Sequence[Any]) -> Iterator[tuple[float, list[float]]]:

@@ -17,6 +17,7 @@ from headstart.base.events import warn
 from headstart.base.options import option
 from headstart.methods.calibrate import log_softmax
 from headstart.methods.heads_base import Head
+from headstart.methods.heads_products import NarrowProducts
 from headstart.methods.heads_select import Model
 from headstart.methods.heads_solver import lbfgs
 from headstart.methods.heads_space import EigenSpace, eigen_space
@@ -78,16 +79,17 @@ def linear_path(
     n, d = features.shape
     squares = np.append(np.square(features).mean(axis=0, dtype=np.float64), 1.0)[:, None]
     weights = np.zeros((d + 1, n_classes))
+    products = NarrowProducts(features, n_classes)
     for strength in strengths:
         decay = np.append(np.full(d, 1.0 / (strength * n)), 0.0)[:, None]
-        weights = _minimise(weights, features, codes, decay, squares, loss, tolerance)
+        weights = _minimise(weights, products, codes, decay, squares, loss, tolerance)
         solution = weights.astype(np.float32)
         yield {"coef": solution[:d], "intercept": solution[d]}
 
 
 def _minimise(
     start: NDArray[np.float64],
-    features: NDArray[np.float32],
+    products: NarrowProducts,
     codes: NDArray[np.int64],
     decay: NDArray[np.float64],
     squares: NDArray[np.float64],
@@ -95,11 +97,11 @@ def _minimise(
     tolerance: float,
 ) -> NDArray[np.float64]:
     """Weights (d + 1, k), intercept last, that minimise mean loss + decay / 2 * weights^2."""
-    n = len(features)
+    n = products.n
 
     def scores(weights: NDArray[np.float64]) -> NDArray[np.float32]:
         w = weights.astype(np.float32)
-        return np.asarray(features @ w[:-1] + w[-1])
+        return np.asarray(products.scores(w[:-1]) + w[-1])
 
     curvature = loss(scores(start), codes)[2]
     step = 1 / np.sqrt(decay + squares * np.maximum(curvature, 1e-3))
@@ -108,7 +110,7 @@ def _minimise(
         weights = flat.reshape(start.shape) * step
         value, slope, _ = loss(scores(weights), codes)
         gradient = decay * weights
-        gradient[:-1] += (slope.T @ features).T / n
+        gradient[:-1] += products.slopes(slope) / n
         gradient[-1] += slope.sum(axis=0, dtype=np.float64) / n
         penalty = 0.5 * float((decay * np.square(weights)).sum())
         return value / n + penalty, (gradient * step).ravel()
