@@ -74,12 +74,10 @@ def folder_lock(folder: str | Path) -> Iterator[None]:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         if not _take(handle):
+            owner = ""
             with suppress(OSError, ValueError):
-                owner = json.loads(path.read_text() or "{}").get("pid")
-                raise Busy(
-                    f"another run (process {owner}) is using {place}; wait for it or choose another folder"
-                )
-            raise Busy(f"another run is using {place}; wait for it or choose another folder")
+                owner = f" (process {json.loads(path.read_text())['pid']})"
+            raise Busy(f"another run{owner} is using {place}; wait for it or choose another folder")
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps({"pid": os.getpid()}).encode(), 0)
         yield

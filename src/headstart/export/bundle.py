@@ -2,8 +2,8 @@
 
 card.json             what it is, how it was made, digests of the other files
 backbone.safetensors  the backbone's weights
-trunk.onnx            pixels to features, as far as the layer that is used
-head.skops            the fitted classifier (a fixed list of types; no pickle)
+model.onnx            pixels to probabilities (and features): the network as far as it is used, and the head
+head.skops            the fitted classifier for use in Python (a fixed list of types; no pickle)
 seen.json             content hashes of the images it was fitted and chosen on
 """
 
@@ -23,6 +23,7 @@ from headstart.base.errors import BundleError
 from headstart.base.files import folder_written_aside
 from headstart.base.hashing import digest_file
 from headstart.base.runtime import versions
+from headstart.export.weld import check_welded, facts_of, weld
 
 if TYPE_CHECKING:
     from headstart.images.decode import ImageItem
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from headstart.methods.probe import TransferClassifier
 
 FORMAT, VERSION = "headstart-bundle", 1
-FILES = ("backbone.safetensors", "trunk.onnx", "head.skops", "seen.json")
+FILES = ("backbone.safetensors", "model.onnx", "head.skops", "seen.json")
 
 
 def save_bundle(
@@ -71,7 +72,11 @@ def save_bundle(
         classifier.backbone, found.card, places, found.engine["precision"], found.calibration
     )
     with folder_written_aside(place) as aside:
-        shutil.copyfile(graph, aside / "trunk.onnx")
+        classes = [str(each) for each in classifier.classes_]
+        weld(
+            graph, classifier.head_, aside / "model.onnx", facts_of(classes, target, found.card.preprocessing)
+        )
+        check_welded(aside / "model.onnx", classifier.head_, found.card.preprocessing)
         shutil.copyfile(weights, aside / "backbone.safetensors")
         _write_head(classifier.head_, aside / "head.skops")
         (aside / "seen.json").write_text(json.dumps(sorted(set(getattr(classifier, "seen_", ())))))
@@ -170,7 +175,7 @@ class Bundle:
         self.classes: tuple[str, ...] = tuple(self.card["classes"])
         self.target: str = self.card["target"]
         self.backbone = BackboneCard.from_dict(self.card["backbone"])
-        self.head = _read_head(self.folder / "head.skops")
+        self._head: Head | None = None
         self._runner: Any = None
 
     @property
@@ -179,9 +184,16 @@ class Bundle:
         return self.backbone.preprocessing
 
     @property
+    def head(self) -> Head:
+        """The fitted classifier, on features (read when first wanted; predicting does not need it)."""
+        if self._head is None:
+            self._head = _read_head(self.folder / "head.skops")
+        return self._head
+
+    @property
     def graph(self) -> Path:
-        """Pixels to features, as ONNX."""
-        return self.folder / "trunk.onnx"
+        """Pixels to probabilities (first output) and features, as ONNX."""
+        return self.folder / "model.onnx"
 
     def seen(self) -> frozenset[str]:
         """Content hashes of the images it was fitted and chosen on."""
@@ -242,9 +254,7 @@ class Bundle:
         )  # fmt: skip
         for good, found in batches:
             rows += good
-            parts.append(
-                self.head.predict_proba(found[0] if len(found) == 1 else np.concatenate(found, axis=1))
-            )
+            parts.append(found[0])
         table = np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
         return Prediction(tuple(names[row] for row in rows), tuple(rows), table, tuple(problems))
 

@@ -6,6 +6,7 @@ memory, however many images there are. Several taps come from one forward pass.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,16 +112,21 @@ def extract(
     if len(items) != len(digests):
         raise DataError(f"{len(items)} images with {len(digests)} digests")
     work = _Work(
-        items, digests, paths, backbone, tuple(dict.fromkeys(taps)), settle(engine, precision), input_size,
+        items,
+        digests,
+        paths,
+        backbone,
+        tuple(dict.fromkeys(taps)),
+        settle(engine, precision),
+        input_size,
         calibration,
     )
     kept = store or FeatureStore(cap_bytes=int(cache_gb * GIGABYTE))
     work.read(kept)
     missing = work.missing_rows()
-    if len(missing):
-        work.compute(kept, missing)
+    n_computed = work.compute(kept, missing) if len(missing) else 0
     kept.trim(keep=[work.keys[place] for place in work.places.values()])
-    return work.result(time.perf_counter() - start, len(missing))
+    return work.result(time.perf_counter() - start, n_computed)
 
 
 class _Work:
@@ -201,8 +207,8 @@ class _Work:
             first.setdefault(self.digests[int(row)], int(row))
         return np.fromiter(first.values(), int, len(first))
 
-    def compute(self, store: FeatureStore, missing: np.ndarray) -> None:
-        """Run the network over the missing images, for the places that lack any."""
+    def compute(self, store: FeatureStore, missing: np.ndarray) -> int:
+        """Run the network over the missing images, for the places that lack any; how many it ran over."""
         places = [place for place, found in self.found.items() if not found.all()]
         self.ready = prepare_runner(self.loaded, self.card, places, self.wish, self.calibration)
         served = self.ready.facts
@@ -223,6 +229,7 @@ class _Work:
                     keep = self._keep(store, place, names, part)
             done += len(rows)
             emit(Progress(f"features of {self.card.name}", done, len(missing)))
+        return len(missing)
 
     def _same_images(self, missing: np.ndarray) -> dict[int, list[int]]:
         """Other rows that hold the same image as a missing row."""
@@ -249,7 +256,13 @@ class _Work:
                 f"the features take {needed / GIGABYTE:.1f} GB, more than --cache-gb allows; they are not kept"
             )
             return False
-        store.write(self.keys[place], names, part, self.card.name)
+        try:
+            store.write(self.keys[place], names, part, self.card.name)
+        except (sqlite3.OperationalError, OSError) as error:
+            warn(
+                f"features could not be kept in {store.folder} ({error}); the run goes on without keeping them"
+            )
+            return False
         return True
 
     def _bad(self, row: int, error: BadImage) -> None:

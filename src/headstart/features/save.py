@@ -126,7 +126,10 @@ def _write_parquet(
     fields += [pa.field(name, pa.list_(pa.float32(), matrix.shape[1])) for name, matrix in layers.items()]
     schema = pa.schema(fields, metadata={"headstart": json.dumps(facts, ensure_ascii=False)})
     size = _group_rows(layers)
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=list(columns)) as writer:
+    with (
+        path.open("wb") as file,  # not by name: Arrow takes no name that is no UTF-8
+        pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=list(columns)) as writer,
+    ):
         for at in range(0, len(rows), size):
             part = rows[at : at + size]
             arrays = [pa.array(values[at : at + size], pa.string()) for values in columns.values()]

@@ -77,7 +77,8 @@ def make_trunk(backbone: Backbone, places: Sequence[Place], *, stop: bool = True
             (1, 3, 1, 1) made onnxruntime spend a quarter of its time here.
             """
             planes = pixels.permute(0, 3, 1, 2).flatten(2).to(torch.float32)
-            return ((planes - self.mean) * self.scale).unflatten(2, (pixels.shape[1], pixels.shape[2]))
+            scaled = (planes - self.mean) * self.scale
+            return scaled.reshape(-1, 3, pixels.shape[1], pixels.shape[2])
 
         def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
             """One (n, d) a place."""

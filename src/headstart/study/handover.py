@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headstart.base.errors import DataError, UsageError
 from headstart.base.events import Notice, emit
@@ -13,7 +13,7 @@ from headstart.study.partition import make_dataset
 from headstart.study.record import find_cell, load_record
 from headstart.study.records import Cell, StudyRecord
 from headstart.study.sources import scan_sources
-from headstart.study.spec import StudySpec, spec_from
+from headstart.study.spec import StudySpec
 
 if TYPE_CHECKING:
     from headstart.methods.probe import TransferClassifier
@@ -82,7 +82,10 @@ def same_split(record: StudyRecord, run: Cell) -> ImageTable:
     DataError
         They are not the same images any more.
     """
-    spec = spec_from(record.spec)
+    options: dict[str, Any] = {
+        name: tuple(each) if isinstance(each, list) else each for name, each in record.spec.items()
+    }
+    spec = StudySpec(**options)
     kept = record.tables[run.dataset]
     now = _scanned(spec, run.dataset, record.folder)
     there = set(kept.paths)
