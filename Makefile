@@ -1,6 +1,7 @@
 # The README's two commands, `make demo` and `make test`, do all the set-up on a fresh machine.
 PYTHON ?= python3.11
 BIN := .venv/bin
+comma := ,
 EXTRAS := demo,backbones,elpv,turbo,dev
 
 .PHONY: demo test check install lock clean
@@ -24,8 +25,11 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-lock:
-	$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-annotate --extra demo --extra backbones --extra elpv --extra turbo --extra dev --upgrade-package torch==2.14.1 --upgrade-package torchvision==0.29.1 --output-file requirements.lock pyproject.toml
+lock: install
+	rm -f requirements.lock
+	$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	  --constraint constraints.txt $(foreach extra,$(subst $(comma), ,$(EXTRAS)),--extra $(extra)) \
+	  --output-file requirements.lock pyproject.toml
 
 clean:
 	rm -rf .venv runs .mypy_cache .ruff_cache .pytest_cache

@@ -12,12 +12,14 @@ import time
 
 from bars import Bars, reference_rate
 
+LOADED = "import headstart, sys; print(sum(name in sys.modules for name in ('torch', 'numpy', 'sklearn')))"
+
 
 def main() -> None:
     bars = Bars()
     rate = reference_rate()
     loaded = subprocess.run(
-        [sys.executable, "-c", "import headstart, sys; print(sum(n in sys.modules for n in ('torch', 'numpy', 'sklearn')))"],
+        [sys.executable, "-c", LOADED],
         check=True, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     bars.bar("heavy packages that `import headstart` loads", int(loaded.stdout), "<=", 0)

@@ -263,7 +263,7 @@ def test_samples_are_chosen_by_content():
     assert chosen == {digests[::-1][row] for row in sample_rows(digests[::-1], 50)} and len(chosen) == 50
     made = tiny_backbone(5).card
     name, rows = calibration_rows(made, digests)
-    assert len(rows) == 128 and calibration_rows(made, digests + ["new"])[0] == name
+    assert len(rows) == 128 and calibration_rows(made, [*digests, "new"])[0] == name
     assert calibration_rows(made, digests[:200])[0] != name
 
 
