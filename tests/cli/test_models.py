@@ -148,7 +148,7 @@ def test_predict_takes_folders_and_passes_other_files_over_aloud(run, tiny_model
     (data / "notes.txt").write_text("call them back")
     ran = run("predict", tiny_model, data, "--json")
     assert [entry["path"] for entry in json.loads(ran.out)] == sorted(map(str, data.glob("*/*.jpg")))
-    assert "12 images; 1 other files passed over" in ran.err
+    assert "images: 12; other files, passed over: 1" in ran.err
 
 
 def test_an_unreadable_image_is_named_and_the_others_are_served(

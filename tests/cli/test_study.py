@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,6 +106,25 @@ def test_fit_from_one_run_of_a_study_by_the_start_of_its_id(run, finished, tmp_p
     assert facts["chosen"] == pytest.approx(other.chosen)
 
 
+def test_fit_from_a_study_of_two_datasets_names_one(run, photos, new_photos, tmp_path, as_documented):
+    out = tmp_path / "both"
+    assert run("study", photos, new_photos, *OPTIONS, "--head", "nearest_mean", "--out", out).status == 0
+    unnamed = run("fit", "--from", out, "--out", tmp_path / "model")
+    assert unnamed.status == 2
+    assert "name one of photos, new" in unnamed.err
+    ran = run("fit", "--from", f"{out}:new", "--out", tmp_path / "model", "--json")
+    assert as_documented("fit", ran.out)["data"] == "new"
+
+
+def test_fit_from_a_study_whose_images_are_gone_says_where_it_ran(run, photos, tmp_path):
+    data = shutil.copytree(photos, tmp_path / "data")
+    assert run("study", data, *OPTIONS, "--head", "nearest_mean", "--out", tmp_path / "out").status == 0
+    shutil.rmtree(data)
+    ran = run("fit", "--from", tmp_path / "out", "--out", tmp_path / "model")
+    assert ran.status == 2
+    assert "run this where it was run" in ran.err
+
+
 def test_fit_from_a_study_refuses_what_the_study_decides(run, finished, tmp_path):
     ran = run("fit", "--from", finished, "--head", "knn", "--layer", "pool", "--out", tmp_path / "model")
     assert ran.status == 2
@@ -120,6 +140,17 @@ def test_fit_from_a_study_whose_images_have_changed_is_refused(run, tmp_path):
     ran = run("fit", "--from", tmp_path / "out", "--out", tmp_path / "model")
     assert ran.status == 2
     assert "changed since the study" in ran.err
+
+
+def test_a_folder_whose_name_is_no_unicode_is_studied_and_handed_over(run, photos, tmp_path):
+    data = tmp_path / b"ph\xff\x1b[31m".decode("utf-8", "surrogateescape")
+    shutil.copytree(photos, data)
+    options = (*OPTIONS, "--head", "nearest_mean", "--out", tmp_path / "out")
+    ran = run("study", data, *options)
+    assert ran.status == 0, ran.err
+    assert r"Best on ph\xff\x1b[31m: " in ran.out
+    assert run("fit", "--from", tmp_path / "out", "--out", tmp_path / "model").status == 0
+    assert run("features", data, *OPTIONS[:6], "--out", data / "f.parquet").status == 0
 
 
 def test_ctrl_c_is_one_line_and_the_same_command_goes_on(photos, tmp_path, run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder that `fit` wrote.", show_default=False)]
 SCENARIOS = ("features",)
+KEYS = ("precision", "recall", "f1")
 FIT = """
 headstart fit photos/ --out model
 headstart fit photos/ --scenario features --backbone lite0 --layer stage6 --head linear_svm --out model
@@ -66,8 +68,8 @@ def fit(
         str | None,
         typer.Option(
             "--from",
-            metavar="STUDY[:CELL]",
-            help="the best method of a study (or one run, by the start of its id)",
+            metavar="STUDY[:NAME]",
+            help="the best method of a study, or of one of its datasets by name, or a run by the start of its id",
         ),
     ] = None,
     json: Json = False,
@@ -170,8 +172,9 @@ def _show_fit(facts: dict[str, Any]) -> None:
             " and then learned from these too" if facts["refit"] else ""
         )
     say(learned + f"; {duration(facts['seconds']['extract'] + facts['seconds']['fit'])}")
-    said = f"accuracy on {facts['selected_on']}: {percent(facts['selection'])}"
-    say(f"{said} (what it was chosen by; `evaluate` tests it)")
+    if facts["selection"] is not None and isfinite(facts["selection"]):
+        said = f"accuracy on {facts['selected_on']}: {percent(facts['selection'])}"
+        say(f"{said} (what it was chosen by; `evaluate` tests it)")
     say(f"model: {printable(facts['model'])}")
 
 
@@ -212,16 +215,16 @@ def evaluate(
 
 
 def _show_evaluation(found: Assessment) -> None:
-    from headstart.report.wording import PERCENT_METRICS, decimal, interval, percent
+    from headstart.report.wording import PERCENT_METRICS, count, decimal, interval, percent
 
     what = "all images" if found.split == "all" else f"{found.split} split"
-    say(printable(f"{found.evaluation.n:,} images ({what}), target {found.target}"))
+    say(printable(f"{count(found.evaluation.n, 'image')} ({what}), target {found.target}"))
     for name, score in found.evaluation.scores.items():
         share = name in PERCENT_METRICS
         value = percent(score.value) if share else decimal(score.value)
         say(f"{name.replace('_', ' '):20}{value:>8}   95 % interval {interval(score, as_percent=share)}")
     rows = [
-        [name, *(percent(facts[key]) for key in ("precision", "recall", "f1")), f"{facts['n']:.0f}"]
+        [name, *(percent(facts[key] if facts["n"] else None) for key in KEYS), f"{facts['n']:.0f}"]
         for name, facts in found.evaluation.per_class.items()
     ]
     say()

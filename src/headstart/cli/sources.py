@@ -44,6 +44,7 @@ def image_files(given: list[str]) -> list[Path]:
         inside = [place / path for path in walk(place, relative_to=place)]
         images = [path for path in inside if looks_like_image(path)]
         if len(images) < len(inside) or not images:
-            emit(Notice(f"{name}: {len(images)} images; {len(inside) - len(images)} other files passed over"))
+            others = len(inside) - len(images)
+            emit(Notice(f"{name}: images: {len(images)}; other files, passed over: {others}"))
         found += images
     return found

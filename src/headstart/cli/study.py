@@ -102,6 +102,8 @@ def show(summary: Summary, report: Path) -> None:
     several = len({row["dataset"] for row in summary.rows}) > 1
     for line in result_table(list(summary.rows), several):
         say(line)
+    if any(row["best"] for row in summary.rows):
+        say("* best: highest in `chosen by` (validation images or inner folds), never on test images")
     for line in summary.missing:
         say(printable(line))
     say()

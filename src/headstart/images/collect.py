@@ -129,7 +129,7 @@ def build_table(
     kept = [row for row in rows if row.path in digests]
     splits = tuple(row.split or "train" for row in kept)
     table = ImageTable(
-        name=name,
+        name=clean(name),
         root=str(root),
         paths=tuple(row.path for row in kept),
         digests=tuple(digests[row.path] for row in kept),

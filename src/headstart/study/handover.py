@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.base.errors import DataError, UsageError
+from headstart.base.errors import DataError, UnknownName, UsageError
 from headstart.base.events import Notice, emit
 from headstart.images.table import ImageTable
 from headstart.study.partition import make_dataset
@@ -39,7 +39,7 @@ def hand_over(
     folder : path
         Output folder of the study.
     cell : str
-        Start of a run's id; "" for the first run of the best method.
+        Start of a run's id, or the name of a dataset; "" for the first run of the best method.
     dataset : str
         Which dataset's best, where the study has several.
     refit : bool
@@ -57,6 +57,8 @@ def hand_over(
     from headstart.methods.probe import TransferClassifier
 
     record = load_record(folder)
+    if cell in record.best:
+        cell, dataset = "", cell
     run = find_cell(record, cell, dataset).cell
     table = same_split(record, run)
     classifier = TransferClassifier(
@@ -106,7 +108,7 @@ def same_split(record: StudyRecord, run: Cell) -> ImageTable:
 def _scanned(spec: StudySpec, dataset: str, folder: str) -> ImageTable:
     try:
         sources = scan_sources(spec)
-    except DataError as error:
+    except (DataError, UnknownName) as error:
         raise UsageError(
             f"{error} (the study in {folder} read {', '.join(spec.data)}; run this where it was run)"
         ) from error
