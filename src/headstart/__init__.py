@@ -22,7 +22,7 @@ _HOMES = {
     "write_report": "headstart.report.build",
 }
 
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+__all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
     from headstart.export.bundle import load_bundle as load_bundle

@@ -14,6 +14,7 @@ from headstart.features.engines.onnx_engine import OnnxRunner
 from headstart.images.prepare import prepare
 from headstart.images.scan import scan
 from headstart.methods.probe import TransferClassifier
+from headstart.testing.backbones import tiny_backbone
 
 
 @pytest.fixture
@@ -24,7 +25,10 @@ def bundle(tiny_model, tmp_path):
 def test_a_bundle_says_what_the_classifier_said(photos, tmp_path):
     table = scan(photos)
     labels = np.array(table.labels[table.target()])
-    for options in ({"layer": ("stage3", "stage5")}, {"layer": "stage5", "head": "knn"}):
+    for options in (
+        {"layer": ("stage1", "pool"), "backbone": tiny_backbone(side=48)},
+        {"layer": "stage5", "head": "knn"},
+    ):
         method = TransferClassifier(input_size=48, engine="torch", **options).fit(table.items(), labels)
         opened = load_bundle(save_bundle(method, tmp_path / "model", target="shape", data="photos"))
         found = opened.predict_proba(table.items(), table.paths)

@@ -166,8 +166,8 @@ def test_bfloat16_rows_never_serve_as_float32(images, store):
         for x in range(0, 500, 90)
     ]
     digests = [f"bf{row}" for row in range(len(crops))]
-    low = extract(crops, digests, precision="bfloat16", input_size=64, store=store)
-    full = extract(crops, digests, precision="float32", input_size=64, store=store)
+    low = extract(crops, digests, precision="bfloat16", input_size=96, store=store)
+    full = extract(crops, digests, precision="float32", input_size=96, store=store)
     assert full.n_computed == len(crops)
     if low.engine["precision"] == "bfloat16":
         assert low.engine["parity"]["least_cosine"] >= 0.999
@@ -257,6 +257,22 @@ def test_a_graph_holds_nothing_beyond_the_deepest_tap(images, store):
     assert not any("classifier" in tensor.name or "blocks.1" in tensor.name for tensor in graph.initializer)
 
 
+def test_a_part_of_a_kept_export_needs_no_torch_and_says_the_same(images, store):
+    backbone = tiny_backbone(31)
+    taps = (Tap("stage1"), Tap("stage2"), Tap("pool"))
+    whole = extract(images, names(images), backbone=backbone, taps=taps, engine="onnxruntime", store=store)
+    fresh = FeatureStore(store.folder / "fresh")
+    part = extract(
+        images, names(images), backbone=backbone, taps=taps[1:2], engine="onnxruntime", store=fresh
+    )
+    assert part.engine["export_seconds"] == 0 and part.engine["parity"] == whole.engine["parity"]
+    assert np.allclose(part.features[taps[1]], whole.features[taps[1]], atol=1e-6)
+    import onnx
+
+    graph = onnx.load(export_folder(backbone.card, [Place("blocks.1", "avg")]).graph).graph
+    assert sum(node.op_type == "Conv" for node in graph.node) == 3
+
+
 def test_samples_are_chosen_by_content():
     digests = [f"d{row}" for row in range(300)]
     chosen = {digests[row] for row in sample_rows(digests, 50)}
@@ -311,7 +327,9 @@ def test_lite0_on_photos_says_what_they_show(store):
     china, flower = load_sample_images().images
     items = [china[:400, 120:520], flower[:400, 100:500]]
     truth = np.array([698, 985])
-    found = self_test_items(items, truth, "lite0", digests=["china", "flower"])
+    found = self_test_items(items, truth, "lite0", digests=["china", "flower"], engine="torch")
     assert found.n == 2 and found.top5 >= 0.5 and found.confidence > 0.2
-    logits = extract(items, ["china", "flower"], taps=[Tap("logits")], store=store).features[Tap("logits")]
+    logits = extract(items, ["china", "flower"], taps=[Tap("logits")], store=store, engine="torch").features[
+        Tap("logits")
+    ]
     assert logits.shape == (2, 1000) and load("lite0").card.classes == 1000

@@ -20,6 +20,7 @@ import numpy as np
 
 from headstart.backbones.card import BackboneCard, Preprocessing
 from headstart.base.errors import BundleError
+from headstart.base.events import Progress, emit
 from headstart.base.files import folder_written_aside
 from headstart.base.hashing import digest_file
 from headstart.base.runtime import versions
@@ -254,6 +255,7 @@ class Bundle:
         )  # fmt: skip
         for good, found in batches:
             rows += good
+            emit(Progress("predict", len(rows) + len(problems), len(items)))
             parts.append(found[0])
         table = np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
         return Prediction(tuple(names[row] for row in rows), tuple(rows), table, tuple(problems))

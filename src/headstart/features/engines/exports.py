@@ -47,6 +47,12 @@ class Export:
         found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
         return found
 
+    def describe(self, card: BackboneCard, places: Sequence[Place]) -> None:
+        """Keep what the graph is of, so that parts of it can be found."""
+        self.note("weights", card.weights_digest)
+        self.note("preprocessing", card.preprocessing.digest())
+        self.note("places", [str(place) for place in places])
+
     def note(self, name: str, value: Any) -> None:
         """Keep one fact."""
         write_text(self.folder / "facts.json", json.dumps({**self.facts(), name: value}, indent=1))
@@ -59,6 +65,46 @@ def export_folder(card: BackboneCard, places: Sequence[Place]) -> Export:
         "places": [str(place) for place in places], "version": EXPORT_VERSION,
     })  # fmt: skip
     return Export(cache_folder() / "exports" / key, card.weights_digest)
+
+
+def larger_export(card: BackboneCard, places: Sequence[Place]) -> tuple[Export, list[int]] | None:
+    """A kept export of the same network that holds all of `places`, and their numbers among its outputs."""
+    wanted = [str(place) for place in places]
+    for path in sorted((cache_folder() / "exports").glob("*/facts.json")):
+        export = Export(path.parent, card.weights_digest)
+        facts = export.facts()
+        have = facts.get("places", [])
+        same = [facts.get("weights"), facts.get("preprocessing")] == [
+            card.weights_digest,
+            card.preprocessing.digest(),
+        ]
+        if same and export.graph.exists() and set(wanted) < set(have):
+            return export, [have.index(place) for place in wanted]
+    return None
+
+
+def take_part(larger: Export, numbers: Sequence[int], export: Export) -> bool:
+    """Cut the graph of fewer places out of a larger one; what was checked of the whole holds for the part.
+
+    The least cosine of the whole is over all its places, so it bounds that of the part. Needs no torch.
+    """
+    import onnx
+
+    from headstart.base.files import written_aside
+    from headstart.features.engines.subgraph import subgraph
+
+    whole = onnx.load(str(larger.graph), load_external_data=False)
+    outputs = [whole.graph.output[number].name for number in numbers]
+    part = subgraph(whole, [whole.graph.input[0].name], outputs)
+    if part is None:
+        return False
+    with written_aside(export.graph) as aside:
+        onnx.save(part, str(aside))
+    for name, value in larger.facts().items():
+        if name.endswith("/float32/0"):
+            export.note(name, value)
+    export.note("export_seconds", 0.0)
+    return True
 
 
 def clear_exports() -> int:

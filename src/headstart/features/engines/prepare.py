@@ -20,7 +20,14 @@ from headstart.base.events import Notice, Progress, emit, warn
 from headstart.base.optional import installed, require
 from headstart.base.runtime import has_bfloat16
 from headstart.features.calibration import N_CALIBRATION, Calibration
-from headstart.features.engines.exports import compare, export_folder, run_batches, timed
+from headstart.features.engines.exports import (
+    compare,
+    export_folder,
+    larger_export,
+    run_batches,
+    take_part,
+    timed,
+)
 from headstart.features.engines.runner import ENGINES, PRECISIONS, EngineFacts, Parity, Runner
 from headstart.features.taps import Place
 
@@ -136,7 +143,7 @@ class Graphs:
         places: Sequence[Place],
         calibration: Calibration,
     ) -> None:
-        self.load, self.places, self.calibration = load, places, calibration
+        self.load, self.card, self.places, self.calibration = load, card, places, calibration
         self.export = export_folder(card, places)
 
     def ready(self, wish: Wish) -> Ready:
@@ -190,6 +197,9 @@ class Graphs:
 
         if self.export.graph.exists():
             return
+        larger = larger_export(self.card, self.places)
+        if larger is not None and take_part(*larger, self.export):
+            return
         emit(Progress("export the network", 0, 1))
         try:
             seconds = timed(lambda: export_onnx(self.load(), self.places, self.export.graph))
@@ -197,6 +207,7 @@ class Graphs:
             self.export.note("export/failed", str(error))
             raise
         self.export.note("export_seconds", seconds)
+        self.export.describe(self.card, self.places)
         emit(Progress("export the network", 1, 1))
 
     def _graphs(self, wish: Wish, n_float32: int) -> list[Path]:
