@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -81,6 +82,26 @@ def plain_loop_rate(files: list[Path], threads: int = 2) -> float:
     start = time.perf_counter()
     run(files)
     return len(files) / (time.perf_counter() - start)
+
+
+def plain_loop_in_its_own_process(files: list[Path]) -> float:
+    """`plain_loop_rate`, where nothing else has been loaded: as its users run it."""
+    code = (
+        "import sys, pathlib, bars\n"
+        "files = [pathlib.Path(line) for line in sys.stdin.read().split(chr(10))]\n"
+        "print(bars.plain_loop_rate(files))"
+    )
+    told = "\n".join(str(path.resolve()) for path in files)
+    folder = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        input=told,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        cwd=folder,
+    )
+    return float(done.stdout)
 
 
 def forward_rate(runner: object, pixels: np.ndarray, n: int) -> float:

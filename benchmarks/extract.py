@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from bars import Bars, forward_rate, plain_loop_rate
+from bars import Bars, forward_rate, plain_loop_in_its_own_process
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def measure(options: argparse.Namespace) -> None:
         )
         ratios, shares, rates = [], [], []
         for round_ in range(options.rounds):
-            loop = plain_loop_rate(sample)
+            loop = plain_loop_in_its_own_process(sample)
             forward = forward_rate(ready_runner(table, precision), pixels, 768)
             store = FeatureStore(Path(os.environ["HEADSTART_CACHE"]) / f"{precision}-{round_}")
             start = time.perf_counter()

@@ -30,6 +30,8 @@ from headstart.images.decode import DECODER, ImageItem
 from headstart.images.prepare import prepare
 from headstart.images.table import Problem
 
+WRITE_ROWS = 256
+
 __all__ = ["Extraction", "Tap", "extract"]
 
 
@@ -216,19 +218,18 @@ class _Work:
             self.wish = Wish(served.engine, served.precision)
             self.read(store)
             missing = self.missing_rows()
-        keep = store.cap_bytes > 0
         same = self._same_images(missing)
+        writer = _Writer(self, store, places)
         done = 0
         for rows, out in run_items(
             self.ready.runner, self.card.preprocessing, self.items, missing, self._bad
         ):
-            names = [self.digests[row] for row in rows]
             for place, part in zip(places, out, strict=True):
                 self._put(place, rows, part, same)
-                if keep:
-                    keep = self._keep(store, place, names, part)
             done += len(rows)
+            writer.add(rows)
             emit(Progress(f"features of {self.card.name}", done, len(missing)))
+        writer.flush()
         return len(missing)
 
     def _same_images(self, missing: np.ndarray) -> dict[int, list[int]]:
@@ -248,22 +249,6 @@ class _Work:
         for row, vector in zip(rows, part, strict=True):
             if row in same:
                 target[same[row]] = vector
-
-    def _keep(self, store: FeatureStore, place: Place, names: list[str], part: np.ndarray) -> bool:
-        needed = part.shape[1] * 4 * len(self.items) * len(self.places)
-        if not store.room_for(needed):
-            warn(
-                f"the features take {needed / GIGABYTE:.1f} GB, more than --cache-gb allows; they are not kept"
-            )
-            return False
-        try:
-            store.write(self.keys[place], names, part, self.card.name)
-        except (sqlite3.OperationalError, OSError) as error:
-            warn(
-                f"features could not be kept in {store.folder} ({error}); the run goes on without keeping them"
-            )
-            return False
-        return True
 
     def _bad(self, row: int, error: BadImage) -> None:
         for each in [row, *(r for r, d in enumerate(self.digests) if d == self.digests[row] and r != row)]:
@@ -309,3 +294,40 @@ def _sized(card: BackboneCard, size: int | tuple[int, int] | None) -> BackboneCa
     from dataclasses import replace
 
     return replace(card, preprocessing=card.preprocessing.at(size))
+
+
+class _Writer:
+    """Keep computed rows in the store, some hundreds at a time; give up aloud where that cannot be."""
+
+    def __init__(self, work: _Work, store: FeatureStore, places: Sequence[Place]) -> None:
+        self.work, self.store, self.places = work, store, places
+        self.rows: list[int] = []
+        self.on = store.cap_bytes > 0
+
+    def add(self, rows: Sequence[int]) -> None:
+        """Rows that have just been computed."""
+        self.rows += rows
+        if len(self.rows) >= WRITE_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has gathered."""
+        work, rows = self.work, self.rows
+        self.rows = []
+        for place in self.places if self.on and rows else ():
+            matrix = work.rows[place]
+            assert matrix is not None
+            needed = matrix.shape[1] * 4 * len(work.items) * len(work.places)
+            if not self.store.room_for(needed):
+                return self._give_up(
+                    f"the features take {needed / GIGABYTE:.1f} GB, more than --cache-gb allows; they are not kept"
+                )
+            try:
+                names = [work.digests[row] for row in rows]
+                self.store.write(work.keys[place], names, matrix[rows], work.card.name)
+            except (sqlite3.OperationalError, OSError) as error:
+                self._give_up(f"features could not be kept in {self.store.folder} ({error}); the run goes on")
+
+    def _give_up(self, reason: str) -> None:
+        self.on = False
+        warn(reason)

@@ -27,7 +27,7 @@ class OpenVinoRunner:
         Streams; each is one thread.
     """
 
-    batch_size = 16
+    batch_size = 8
 
     def __init__(
         self, graphs: Sequence[Path], precision: str = "float32", workers: int | None = None
