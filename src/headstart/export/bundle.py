@@ -9,8 +9,10 @@ seen.json             content hashes of the images it was fitted and chosen on
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,24 +118,33 @@ def _card(
     }
 
 
-def _write_head(head: Head, path: Path) -> None:
-    import skops.io
+def _skops() -> Any:
+    """skops.io, imported without the torch that scikit-learn would load along with it (2 seconds)."""
+    hidden = "torch" not in sys.modules
+    if hidden:
+        sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        return importlib.import_module("skops.io")
+    finally:
+        if hidden:
+            del sys.modules["torch"]
 
-    skops.io.dump(head, path)
+
+def _write_head(head: Head, path: Path) -> None:
+    _skops().dump(head, path)
 
 
 def _read_head(path: Path) -> Head:
-    import skops.io
-
     from headstart.methods.heads import TRUSTED
 
+    skops_io = _skops()
     try:
-        odd = [name for name in skops.io.get_untrusted_types(file=path) if name not in TRUSTED]
+        odd = [name for name in skops_io.get_untrusted_types(file=path) if name not in TRUSTED]
         if odd:
             raise BundleError(
                 f"{path}: holds types that a head never has: {', '.join(odd[:5])}; it is not opened"
             )
-        head: Head = skops.io.load(path, trusted=list(TRUSTED))
+        head: Head = skops_io.load(path, trusted=list(TRUSTED))
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, BundleError):
             raise
