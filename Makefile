@@ -4,7 +4,7 @@ BIN := .venv/bin
 comma := ,
 EXTRAS := demo,backbones,elpv,turbo,dev
 
-.PHONY: demo test check install lock clean
+.PHONY: demo test coverage check install lock clean
 
 install: .venv/installed
 
@@ -17,7 +17,10 @@ demo: install
 	$(BIN)/headstart study textiles --out runs/textiles
 
 test: install
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest
+
+coverage: install
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 check: install
 	$(BIN)/ruff check src tests benchmarks
