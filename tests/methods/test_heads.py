@@ -1,9 +1,7 @@
 """Every head keeps the same promises: choosing, refusing, calibrating, round-tripping."""
 
-import json
 import subprocess
 import sys
-import textwrap
 
 import numpy as np
 import pytest
@@ -16,12 +14,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from headstart.base.errors import BadOptions, BundleError, UnknownName, UsageError
+from headstart.base.errors import BadOptions, UnknownName, UsageError
 from headstart.base.events import collected_warnings
 from headstart.methods.heads import HEADS, TRUSTED, make_head
 from headstart.methods.heads_catalog import HEAD_CARDS, HEAD_NAMES
 from headstart.methods.heads_select import inner_folds
-from headstart.methods.heads_state import head_from_state, head_state
 
 every_head = pytest.mark.parametrize("name", HEAD_NAMES)
 
@@ -299,49 +296,6 @@ def test_a_fitted_head_survives_skops_with_the_fixed_list_of_types(name):
     np.testing.assert_array_equal(back.predict_proba(X), head.predict_proba(X))
     assert list(back.predict(X)) == list(head.predict(X))
     assert back.chosen_ == head.chosen_
-
-
-@every_head
-def test_a_fitted_head_survives_as_arrays_and_json(name):
-    X, y = clouds()
-    for labels in (y, np.unique(y, return_inverse=True)[1], y == "class 1"):
-        head = make_head(name, standardise=True).fit(X, labels)
-        arrays, values = head_state(head)
-        back = head_from_state(arrays, json.loads(json.dumps(values)))
-        np.testing.assert_array_equal(back.predict_proba(X), head.predict_proba(X))
-        assert back.predict(X).tolist() == head.predict(X).tolist()
-        assert (back.chosen_, back.path_, back.get_params()) == (head.chosen_, head.path_, head.get_params())
-
-
-def test_a_state_that_is_incomplete_or_of_no_fitted_head_is_refused():
-    arrays, values = head_state(make_head("lda").fit(*clouds()))
-    del values["temperature_"]
-    with pytest.raises(BundleError, match="temperature_"):
-        head_from_state(arrays, values)
-    with pytest.raises(UsageError, match="not fitted"):
-        head_state(make_head("lda"))
-
-
-def test_a_saved_head_loads_and_predicts_without_torch(tmp_path):
-    X, y = clouds()
-    states = {}
-    for name in HEAD_NAMES:
-        arrays, states[name] = head_state(make_head(name).fit(X, y))
-        np.savez(tmp_path / f"{name}.npz", **arrays)
-    (tmp_path / "states.json").write_text(json.dumps(states))
-    np.save(tmp_path / "X.npy", X)
-    code = f"""
-    import json, sys
-    from pathlib import Path
-    import numpy as np
-    from headstart.methods.heads_state import head_from_state
-    folder = Path({str(tmp_path)!r})
-    for name, values in json.loads((folder / "states.json").read_text()).items():
-        head = head_from_state(dict(np.load(folder / (name + ".npz"))), values)
-        assert head.predict(np.load(folder / "X.npy"))[0] == "class 0"
-    assert "torch" not in sys.modules
-    """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=120)
 
 
 def test_naming_the_heads_loads_no_scikit_learn():
