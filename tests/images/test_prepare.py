@@ -9,6 +9,8 @@ from PIL import Image
 
 from headstart.backbones.card import Preprocessing
 from headstart.base.errors import BadImage, BadOptions
+from headstart.images import resize
+from headstart.images.decode import decode
 from headstart.images.geometry import ORIENTATIONS
 from headstart.images.prepare import normalise, prepare
 
@@ -49,7 +51,7 @@ def by_timm(image, how):
 @pytest.mark.parametrize("size", [(400, 533), (533, 400), (300, 300), (100, 80), (257, 1000), (1000, 31)])
 def test_it_equals_timms_evaluation_transform(size):
     data = encoded(photo(*size), quality=95)
-    ours = prepare(data, LITE0, scaled=False).astype(int)
+    ours = prepare(data, LITE0, fast=False).astype(int)
     theirs = by_timm(Image.open(io.BytesIO(data)).convert("RGB"), LITE0).astype(int)
     assert ours.shape == (224, 224, 3)
     assert np.abs(ours - theirs).max() <= 2
@@ -83,9 +85,42 @@ def test_it_equals_timm_for_other_cards_too(mode, interpolation, crop, size):
 def test_a_scaled_decode_stays_within_the_stated_tolerance():
     for width, height in ((400, 533), (1600, 1200), (700, 700)):
         data = encoded(photo(width, height), quality=92)
-        whole = prepare(data, LITE0, scaled=False).astype(int)
+        whole = prepare(data, LITE0, fast=False).astype(int)
         scaled = prepare(data, LITE0).astype(int)
         assert np.abs(whole - scaled).mean() < 2
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("size", [(400, 533), (1200, 700), (31, 47)])
+def test_the_fast_resizer_gives_pillows_pixels_up_to_rounding(size, interpolation):
+    how = Preprocessing(interpolation=interpolation)
+    fast = prepare(photo(*size), how).astype(int)
+    difference = np.abs(fast - prepare(photo(*size), how, fast=False).astype(int))
+    assert difference.mean() < 0.3
+    assert difference.max() <= 3
+
+
+def test_pillow_resizes_where_the_fast_resizer_is_missing(monkeypatch):
+    here = prepare(photo(400, 533), LITE0).astype(int)
+    monkeypatch.setattr(resize, "_fast", lambda: None)
+    monkeypatch.setattr(resize, "installed", lambda package: False)
+    assert resize.resizer_name().startswith("pillow")
+    assert np.abs(prepare(photo(400, 533), LITE0).astype(int) - here).mean() < 0.2
+
+
+def test_a_file_a_pillow_image_and_an_array_give_the_same_pixels():
+    image = photo(300, 260)
+    as_array = prepare(np.asarray(image), LITE0)
+    assert np.array_equal(as_array, prepare(image, LITE0))
+    assert np.array_equal(as_array, prepare(encoded(image, "PNG"), LITE0))
+
+
+def test_preparing_leaves_the_callers_array_alone():
+    array = np.asarray(photo(224, 224)).copy()
+    before = array.copy()
+    prepare(array, Preprocessing(crop=1.0))
+    decode(array)[:] = 0
+    assert np.array_equal(array, before)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -24,7 +24,8 @@ from PIL import Image
 from headstart.base.errors import BadImage
 from headstart.images.geometry import ORIENTATIONS, upright
 from headstart.images.jpeg import JpegHeader, Truncated, decode_ordinary, read_jpeg_header
-from headstart.images.modes import array_to_image, to_rgb
+from headstart.images.modes import array_to_rgb, to_rgb
+from headstart.images.resize import resizer_name
 
 ImageItem = str | Path | bytes | np.ndarray | Image.Image
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -34,7 +35,9 @@ EXTENSIONS = frozenset(
 MAX_PIXELS = 100_000_000
 MAX_FILE_BYTES = 1 << 30
 SCALE_MARGIN = 0.97
-DECODER = f"1:simplejpeg{simplejpeg.__version__}:pillow{PIL.__version__}:margin{SCALE_MARGIN}"
+DECODER = (
+    f"2:simplejpeg{simplejpeg.__version__}:pillow{PIL.__version__}:{resizer_name()}:margin{SCALE_MARGIN}"
+)
 
 HEADER_BYTES = 1 << 16
 ORIENTATION_TAG = 0x0112
@@ -60,17 +63,17 @@ class Picture:
 
     Attributes
     ----------
-    image : PIL.Image.Image
-        Mode RGB.
+    pixels : ndarray of uint8, shape (h, w, 3)
+        Red, green, blue.
     height, width : int
         Stored size in pixels, before any scaling.
     scale : float
-        Size of `image` relative to the stored size (k/8 for a scaled JPEG, else 1).
+        Size of `pixels` relative to the stored size (1/2, 1/4 or 1/8 for a scaled JPEG, else 1).
     orientation : int
         EXIF orientation 1..8.
     """
 
-    image: Image.Image
+    pixels: np.ndarray
     height: int
     width: int
     scale: float = 1.0
@@ -83,9 +86,9 @@ def decode(item: ImageItem, *, min_side: int | None = None, max_pixels: int = MA
     Parameters
     ----------
     item : path, bytes, ndarray or PIL.Image.Image
-        For arrays see `modes.array_to_image`.
+        For arrays see `modes.array_to_rgb`.
     min_side : int, optional
-        A JPEG may be decoded at k/8 of its size while both sides stay at least `SCALE_MARGIN * min_side`.
+        A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size while both sides stay at least `SCALE_MARGIN * min_side`.
     max_pixels : int
         Most pixels an image may have.
 
@@ -100,7 +103,7 @@ def decode(item: ImageItem, *, min_side: int | None = None, max_pixels: int = MA
         Empty, truncated, too large or no image of a known format.
     """
     picture = open_picture(item, min_side=min_side, max_pixels=max_pixels)
-    return np.asarray(upright(picture.image, picture.orientation))
+    return np.array(upright(picture.pixels, picture.orientation), order="C")
 
 
 def open_picture(item: ImageItem, *, min_side: int | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -109,8 +112,8 @@ def open_picture(item: ImageItem, *, min_side: int | None = None, max_pixels: in
     try:
         if isinstance(item, np.ndarray):
             _check_size(item.shape[0] if item.ndim else 0, item.shape[1] if item.ndim > 1 else 0, max_pixels)
-            image = array_to_image(item)
-            return Picture(image, image.height, image.width)
+            pixels = array_to_rgb(item)
+            return Picture(pixels, *pixels.shape[:2])
         if isinstance(item, Image.Image):
             return _from_pillow(item, max_pixels)
         data = item if isinstance(item, bytes) else _read(Path(item))
@@ -218,7 +221,7 @@ def _ordinary_jpeg(data: bytes, header: JpegHeader, min_side: int | None) -> Pic
         raise
     except ValueError:
         return None  # a recoverable flaw: Pillow judges the same bytes next
-    return Picture(Image.fromarray(pixels), header.height, header.width, scale, header.orientation)
+    return Picture(pixels, header.height, header.width, scale, header.orientation)
 
 
 def _from_pillow(image: Image.Image, max_pixels: int) -> Picture:
@@ -226,7 +229,7 @@ def _from_pillow(image: Image.Image, max_pixels: int) -> Picture:
     image.load()
     orientation = _orientation(image)
     rgb = to_rgb(image)
-    return Picture(rgb, rgb.height, rgb.width, 1.0, orientation)
+    return Picture(np.asarray(rgb), rgb.height, rgb.width, 1.0, orientation)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image
 
 from headstart.backbones.card import Preprocessing
@@ -98,7 +99,12 @@ def turned(orientation: int) -> bool:
     return orientation >= 5
 
 
-def upright(image: Image.Image, orientation: int) -> Image.Image:
-    """The stored image turned and mirrored as its EXIF orientation says."""
-    method = ORIENTATIONS[orientation]
-    return image if method is None else image.transpose(method)
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """The stored image (h, w, 3) turned and mirrored as its EXIF orientation says (a view)."""
+    if turned(orientation):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels

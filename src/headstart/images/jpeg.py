@@ -1,8 +1,10 @@
 """The fast way for JPEG: one look at the header, then libjpeg-turbo's scaled transform (simplejpeg).
 
-A JPEG stores 8 x 8 blocks of frequencies; leaving out the high ones gives the image at k/8 of its size for
-less work than decoding it whole. The header is read without decoding: size, components and EXIF orientation.
-Odd kinds (CMYK, RGB, 12-bit, lossless) are left to Pillow.
+A JPEG stores 8 x 8 blocks of frequencies; leaving out the high ones gives the image at 1/2, 1/4 or 1/8 of its
+size for less work than decoding it whole (3/8, 5/8, 6/8 and 7/8 exist too, but libjpeg-turbo has no vector code
+for them: 5/8 takes 0.90 ms of processor time on a photo of 400 x 533 pixels, the whole 0.72 ms). The header is
+read without decoding: size, components and EXIF orientation. Odd kinds (CMYK, RGB, 12-bit, lossless) are left
+to Pillow.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from headstart.images.geometry import ORIENTATIONS
 
 START_OF_FRAME = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
 ORDINARY_FRAME = frozenset({0xC0, 0xC1, 0xC2})
+SCALES = (0.125, 0.25, 0.5)
 WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 
 
@@ -91,7 +94,7 @@ def exif_orientation(tiff: bytes) -> int:
 
 
 def decode_ordinary(data: bytes, header: JpegHeader, min_side: int | None) -> tuple[np.ndarray, float]:
-    """Pixels uint8 (h, w, 3) as stored, and the scale k/8 they were decoded at.
+    """Pixels uint8 (h, w, 3) as stored, and the scale they were decoded at (one of `SCALES`, or 1).
 
     Without `min_side` the result equals Pillow's bit for bit. With it the smallest scale is taken whose sides
     both stay at or above `min_side`.
@@ -106,8 +109,7 @@ def decode_ordinary(data: bytes, header: JpegHeader, min_side: int | None) -> tu
     scale = 1.0
     if min_side:
         short = min(header.height, header.width)
-        eighths = next((k for k in range(1, 8) if math.ceil(short * k / 8) >= min_side), 8)
-        scale = eighths / 8
+        scale = next((scale for scale in SCALES if math.ceil(short * scale) >= min_side), 1.0)
     least = {"min_height": math.ceil(header.height * scale), "min_width": math.ceil(header.width * scale)}
     try:
         pixels = simplejpeg.decode_jpeg(data, colorspace="RGB", strict=True, **(least if scale < 1 else {}))

@@ -32,8 +32,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def array_to_image(array: np.ndarray) -> Image.Image:
-    """An array as an RGB image.
+def array_to_rgb(array: np.ndarray) -> np.ndarray:
+    """An array as 8-bit RGB pixels (h, w, 3); the array itself where it holds these.
 
     Parameters
     ----------
@@ -52,7 +52,8 @@ def array_to_image(array: np.ndarray) -> Image.Image:
         raise ValueError(f"an image array is (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), not {shape}")
     if 0 in shape:
         raise ValueError(f"an image array without pixels: {shape}")
-    return to_rgb(Image.fromarray(np.ascontiguousarray(to_uint8(array))))
+    eight = np.ascontiguousarray(to_uint8(array))
+    return eight if eight.shape[2:] == (3,) else np.asarray(to_rgb(Image.fromarray(eight)))
 
 
 def to_uint8(array: np.ndarray) -> np.ndarray:
