@@ -18,6 +18,7 @@ from headstart.base.events import Progress, emit
 from headstart.base.hashing import digest_file
 from headstart.base.runtime import n_threads
 from headstart.images.decode import EXTENSIONS, check_header
+from headstart.images.known import KnownFiles, signature
 from headstart.images.table import ImageTable, Problem
 
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r"})
@@ -171,7 +172,8 @@ def look_at(root: Path, paths: Sequence[str]) -> tuple[dict[str, str], list[Prob
     """Digest of each readable file, and a problem for each other one (header checks only)."""
     digests: dict[str, str] = {}
     bad: list[Problem] = []
-    look: Callable[[str], str | Problem] = lambda path: _look(root, path)  # noqa: E731
+    known = KnownFiles(root)
+    look: Callable[[str], str | Problem] = lambda path: _look(known, path)  # noqa: E731
     with ThreadPoolExecutor(n_threads()) as pool:
         for done, (path, seen) in enumerate(zip(paths, pool.map(look, paths), strict=True), 1):
             if isinstance(seen, Problem):
@@ -180,13 +182,20 @@ def look_at(root: Path, paths: Sequence[str]) -> tuple[dict[str, str], list[Prob
                 digests[path] = seen
             if done % 500 == 0 or done == len(paths):
                 emit(Progress("scan", done, len(paths)))
+    known.keep()
     return digests, bad
 
 
-def _look(root: Path, path: str) -> str | Problem:
+def _look(known: KnownFiles, path: str) -> str | Problem:
     try:
-        check_header(root / path)
-        return digest_file(root / path)
+        if (digest := known.digest(path)) is not None:
+            return digest
+        place = known.root / path
+        check_header(place)
+        before = signature(place)
+        digest = digest_file(place)
+        known.learn(path, before, digest)
+        return digest
     except BadImage as error:
         return Problem(path, error.reason)
     except OSError as error:
