@@ -121,7 +121,7 @@ def _layout(part: nn.Module, shape: tuple[int, ...], channels_last: bool, leaves
 def stage_modules(module: nn.Module) -> list[str]:
     """Names of the stages, first to last (a child of `blocks`, `stages` or `layers`; see the design's words)."""
     for attribute in ("stages", "layers", "blocks"):
-        part = getattr(module, attribute, None)
+        part = dict(module.named_children()).get(attribute)
         names = [f"{attribute}.{name}" for name, _ in part.named_children()] if part is not None else []
         if len(names) > 1:
             return names

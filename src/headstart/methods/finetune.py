@@ -1,0 +1,279 @@
+"""Scenarios `finetune`, `full` and `scratch`: the network itself is trained on the new images.
+
+The same estimator, the same loop and the same head for all three, so that a comparison compares what it says:
+which weights train, and from where they start (Yosinski et al., How transferable are features in deep neural
+networks?, NeurIPS 2014; Kornblith et al., Do Better ImageNet Models Transfer Better?, CVPR 2019).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from headstart.base.errors import BadOptions, DataError, UsageError
+from headstart.base.options import mistakes, option
+from headstart.features.extract import Extraction
+from headstart.features.extractor import FeatureExtractor, item_digest, listed
+from headstart.images.table import ImageTable
+from headstart.methods.calibrate import softmax
+from headstart.methods.heads import make_head
+from headstart.methods.heads_select import inner_folds
+from headstart.methods.training_options import TRAINED, TrainingOptions
+
+if TYPE_CHECKING:
+    from headstart.backbones.load import Backbone
+    from headstart.methods.heads_base import Head
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
+    """A pretrained network trained further on new images, in part or whole; or from scratch.
+
+    Parameters
+    ----------
+    scenario : {"finetune", "full", "scratch"}
+        What trains: from a cut on (`trainable`), everything from pretrained weights, everything from random
+        weights.
+    backbone : str or Backbone
+    input_size : int or (height, width), optional
+        Pixels; default the backbone's own.
+    seed : int
+        Of views, order, head, random weights, and the inner fold that is held out.
+    n_folds : int
+        One of so many inner folds of train chooses the epoch, where no validation images are given.
+    cache_gb : float
+        Cap of the features and of the kept activations, each.
+    seconds : float, optional
+        Training time after which no new epoch starts.
+    other parameters
+        See `headstart.methods.training_options.TrainingOptions`.
+
+    Attributes
+    ----------
+    classes_, chosen_, selection_, selected_on_
+        See `headstart.methods.contract.Method`.
+    network_ : torch.nn.Module
+        The whole network, images (n, 3, height, width) to class scores, in evaluation mode.
+    temperature_ : float
+    record_ : dict
+        What was decided and measured: cut, path, rate, precision, curve, seconds.
+    findings_ : tuple of Finding
+    start_selection_ : float
+        Validation accuracy of the linear head that training started from; NaN without one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from headstart.testing.backbones import tiny_backbone
+    >>> dark, light = np.zeros((8, 32, 32, 3), np.uint8), np.full((8, 32, 32, 3), 250, np.uint8)
+    >>> model = FineTuneClassifier(backbone=tiny_backbone(), trainable="last:1", epochs=2, augment="none")
+    >>> model.fit(np.concatenate([dark, light]), ["dark"] * 8 + ["light"] * 8).predict(light[:1])
+    array(['light'], dtype='<U5')
+    """
+
+    scenario: str = option("finetune", "how the pretrained network is used", choices=TRAINED)
+    backbone: Any = option("lite0", "pretrained network")
+    input_size: Any = option(None, "side of the input in pixels (default: the backbone's own)")
+    seed: int = option(0, "of everything random", low=0)
+    n_folds: int = option(5, "inner folds, of which one is held out where there are no validation images", low=2)
+    cache_gb: float = option(10.0, "cap of kept features and of kept activations, in GB", low=0.0)
+    seconds: float | None = option(None, "training time after which no new epoch starts", low=0.0)
+
+    # ---- fitting ---------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        validation: tuple[Any, Any] | None = None,
+        groups: Sequence[Any] | None = None,
+    ) -> FineTuneClassifier:
+        """Train on X; `validation`, else one inner fold of X, chooses the epoch that is kept.
+
+        Parameters
+        ----------
+        X : sequence of paths, PIL images or arrays, or one array (n, height, width[, 3])
+        y : sequence, shape (n,)
+        validation : (X, y), optional
+        groups : sequence, optional
+            What the inner folds must not part.
+
+        Raises
+        ------
+        BadOptions, DataError, UnknownName, BackboneError
+        """
+        self._check()
+        items, labels = listed(X), np.asarray(y)
+        _same_length(items, labels)
+        held_items: list[Any] = []
+        held_labels = labels[:0]
+        if validation is not None:
+            held_items, held_labels = listed(validation[0]), np.asarray(validation[1])
+            _same_length(held_items, held_labels)
+        both = [*items, *held_items]
+        digests = [item_digest(item) for item in both]
+        held = np.arange(len(both)) >= len(items)
+        named = np.concatenate([labels, held_labels]) if len(held_items) else labels
+        return self._fit(both, digests, None, named, held, groups, strict=True)
+
+    def fit_table(self, table: ImageTable, target: str | None = None) -> FineTuneClassifier:
+        """Fit on the table's train split, choose on its validation split if there is one; test is never read.
+
+        A table without splits is all train. Images that cannot be read are left out and kept in `problems_`.
+        """
+        self._check()
+        name = table.target(target)
+        fitting = table.rows("train") if table.splits is not None else table.rows("all")
+        if not fitting:
+            raise DataError(f"{table.name} has no training images")
+        rows = [row for row in [*fitting, *table.rows("validation")] if table.labels[name][row] is not None]
+        part = table.select(rows)
+        held = np.array([split == "validation" for split in part.splits or [""] * len(part)], bool)
+        groups = None if part.groups is None else [g for g, out in zip(part.groups, held, strict=True) if not out]
+        labels = np.asarray(part.labels[name])
+        return self._fit(part.items(), part.digests, part.paths, labels, held, groups, strict=False)
+
+    def _check(self) -> None:
+        found = mistakes(self)
+        if self.mixup and self.manifold_mixup:
+            found.append("mixup and manifold_mixup: give one of them")
+        if found:
+            raise BadOptions(found)
+
+    def _fit(
+        self,
+        items: Sequence[Any],
+        digests: Sequence[str],
+        paths: Sequence[str] | None,
+        labels: np.ndarray,
+        held: np.ndarray,
+        groups: Sequence[Any] | None,
+        *,
+        strict: bool,
+    ) -> FineTuneClassifier:
+        from headstart.backbones.load import load
+        from headstart.methods.training import Part, Training
+
+        start = time.perf_counter()
+        self.classes_, codes = np.unique(labels[~held], return_inverse=True)
+        if len(self.classes_) < 2:
+            raise UsageError(
+                f"a classifier needs two classes or more; got one class only: {str(self.classes_[0])!r}"
+            )
+        backbone: Backbone = load(self.backbone).at(self.input_size)
+        extractor, found = self._features(backbone, items, digests, paths, strict)
+        self._note_problems(found, digests, labels, held)
+        matrix = extractor.joined(found)
+        extract_seconds = time.perf_counter() - start
+        known = found.ok & (~held | np.isin(labels, self.classes_))
+        train, out, self.selected_on_ = self._divide(codes, labels, held, known, groups)
+        number = {label: code for code, label in enumerate(self.classes_.tolist())}
+        coded = np.array([number.get(label, -1) for label in labels.tolist()])
+        head = self._head(matrix, coded, train, out)
+        self.n_train_, self.n_validation_ = len(train), len(out)
+        run = Training(
+            self.scenario, backbone, _options(self), _part(Part, items, digests, coded, train),
+            _part(Part, items, digests, coded, out) if len(out) else None,
+            [str(each) for each in self.classes_], head, self.seed, self.cache_gb, self.seconds,
+        )  # fmt: skip
+        outcome = run.run()
+        self._keep(outcome, backbone, extract_seconds, start)
+        return self
+
+    def _features(
+        self, backbone: Backbone, items: Sequence[Any], digests: Sequence[str], paths: Any, strict: bool
+    ) -> tuple[FeatureExtractor, Extraction]:
+        """Features of the plain views; they find unreadable images, and the head starts from them."""
+        extractor = FeatureExtractor(backbone=backbone, cache_gb=self.cache_gb)
+        found = extractor.extract(items, digests, paths)
+        if strict and found.problems:
+            first = "; ".join(f"{each.path}: {each.reason}" for each in found.problems[:3])
+            raise DataError(f"{len(found.problems)} of {len(items)} images cannot be read ({first})")
+        return extractor, found
+
+    def _note_problems(
+        self, found: Extraction, digests: Sequence[str], labels: np.ndarray, held: np.ndarray
+    ) -> None:
+        self.problems_ = found.problems
+        self.seen_ = tuple(digest for digest, ok in zip(digests, found.ok, strict=True) if ok)
+        left = np.unique(labels[found.ok & ~held])
+        if len(left) < len(self.classes_):
+            gone = ", ".join(repr(str(each)) for each in self.classes_ if each not in left)
+            raise DataError(f"no readable training image is left of {gone}")
+
+    def _divide(
+        self, codes: np.ndarray, labels: np.ndarray, held: np.ndarray, known: np.ndarray, groups: Any
+    ) -> tuple[np.ndarray, np.ndarray, str]:
+        """Rows that train, rows that choose, and what these are called."""
+        rows = np.flatnonzero(known & ~held)
+        if (known & held).any():
+            return rows, np.flatnonzero(known & held), "validation"
+        place = np.cumsum(~held) - 1
+        parts = None if groups is None else [groups[int(place[row])] for row in rows]
+        folds = inner_folds(codes[place[rows]], self.n_folds, seed=self.seed, groups=parts)
+        if not folds:
+            return rows, rows[:0], "nothing (every class has a single image): the last epoch is kept"
+        train, out = folds[0]
+        return rows[train], rows[out], f"1 of {len(folds)} inner folds"
+
+    def _head(self, matrix: np.ndarray, codes: np.ndarray, train: np.ndarray, out: np.ndarray) -> Head | None:
+        self.start_selection_ = float("nan")
+        if self.start == "plain" or self.scenario == "scratch":
+            return None
+        head = make_head("logistic")
+        validation = (matrix[out], codes[out]) if len(out) else None
+        head.fit(matrix[train], codes[train], validation=validation, seed=self.seed)
+        self.start_selection_ = float(head.selection_)
+        return head
+
+    def _keep(self, outcome: Any, backbone: Backbone, extract_seconds: float, start: float) -> None:
+        from headstart.methods.network import assembled
+
+        self.network_ = assembled(backbone, outcome)
+        self.temperature_ = outcome.temperature
+        self.record_, self.findings_ = outcome.record, outcome.findings
+        self.card_ = backbone.card
+        accuracy = outcome.trained.kept_accuracy
+        self.selection_ = float("nan") if accuracy is None else float(accuracy)
+        self.chosen_ = {
+            "epoch": outcome.trained.kept_epoch, "learning_rate": outcome.record["learning_rate"],
+        }  # fmt: skip
+        self.seconds_ = {"extract": extract_seconds, "fit": time.perf_counter() - start - extract_seconds}
+
+    # ---- predicting --------------------------------------------------------------------------------------------
+
+    def decision_scores(self, X: Any) -> np.ndarray:
+        """Class scores (n, k) before the temperature."""
+        check_is_fitted(self, "network_")
+        from headstart.methods.network import run_network
+
+        return run_network(self.network_, listed(X), self.card_.preprocessing)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities (n, k), columns as in `classes_`."""
+        return softmax(self.decision_scores(X) / np.float32(self.temperature_))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of each image."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(1)])
+
+
+def _same_length(items: Sequence[Any], labels: np.ndarray) -> None:
+    if labels.shape != (len(items),):
+        raise DataError(f"{len(items)} images with {len(labels) if labels.ndim else 0} labels")
+
+
+def _options(estimator: FineTuneClassifier) -> TrainingOptions:
+    return TrainingOptions(**{f.name: getattr(estimator, f.name) for f in dataclasses.fields(TrainingOptions)})
+
+
+def _part(kind: Any, items: Sequence[Any], digests: Sequence[str], codes: np.ndarray, rows: np.ndarray) -> Any:
+    return kind([items[int(row)] for row in rows], [digests[int(row)] for row in rows], codes[rows])

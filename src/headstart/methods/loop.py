@@ -1,0 +1,351 @@
+"""The training loop, the only one: short named steps, the same for every scenario.
+
+Everything random in a step is drawn from (seed, step), so a run that was stopped and goes on from a checkpoint
+ends with the same weights as one that was not. Under `torchrun` each process takes its share of every batch.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.base.errors import HeadstartError
+from headstart.base.events import Progress, emit
+from headstart.methods import processes
+from headstart.methods.checkpoint import Checkpoints
+from headstart.methods.mixing import mix_at_cut, mixed_labels, soft_labels
+from headstart.methods.optimise import Groups, make_optimiser, set_rates
+from headstart.methods.schedule import rate_factor
+from headstart.methods.training_options import TrainingOptions
+
+EVAL_BATCH = 64
+
+
+PLAIN_EPOCH = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Inputs of some images; where pixels were mixed, with which row of the batch and how much is left."""
+
+    inputs: Tensor
+    other: np.ndarray | None = None
+    left: np.ndarray | None = None
+
+
+class Batches(Protocol):
+    """Where inputs come from: a pure function of rows and epoch, so that it can be asked ahead of time."""
+
+    n: int
+
+    def get(self, rows: np.ndarray, epoch: int) -> Batch:
+        """Inputs of these images in this epoch; `PLAIN_EPOCH` is the plain view, never mixed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the training curve."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    held_loss: float | None
+    held_accuracy: float | None
+    seconds: float
+    rate: float
+
+
+@dataclass
+class Trained:
+    """What training gave; the network holds the weights that were kept."""
+
+    curve: list[Epoch] = field(default_factory=list)
+    kept_epoch: int = 0
+    kept_accuracy: float | None = None
+    images_seen: int = 0
+    n_steps: int = 0
+    stopped_early: bool = False
+    seconds: float = 0.0
+
+
+class Diverged(HeadstartError):
+    """The loss is not a finite number."""
+
+    def __init__(self, step: int, rate: float) -> None:
+        self.step, self.rate = step, rate
+        super().__init__(f"the loss is not finite at step {step} (learning rate {rate:.2g})")
+
+
+@dataclass
+class Loop:
+    """A training run.
+
+    Parameters
+    ----------
+    net : nn.Module
+        Inputs to class scores; parameters with `requires_grad` train.
+    mode : callable
+        `mode(training)`: sets training or evaluation mode of the network's parts.
+    train, held : Batches
+        Training images, and validation images (or None).
+    codes, held_codes : ndarray of int, shape (n,)
+    n_classes : int
+    options : TrainingOptions
+        With `epochs` and `learning_rate` settled.
+    groups : Groups
+        Parameters with their factors on the rate.
+    seed : int
+    bfloat16 : bool
+    checkpoints : Checkpoints, optional
+    seconds : float, optional
+        Stop after the epoch in which this much training time has passed (equal budgets).
+    """
+
+    net: nn.Module
+    mode: Callable[[bool], None]
+    train: Batches
+    codes: np.ndarray
+    n_classes: int
+    options: TrainingOptions
+    groups: Groups
+    seed: int = 0
+    bfloat16: bool = False
+    held: Batches | None = None
+    held_codes: np.ndarray | None = None
+    checkpoints: Checkpoints | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        self.n_epochs = int(self.options.epochs or 1)
+        self.rate = float(self.options.learning_rate or 1e-3)
+        self.optimiser = make_optimiser(self.groups, self.options, self.rate)
+        self.per_epoch = math.ceil(self.train.n / self.options.batch_size)
+        self.n_steps = self.per_epoch * self.n_epochs
+        self.step = 0
+        self.sums = [0.0, 0.0, 0.0]
+        self.trained = Trained(n_steps=self.n_steps)
+        self.best: dict[str, Tensor] | None = None
+        self.average = self._average() if self.options.ema else None
+        self.device = next(self.net.parameters()).device
+        self.shape = processes.wrapped(self.net)
+        self.weights = self._class_weights()
+
+    # ---- the run ----------------------------------------------------------------------------------------
+
+    def run(self) -> Trained:
+        """Train to the end, from the last checkpoint if there is one; the kept weights are in the network."""
+        self._go_on()
+        epoch = self.step // self.per_epoch
+        began = time.monotonic() - self.trained.seconds
+        while epoch < self.n_epochs and not self.trained.stopped_early:
+            self._epoch(epoch, began)
+            epoch += 1
+        self._load_kept()
+        return self.trained
+
+    def _epoch(self, epoch: int, began: float) -> None:
+        start = time.monotonic()
+        for name, factor in self.groups.unfrozen(epoch, self.n_epochs, self.options.unfreeze).items():
+            self.groups.factors[name] = factor
+        self.mode(True)
+        for rows, batch in self._batches(epoch):
+            self._train_step(rows, batch)
+            self.trained.seconds = time.monotonic() - began
+            if self.checkpoints is not None and self.checkpoints.due():
+                self._save()
+        self._close_epoch(epoch, time.monotonic() - start)
+        self.trained.seconds = time.monotonic() - began
+        out_of_time = self.seconds is not None and self.trained.seconds >= self.seconds
+        self.trained.stopped_early = self._worn_out(epoch) or processes.agreed(out_of_time)
+        if self.checkpoints is not None and self.checkpoints.due(epoch_end=True):
+            self._save()
+
+    # ---- steps ------------------------------------------------------------------------------------------
+
+    def _order(self, epoch: int) -> np.ndarray:
+        draw = np.random.default_rng([self.seed, epoch, 1])
+        if self.options.balance == "sampling":
+            share = 1.0 / np.bincount(self.codes, minlength=self.n_classes)[self.codes]
+            return draw.choice(self.train.n, self.train.n, p=share / share.sum())
+        return draw.permutation(self.train.n)
+
+    def _batches(self, epoch: int) -> Iterator[tuple[np.ndarray, Batch]]:
+        """Rows and inputs of the steps that are left of an epoch, the next batch fetched meanwhile."""
+        order, size = self._order(epoch), self.options.batch_size
+        first = self.step - epoch * self.per_epoch
+        parts = [processes.share(order[at * size : (at + 1) * size]) for at in range(first, self.per_epoch)]
+        with ThreadPoolExecutor(1) as pool:
+            waiting = [pool.submit(self.train.get, parts[0], epoch)] if parts else []
+            for number, rows in enumerate(parts):
+                batch = waiting.pop().result()
+                if number + 1 < len(parts):
+                    waiting.append(pool.submit(self.train.get, parts[number + 1], epoch))
+                yield rows, batch
+
+    def _train_step(self, rows: np.ndarray, batch: Batch) -> None:
+        factor = rate_factor(self.step, self.n_steps, self.options.schedule, self.options.warmup)
+        set_rates(self.optimiser, self.groups, self.rate * factor)
+        torch.manual_seed(self.seed * 1_000_003 + self.step)
+        truth = torch.from_numpy(self.codes[rows]).to(self.device)
+        labels = soft_labels(truth, self.n_classes, self.options.label_smoothing)
+        labels = mixed_labels(labels, batch.other, batch.left)
+        draw = np.random.default_rng([self.seed, self.step, 2])
+        given, labels = mix_at_cut(batch.inputs.to(self.device), labels, self.options.manifold_mixup, draw)
+        scores = self._scores(given)
+        loss = self._loss(scores, labels, truth)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise Diverged(self.step, self.rate)
+        self.optimiser.zero_grad(set_to_none=True)
+        (loss + self.groups.pull(self.options.l2_sp)).backward()
+        if self.options.clip:
+            nn.utils.clip_grad_norm_(self.groups.parameters(), self.options.clip)
+        self.optimiser.step()
+        self._follow()
+        self.step += 1
+        n = len(rows)
+        self.sums[0] += value * n
+        self.sums[1] += float((scores.detach().argmax(1) == truth).sum())
+        self.sums[2] += n
+        emit(Progress("train", self.step, self.n_steps))
+
+    def _scores(self, given: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            out: Tensor = self.shape(given)
+        return out.float()
+
+    def _loss(self, scores: Tensor, labels: Tensor, truth: Tensor) -> Tensor:
+        losses = -(labels * scores.log_softmax(1)).sum(1)
+        if self.weights is not None:
+            each = self.weights[truth]
+            return (losses * each).sum() / each.sum()
+        return losses.mean()
+
+    def _class_weights(self) -> Tensor | None:
+        if self.options.balance != "weights":
+            return None
+        counts = np.bincount(self.codes, minlength=self.n_classes)
+        return torch.tensor(len(self.codes) / (self.n_classes * np.maximum(counts, 1)), dtype=torch.float32).to(
+            self.device
+        )
+
+    # ---- the running average of the weights ---------------------------------------------------------------
+
+    def _average(self) -> dict[str, Tensor]:
+        return {name: each.detach().clone() for name, each in self._moving().items()}
+
+    def _moving(self) -> dict[str, Tensor]:
+        """What training may change, by name."""
+        moving = {name: each for name, each in self.net.named_parameters() if each.requires_grad}
+        return {**moving, **{name: each for name, each in self.net.named_buffers() if each.is_floating_point()}}
+
+    def _follow(self) -> None:
+        if self.average is None:
+            return
+        decay = min(self.options.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for name, each in self._moving().items():
+                self.average[name].lerp_(each, 1 - decay)
+
+    # ---- the end of an epoch ------------------------------------------------------------------------------
+
+    def _close_epoch(self, epoch: int, seconds: float) -> None:
+        loss, right, n = processes.summed(self.sums)
+        self.sums = [0.0, 0.0, 0.0]
+        held = self._validate()
+        rate = self.rate * rate_factor(self.step - 1, self.n_steps, self.options.schedule, self.options.warmup)
+        line = Epoch(epoch + 1, loss / n, right / n, *(held or (None, None)), seconds=seconds, rate=rate)
+        self.trained.curve.append(line)
+        self.trained.images_seen += int(n)
+        better = self.trained.kept_accuracy is None or (
+            line.held_accuracy is not None and line.held_accuracy >= self.trained.kept_accuracy
+        )
+        if held is None or self.options.keep == "last" or better:
+            self.trained.kept_epoch, self.trained.kept_accuracy = epoch + 1, line.held_accuracy
+            self.best = {name: each.clone() for name, each in self._kept_now().items()}
+
+    def _kept_now(self) -> dict[str, Tensor]:
+        return self.average if self.average is not None else {k: v.detach() for k, v in self._moving().items()}
+
+    def _validate(self) -> tuple[float, float] | None:
+        if self.held is None or self.held_codes is None:
+            return None
+        scores = self.predict_with(self._kept_now())
+        truth = torch.from_numpy(self.held_codes)
+        loss = nn.functional.cross_entropy(scores, truth)
+        return float(loss), float((scores.argmax(1) == truth).float().mean())
+
+    def predict_with(self, weights: dict[str, Tensor]) -> Tensor:
+        """Scores of the held-out images under these weights."""
+        assert self.held is not None
+        now = {name: each.detach().clone() for name, each in self._moving().items()}
+        self._put(weights)
+        try:
+            self.mode(False)
+            return scores_of(self.net, self.held, self.device)
+        finally:
+            self._put(now)
+            self.mode(True)
+
+    def _put(self, weights: dict[str, Tensor]) -> None:
+        moving = self._moving()
+        with torch.no_grad():
+            for name, each in weights.items():
+                moving[name].copy_(each)
+
+    def _worn_out(self, epoch: int) -> bool:
+        patience = self.options.patience
+        return bool(patience) and self.held is not None and epoch + 1 - self.trained.kept_epoch >= patience
+
+    def _load_kept(self) -> None:
+        if self.best is not None:
+            self._put(self.best)
+        self.mode(False)
+
+    # ---- checkpoints ----------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        if self.checkpoints is None or not processes.first():
+            return
+        self.checkpoints.write({
+            "step": self.step, "sums": list(self.sums), "moving": dict(self._moving()),
+            "optimiser": self.optimiser.state_dict(), "average": self.average, "best": self.best,
+            "curve": [vars(line) for line in self.trained.curve], "kept_epoch": self.trained.kept_epoch,
+            "kept_accuracy": self.trained.kept_accuracy, "images_seen": self.trained.images_seen,
+            "stopped_early": self.trained.stopped_early, "seconds": self.trained.seconds,
+        })  # fmt: skip
+
+    def save_now(self) -> None:
+        """Write a checkpoint whatever the time (at Ctrl-C)."""
+        self._save()
+
+    def _go_on(self) -> None:
+        state = None if self.checkpoints is None else self.checkpoints.read()
+        if state is None:
+            return
+        self._put(state["moving"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.sums = state["step"], state["sums"]
+        self.average, self.best = state["average"], state["best"]
+        self.trained.curve = [Epoch(**line) for line in state["curve"]]
+        for name in ("kept_epoch", "kept_accuracy", "images_seen", "stopped_early", "seconds"):
+            setattr(self.trained, name, state[name])
+
+
+def scores_of(net: nn.Module, batches: Batches, device: torch.device | str = "cpu") -> Tensor:
+    """Class scores (n, k) of the plain views, on the CPU."""
+    parts = []
+    with torch.inference_mode():
+        for at in range(0, batches.n, EVAL_BATCH):
+            rows = np.arange(at, min(at + EVAL_BATCH, batches.n))
+            parts.append(net(batches.get(rows, PLAIN_EPOCH).inputs.to(device)).float().cpu())
+    return torch.cat(parts).clone()

@@ -1,0 +1,77 @@
+"""Several processes under `torchrun`: who is first, whose share of a batch is which, gradients averaged by DDP."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+
+def n_processes() -> int:
+    """Processes of this run; 1 without `torchrun`."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    """Number of this process, 0 the first."""
+    return int(os.environ.get("RANK", "0")) if n_processes() > 1 else 0
+
+
+def first() -> bool:
+    """Whether this is the process that writes."""
+    return rank() == 0
+
+
+def begin() -> None:
+    """Join the other processes (gloo on a CPU, nccl on GPUs); nothing to do without them."""
+    if n_processes() > 1 and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def together() -> bool:
+    """Whether processes have joined."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def wait() -> None:
+    """Until every process is here."""
+    if together():
+        torch.distributed.barrier()
+
+
+def share(rows: np.ndarray) -> np.ndarray:
+    """The rows of a batch that this process takes (every process at least one: the first rows serve again)."""
+    if not together():
+        return rows
+    n = n_processes()
+    padded = np.resize(rows, n * -(-len(rows) // n))
+    return padded[rank() :: n]
+
+
+def wrapped(net: nn.Module) -> nn.Module:
+    """The network with gradients averaged over the processes."""
+    if not together():
+        return net
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else None
+    return nn.parallel.DistributedDataParallel(net, device_ids=devices)
+
+
+def summed(values: Sequence[float]) -> list[float]:
+    """Sums over the processes."""
+    if not together():
+        return list(values)
+    total = torch.tensor(values, dtype=torch.float64)
+    if torch.cuda.is_available():
+        total = total.cuda()
+    torch.distributed.all_reduce(total)
+    return [float(each) for each in total]
+
+
+def agreed(stop: bool) -> bool:
+    """Whether any process wants to stop."""
+    return stop if not together() else summed([float(stop)])[0] > 0
