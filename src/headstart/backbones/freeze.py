@@ -94,9 +94,7 @@ def _body_parameters(backbone: Backbone) -> list[str]:
     """Parameters of the network less its own classifier."""
     own = (backbone.card.layers or {}).get("logits", "")
     return [
-        name
-        for name, _ in backbone.module.named_parameters()
-        if not own or not name.startswith(f"{own}.")
+        name for name, _ in backbone.module.named_parameters() if not own or not name.startswith(f"{own}.")
     ]
 
 
@@ -149,9 +147,7 @@ def _enclosing(owner: str, layers: dict[str, Layer]) -> str:
     return owner
 
 
-def _named(
-    backbone: Backbone, names: Sequence[str], wanted: Sequence[str]
-) -> tuple[tuple[str, ...], str]:
+def _named(backbone: Backbone, names: Sequence[str], wanted: Sequence[str]) -> tuple[tuple[str, ...], str]:
     kept: dict[str, None] = {}
     for each in wanted:
         found = [name for name in names if name == each or fnmatch.fnmatchcase(name, each)]

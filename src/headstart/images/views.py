@@ -123,7 +123,7 @@ def generator(by: ViewPolicy, seed: int, digest: str, number: int) -> np.random.
 
 
 def _view(whole: np.ndarray, how: Preprocessing, by: ViewPolicy, draw: np.random.Generator) -> np.ndarray:
-    box = crop_box(*whole.shape[:2], how.height / how.width, by.least_area, draw)
+    box = crop_box(whole.shape[0], whole.shape[1], how.height / how.width, by.least_area, draw)
     view = resize(whole, box, how.height, how.width, how.interpolation)
     if draw.random() < by.mirror:
         view = view[:, ::-1]

@@ -82,7 +82,9 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
     backbone: Any = option("lite0", "pretrained network")
     input_size: Any = option(None, "side of the input in pixels (default: the backbone's own)")
     seed: int = option(0, "of everything random", low=0)
-    n_folds: int = option(5, "inner folds, of which one is held out where there are no validation images", low=2)
+    n_folds: int = option(
+        5, "inner folds, of which one is held out where there are no validation images", low=2
+    )
     cache_gb: float = option(10.0, "cap of kept features and of kept activations, in GB", low=0.0)
     seconds: float | None = option(None, "training time after which no new epoch starts", low=0.0)
 
@@ -137,7 +139,9 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
         rows = [row for row in [*fitting, *table.rows("validation")] if table.labels[name][row] is not None]
         part = table.select(rows)
         held = np.array([split == "validation" for split in part.splits or [""] * len(part)], bool)
-        groups = None if part.groups is None else [g for g, out in zip(part.groups, held, strict=True) if not out]
+        groups = (
+            None if part.groups is None else [g for g, out in zip(part.groups, held, strict=True) if not out]
+        )
         labels = np.asarray(part.labels[name])
         return self._fit(part.items(), part.digests, part.paths, labels, held, groups, strict=False)
 
@@ -272,8 +276,12 @@ def _same_length(items: Sequence[Any], labels: np.ndarray) -> None:
 
 
 def _options(estimator: FineTuneClassifier) -> TrainingOptions:
-    return TrainingOptions(**{f.name: getattr(estimator, f.name) for f in dataclasses.fields(TrainingOptions)})
+    return TrainingOptions(
+        **{f.name: getattr(estimator, f.name) for f in dataclasses.fields(TrainingOptions)}
+    )
 
 
-def _part(kind: Any, items: Sequence[Any], digests: Sequence[str], codes: np.ndarray, rows: np.ndarray) -> Any:
+def _part(
+    kind: Any, items: Sequence[Any], digests: Sequence[str], codes: np.ndarray, rows: np.ndarray
+) -> Any:
     return kind([items[int(row)] for row in rows], [digests[int(row)] for row in rows], codes[rows])

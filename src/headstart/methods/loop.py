@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -206,7 +206,8 @@ class Loop:
         if not math.isfinite(value):
             raise Diverged(self.step, self.rate)
         self.optimiser.zero_grad(set_to_none=True)
-        (loss + self.groups.pull(self.options.l2_sp)).backward()
+        total: Any = loss + self.groups.pull(self.options.l2_sp)
+        total.backward()
         if self.options.clip:
             nn.utils.clip_grad_norm_(self.groups.parameters(), self.options.clip)
         self.optimiser.step()
@@ -234,9 +235,9 @@ class Loop:
         if self.options.balance != "weights":
             return None
         counts = np.bincount(self.codes, minlength=self.n_classes)
-        return torch.tensor(len(self.codes) / (self.n_classes * np.maximum(counts, 1)), dtype=torch.float32).to(
-            self.device
-        )
+        return torch.tensor(
+            len(self.codes) / (self.n_classes * np.maximum(counts, 1)), dtype=torch.float32
+        ).to(self.device)
 
     # ---- the running average of the weights ---------------------------------------------------------------
 
@@ -246,7 +247,10 @@ class Loop:
     def _moving(self) -> dict[str, Tensor]:
         """What training may change, by name."""
         moving = {name: each for name, each in self.net.named_parameters() if each.requires_grad}
-        return {**moving, **{name: each for name, each in self.net.named_buffers() if each.is_floating_point()}}
+        return {
+            **moving,
+            **{name: each for name, each in self.net.named_buffers() if each.is_floating_point()},
+        }
 
     def _follow(self) -> None:
         if self.average is None:
@@ -262,8 +266,11 @@ class Loop:
         loss, right, n = processes.summed(self.sums)
         self.sums = [0.0, 0.0, 0.0]
         held = self._validate()
-        rate = self.rate * rate_factor(self.step - 1, self.n_steps, self.options.schedule, self.options.warmup)
-        line = Epoch(epoch + 1, loss / n, right / n, *(held or (None, None)), seconds=seconds, rate=rate)
+        held_loss, held_accuracy = held or (None, None)
+        rate = self.rate * rate_factor(
+            self.step - 1, self.n_steps, self.options.schedule, self.options.warmup
+        )
+        line = Epoch(epoch + 1, loss / n, right / n, held_loss, held_accuracy, seconds, rate)
         self.trained.curve.append(line)
         self.trained.images_seen += int(n)
         better = self.trained.kept_accuracy is None or (
@@ -274,7 +281,9 @@ class Loop:
             self.best = {name: each.clone() for name, each in self._kept_now().items()}
 
     def _kept_now(self) -> dict[str, Tensor]:
-        return self.average if self.average is not None else {k: v.detach() for k, v in self._moving().items()}
+        return (
+            self.average if self.average is not None else {k: v.detach() for k, v in self._moving().items()}
+        )
 
     def _validate(self) -> tuple[float, float] | None:
         if self.held is None or self.held_codes is None:

@@ -223,7 +223,9 @@ def assembled(backbone: Backbone, outcome: Any) -> TransferNet:
     n_classes, width = outcome.head_state["linear.weight"].shape
     head = LinearHead(width, n_classes, outcome.unit_length)
     head.load_state_dict(outcome.head_state)
-    return TransferNet(Whole(net), head).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    whole: Any = TransferNet(Whole(net), head).eval()
+    out: TransferNet = whole.to(memory_format=torch.channels_last)
+    return out
 
 
 def run_network(net: TransferNet, items: Sequence[Any], how: Preprocessing) -> np.ndarray:

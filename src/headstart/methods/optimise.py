@@ -63,7 +63,9 @@ class Groups:
         ]).sum()  # fmt: skip
 
 
-def make_groups(net: nn.Module, stages: Sequence[str], options: TrainingOptions, *, pretrained: bool) -> Groups:
+def make_groups(
+    net: nn.Module, stages: Sequence[str], options: TrainingOptions, *, pretrained: bool
+) -> Groups:
     """Group the trainable parameters of a network.
 
     Parameters
@@ -80,7 +82,9 @@ def make_groups(net: nn.Module, stages: Sequence[str], options: TrainingOptions,
     depth = {name: _depth(name, stages) for name in tensors}
     start = {}
     if options.l2_sp and pretrained:
-        start = {name: each.detach().clone() for name, each in tensors.items() if not name.startswith("head.")}
+        start = {
+            name: each.detach().clone() for name, each in tensors.items() if not name.startswith("head.")
+        }
     factors = {name: options.layer_decay**level for name, level in depth.items()}
     return Groups(depth, tensors, factors, start, options.layer_decay)
 
@@ -94,7 +98,10 @@ def _depth(name: str, stages: Sequence[str]) -> int:
             return number + 1
     # before the stages (stem, positions) or after them (last convolution, norm)
     first = stages[0].rpartition(".")[0] if stages else ""
-    early = any(word in inner for word in ("stem", "patch_embed", "pos_embed", "cls_token", "reg_token", "conv1.", "bn1."))
+    early = any(
+        word in inner
+        for word in ("stem", "patch_embed", "pos_embed", "cls_token", "reg_token", "conv1.", "bn1.")
+    )
     return len(stages) + 1 if early and not (first and inner.startswith(f"{first}.")) else 1
 
 

@@ -85,9 +85,7 @@ class CachedBatches:
         How many images are kept (a fixed subset, drawn by the seed).
     """
 
-    def __init__(
-        self, stream: StreamedBatches, folder: Path, numbers: Sequence[int], n_kept: int
-    ) -> None:
+    def __init__(self, stream: StreamedBatches, folder: Path, numbers: Sequence[int], n_kept: int) -> None:
         self.stream, self.folder, self.numbers = stream, folder, tuple(numbers)
         self.views: Views = stream.source.views
         self.n = stream.n
@@ -214,7 +212,9 @@ def prefix_folder() -> Path:
     return cache_folder() / "prefix"
 
 
-def cache_key(views: Views, weights_digest: str, module: str, served: tuple[str, str], numbers: Sequence[int]) -> str:
+def cache_key(
+    views: Views, weights_digest: str, module: str, served: tuple[str, str], numbers: Sequence[int]
+) -> str:
     """Name of a cache: everything that decides its rows."""
     return digest_json({
         "version": PREFIX_VERSION, "images": digest_bytes(*(each.encode() for each in views.digests)),
@@ -246,7 +246,9 @@ def held_folder(key: str) -> Iterator[Path]:
 def make_room(needed: int, cap_bytes: int, keep: Path) -> None:
     """Remove the caches used longest ago until `needed` more bytes stay under the cap."""
     base = prefix_folder()
-    folders = sorted((each for each in base.glob("*") if each.is_dir()), key=lambda each: each.stat().st_mtime)
+    folders = sorted(
+        (each for each in base.glob("*") if each.is_dir()), key=lambda each: each.stat().st_mtime
+    )
     sizes = {each: sum(file.stat().st_size for file in each.iterdir() if file.is_file()) for each in folders}
     total = sum(size for each, size in sizes.items() if each != keep)
     for each in folders:
@@ -288,7 +290,9 @@ def open_cache(
     except OSError as error:
         for name in ("activations.f16", "done.u1"):
             (folder / name).unlink(missing_ok=True)
-        warn(f"{task}: activations cannot be kept ({error.strerror or error}); they are computed in every epoch")
+        warn(
+            f"{task}: activations cannot be kept ({error.strerror or error}); they are computed in every epoch"
+        )
         return stream, nothing
     if n_kept < stream.n:
         emit(

@@ -32,7 +32,9 @@ class RangeTest:
     chosen: float
 
 
-def range_test(make_loop: Callable[[TrainingOptions], Loop], options: TrainingOptions, *, steps: int = STEPS) -> RangeTest:
+def range_test(
+    make_loop: Callable[[TrainingOptions], Loop], options: TrainingOptions, *, steps: int = STEPS
+) -> RangeTest:
     """Find a rate.
 
     Parameters
@@ -79,5 +81,3 @@ def choose_rate(rates: list[float], losses: list[float]) -> float:
     best = rates[int(np.argmin(losses))] * SHARE
     digits = 1 - math.floor(math.log10(best))
     return round(best, digits)
-
-

@@ -78,7 +78,8 @@ class PixelBatches:
         """uint8 (n, height, width, 3)."""
 
         def one(row: int) -> np.ndarray:
-            return self.views.pixels(row, [self.views.number(row, epoch)])[0]
+            found: np.ndarray = self.views.pixels(row, [self.views.number(row, epoch)])[0]
+            return found
 
         return np.stack(list(self._pool.map(one, rows.tolist())))
 
@@ -120,7 +121,8 @@ class StreamedBatches:
 def rounded(activations: np.ndarray) -> np.ndarray:
     """Activations as they are kept: float16, values beyond its range at its ends."""
     limit = np.float32(65504.0)
-    return np.clip(activations, -limit, limit).astype(np.float16)
+    kept: np.ndarray = np.clip(activations, -limit, limit).astype(np.float16)
+    return kept
 
 
 def as_inputs(kept: np.ndarray, shape: tuple[int, ...]) -> Tensor:

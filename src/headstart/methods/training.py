@@ -203,7 +203,9 @@ class Training:
             n_views = 1
         views = Views(self.train.items, self.train.digests, how, by, self.seed, n_views)
         held_views = (
-            Views(self.held.items, self.held.digests, how, policy("none"), 0, 1) if self.held is not None else None
+            Views(self.held.items, self.held.digests, how, policy("none"), 0, 1)
+            if self.held is not None
+            else None
         )
         normalise = normaliser(how.mean, how.std)
         pixels = PixelBatches(views, self.options, normalise)
@@ -230,7 +232,10 @@ class Training:
             return "stream", "views are drawn anew in each epoch"
         epochs = self._epochs()
         if n_views >= epochs and self.options.augment != "none":
-            return "stream", f"{n_views} views in {epochs} epochs: no view is seen twice, so keeping them saves nothing"
+            return (
+                "stream",
+                f"{n_views} views in {epochs} epochs: no view is seen twice, so keeping them saves nothing",
+            )
         return "cache", f"{n_views} views are run once and seen in {epochs} epochs"
 
     def _epochs(self) -> int:
@@ -314,7 +319,10 @@ class Training:
         assert held_pixels is not None and held is not None and self.held is not None
         trial = self._runner("int8")
         if trial.facts.precision != "int8":
-            self.record["int8_trial"] = {"used": False, "reason": "int8 missed its bound of likeness to float32"}
+            self.record["int8_trial"] = {
+                "used": False,
+                "reason": "int8 missed its bound of likeness to float32",
+            }
             return "float32"
         stream = StreamedBatches(held_pixels, trial.runner, self.shape)
         start = time.perf_counter()
@@ -376,7 +384,8 @@ class Training:
             scenario=self.scenario, trainable=self.cut.asked, after=self.cut.after,
             n_trained=sum(each.numel() for each in net.parameters() if each.requires_grad),
             batchnorm=self._batchnorm(), dtype="bfloat16" if fast else "float32",
-            learning_rate=options.learning_rate, epochs=options.epochs, start="plain" if self.head is None else "head-first",
+            learning_rate=options.learning_rate, epochs=options.epochs,
+            start="plain" if self.head is None else "head-first",
             n_processes=processes.n_processes(),
         )  # fmt: skip
         return loop
@@ -448,9 +457,8 @@ class Training:
     def _estimate(self, loop: Loop) -> None:
         """Seconds that an epoch is expected to take, from some steps of this run."""
         if "epoch_seconds" not in self.decided:
-            steps = self._steps_per_second(
-                loop.net, loop.train, loop.options, loop.bfloat16  # type: ignore[arg-type]
-            )
+            net: Any = loop.net
+            steps = self._steps_per_second(net, loop.train, loop.options, loop.bfloat16)
             self._decide(epoch_seconds=loop.per_epoch / steps)
         expected = float(self.decided["epoch_seconds"])
         self.record["epoch_seconds_expected"] = expected
@@ -486,7 +494,9 @@ class Training:
     ) -> None:
         found = [
             detect.head_never_learned(loop.trained.curve, len(self.classes)) if self.head is None else None,
-            detect.frozen_moved(frozen, detect.digests_of(net.state_dict(), may_move(net, self._batchnorm()))),
+            detect.frozen_moved(
+                frozen, detect.digests_of(net.state_dict(), may_move(net, self._batchnorm()))
+            ),
         ]
         if scores is not None and self.held is not None:
             predicted, truth = scores.argmax(1), self.held.codes
@@ -507,7 +517,9 @@ class Training:
         shares = []
         with torch.no_grad():
             for training in (True, False):
-                set_mode(twin, frozen_names(twin, self.backbone, self.cut), training=training, batchnorm="update")
+                set_mode(
+                    twin, frozen_names(twin, self.backbone, self.cut), training=training, batchnorm="update"
+                )
                 right = twin(inputs).argmax(1).cpu().numpy() == self.train.codes[rows]
                 shares.append(float(right.mean()))
         return detect.modes_disagree(*shares)

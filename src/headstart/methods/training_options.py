@@ -49,7 +49,9 @@ class TrainingOptions:
     )
     l2_sp: float = option(0.0, "pull towards the pretrained weights (L2-SP)", low=0.0, high=10.0)
     unfreeze: str = option(
-        "at-once", "gradual: one stage more each epoch, from the last (ULMFiT)", choices=("at-once", "gradual")
+        "at-once",
+        "gradual: one stage more each epoch, from the last (ULMFiT)",
+        choices=("at-once", "gradual"),
     )
     batchnorm: str = option(
         "keep",
@@ -63,17 +65,23 @@ class TrainingOptions:
     ema: float = option(0.0, "decay of a running average of the weights (0: off)", low=0.0, high=0.99999)
     clip: float = option(1.0, "largest norm of a step's gradient (0: no limit)", low=0.0, high=1e6)
     balance: str = option(
-        "none", "unequal classes: weigh the loss, or sample them equally", choices=("none", "weights", "sampling")
+        "none",
+        "unequal classes: weigh the loss, or sample them equally",
+        choices=("none", "weights", "sampling"),
     )
     patience: int = option(
         0, "stop after so many epochs without a better validation accuracy (0: never)", low=0, high=10000
     )
     keep: str = option("best", "which epoch's weights are kept, by validation", choices=("best", "last"))
     dtype: str = option(
-        "auto", "precision of training; auto measures whether bfloat16 is faster", choices=("auto", "float32", "bfloat16")
+        "auto",
+        "precision of training; auto measures whether bfloat16 is faster",
+        choices=("auto", "float32", "bfloat16"),
     )
     compile: bool = option(False, "compile the trained part with torch.compile")
-    views: int = option(4, "augmented views of each image, each run through the frozen part once", low=1, high=1000)
+    views: int = option(
+        4, "augmented views of each image, each run through the frozen part once", low=1, high=1000
+    )
     augment: str = option(
         "light",
         "how views differ: crop; light: crop and mirror; medium: light and brightness, contrast, colour",
