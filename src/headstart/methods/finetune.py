@@ -21,6 +21,7 @@ from headstart.base.errors import BadOptions, DataError, UsageError
 from headstart.base.options import mistakes, option
 from headstart.features.extract import Extraction
 from headstart.features.extractor import FeatureExtractor, item_digest, listed
+from headstart.images.prepare import prepare
 from headstart.images.table import ImageTable
 from headstart.methods.calibrate import softmax
 from headstart.methods.heads import make_head
@@ -30,6 +31,8 @@ from headstart.methods.training_options import TRAINED, TrainingOptions
 if TYPE_CHECKING:
     from headstart.backbones.load import Backbone
     from headstart.methods.heads_base import Head
+
+N_SAMPLES = 8
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -62,6 +65,8 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
     network_ : torch.nn.Module
         The whole network, images (n, 3, height, width) to class scores, in evaluation mode.
     temperature_ : float
+    samples_ : ndarray of uint8, shape (n, height, width, 3)
+        Some training images as the network sees them, for the check of an export.
     record_ : dict
         What was decided and measured: cut, path, rate, precision, curve, seconds.
     findings_ : tuple of Finding
@@ -189,6 +194,8 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
             [str(each) for each in self.classes_], head, self.seed, self.cache_gb, self.seconds,
         )  # fmt: skip
         outcome = run.run()
+        chosen = train[:: max(1, len(train) // N_SAMPLES)][:N_SAMPLES]
+        self.samples_ = np.stack([prepare(items[int(row)], backbone.card.preprocessing) for row in chosen])
         self._keep(outcome, backbone, extract_seconds, start)
         return self
 
