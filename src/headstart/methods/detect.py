@@ -6,12 +6,15 @@ Each is a finding with what to do. They look at scores of the images that were c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headstart.base.findings import Finding
 from headstart.base.hashing import digest_bytes
-from headstart.methods.loop import Epoch
+
+if TYPE_CHECKING:
+    from headstart.methods.loop import Epoch
 
 COLLAPSED_SHARE = 0.99
 HEAD_GAIN = 0.02
@@ -83,6 +86,29 @@ def frozen_moved(before: Mapping[str, str], after: Mapping[str, str]) -> Finding
         f"{len(moved)} frozen tensors changed ({', '.join(moved[:3])})",
         "this is a fault of Headstart: do not use this model, and please report it",
         "error",
+    )
+
+
+def scratch_better(
+    scratch: float, pretrained: float, *, scratch_name: str, pretrained_name: str
+) -> Finding | None:
+    """Random weights came further than pretrained ones on the same images.
+
+    Parameters
+    ----------
+    scratch, pretrained : float
+        Accuracies that the two were chosen by (never of test), under equal terms.
+    scratch_name, pretrained_name : str
+        The methods that reached them.
+    """
+    if scratch <= pretrained:
+        return None
+    return Finding(
+        "scratch better than pretrained",
+        f"{scratch_name} from random weights reaches {scratch:.1%} on the images that chose, above the "
+        f"{pretrained:.1%} of {pretrained_name}: the pretrained weights did not help here",
+        "try an earlier cut or a backbone trained on images like these; look for a learning rate too high for "
+        "pretrained weights; or take scratch, if the same holds with more seeds",
     )
 
 

@@ -159,6 +159,7 @@ class Loop:
         self.mode(True)
         for rows, batch in self._batches(epoch):
             self._train_step(rows, batch)
+            emit(Progress("train", self.step, self.n_steps))
             self.trained.seconds = time.monotonic() - began
             if self.checkpoints is not None and self.checkpoints.due():
                 self._save()
@@ -217,7 +218,6 @@ class Loop:
         self.sums[0] += value * n
         self.sums[1] += float((scores.detach().argmax(1) == truth).sum())
         self.sums[2] += n
-        emit(Progress("train", self.step, self.n_steps))
 
     def _scores(self, given: Tensor) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):

@@ -37,7 +37,16 @@ from headstart.images.views import PLAIN, policy
 from headstart.methods import detect, processes
 from headstart.methods.calibrate import fit_temperature
 from headstart.methods.checkpoint import Checkpoints
-from headstart.methods.loop import Batches, Diverged, Epoch, Loop, Trained, scores_of
+from headstart.methods.loop import (
+    EVAL_BATCH,
+    PLAIN_EPOCH,
+    Batches,
+    Diverged,
+    Epoch,
+    Loop,
+    Trained,
+    scores_of,
+)
 from headstart.methods.mixing import mixes_pixels
 from headstart.methods.network import (
     TransferNet,
@@ -52,14 +61,13 @@ from headstart.methods.optimise import make_groups
 from headstart.methods.prefix import GIGABYTE, Kept, cache_key, held_folder, note_of, open_cache
 from headstart.methods.range_test import RangeTest, range_test
 from headstart.methods.sources import PixelBatches, StreamedBatches, Views
-from headstart.methods.training_options import TrainingOptions
+from headstart.methods.training_options import DEFAULT_EPOCHS, TrainingOptions
 
 if TYPE_CHECKING:
     from headstart.backbones.load import Backbone
     from headstart.methods.heads_base import Head
 
 RUN_VERSION = "1"
-DEFAULT_EPOCHS = {"finetune": 8, "full": 4, "scratch": 30}
 LEAST_IMAGES_INT8 = 2000
 INT8_MAY_LOSE = 0.005
 TIMED_STEPS = 3
@@ -360,11 +368,11 @@ class Training:
         options.epochs = self._epochs()
         fast = self._bfloat16(net, source, options)
         options.learning_rate = self._learning_rate(net, source, options, fast)
+        options.epochs = self._plan_epochs(net, source, held, options, fast)
         checkpoints = Checkpoints(self.folder, key, options.checkpoint_minutes)
         first = {name: each.detach().clone() for name, each in net.state_dict().items()}
         for attempt in range(2):
             loop = self._loop(net, source, options, fast, held=held, checkpoints=checkpoints)
-            self._estimate(loop)
             try:
                 loop.run()
                 break
@@ -454,16 +462,44 @@ class Training:
         self.record["range_test"] = self.decided.get("range_test")
         return float(self.decided["learning_rate"])
 
-    def _estimate(self, loop: Loop) -> None:
-        """Seconds that an epoch is expected to take, from some steps of this run."""
+    def _plan_epochs(
+        self, net: TransferNet, source: Batches, held: Batches | None, options: TrainingOptions, fast: bool
+    ) -> int:
+        """Tell how long training will take; where a time is given and no number of epochs, those that fit."""
         if "epoch_seconds" not in self.decided:
-            net: Any = loop.net
-            steps = self._steps_per_second(net, loop.train, loop.options, loop.bfloat16)
-            self._decide(epoch_seconds=loop.per_epoch / steps)
+            self._decide(epoch_seconds=self._epoch_seconds(net, source, held, options, fast))
         expected = float(self.decided["epoch_seconds"])
         self.record["epoch_seconds_expected"] = expected
-        left = expected * loop.n_epochs
-        emit(Notice(f"training: {loop.n_epochs} epochs of about {expected:.0f} s ({left / 60:.1f} min)"))
+        n_epochs = self._epochs()
+        if self.seconds is not None and self.options.epochs is None:
+            n_epochs = max(1, int(self.seconds / max(expected, 1e-9)))
+        emit(
+            Notice(
+                f"training: {n_epochs} epochs of about {expected:.0f} s ({n_epochs * expected / 60:.1f} min)"
+            )
+        )
+        return n_epochs
+
+    def _epoch_seconds(
+        self, net: TransferNet, source: Batches, held: Batches | None, options: TrainingOptions, fast: bool
+    ) -> float:
+        """Seconds that an epoch is expected to take: some steps, their inputs, and the validation images."""
+        step = 1.0 / self._steps_per_second(net, source, options, fast)
+        size = min(options.batch_size, source.n)
+        start = time.perf_counter()
+        for number in range(TIMED_STEPS):
+            source.get(np.arange(number * size, (number + 1) * size) % source.n, 0)
+        fetch = (time.perf_counter() - start) / TIMED_STEPS
+        # inputs are fetched beside the step before, on the same processors
+        seconds = math.ceil(source.n / options.batch_size) * (step + fetch)
+        if held is not None:
+            some = min(held.n, EVAL_BATCH)
+            start = time.perf_counter()
+            inputs = held.get(np.arange(some), PLAIN_EPOCH).inputs.to(next(net.parameters()).device)
+            with torch.inference_mode():
+                copy.deepcopy(net).eval()(inputs)
+            seconds += (time.perf_counter() - start) * held.n / some
+        return seconds
 
     # ---- the end ----------------------------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ SCENARIOS = ("features", "finetune", "full", "scratch")
 TRAINED = ("finetune", "full", "scratch")
 AUGMENTS = ("none", "crop", "light", "medium")
 DEFAULT_TRAINABLE = "last:2"
+DEFAULT_EPOCHS = {"finetune": 8, "full": 4, "scratch": 30}
+"""Where the option `epochs` is left open."""
 
 
 @dataclass(kw_only=True)
@@ -31,12 +33,16 @@ class TrainingOptions:
         choices=("head-first", "plain"),
     )
     epochs: int | None = option(
-        None, "passes over the training images (default: 8, scratch 30)", low=1, high=100000
+        None,
+        "passes over the training images (default: finetune 8, full 4, scratch 30)",
+        low=1,
+        high=100000,
+        metavar="NUMBER",
     )
     batch_size: int = option(32, "images a step", low=1, high=4096)
     optimiser: str = option("adamw", "how weights follow gradients", choices=("adamw", "sgd"))
     learning_rate: float | None = option(
-        None, "largest learning rate (default: found by a range test)", low=1e-8, high=10.0
+        None, "largest learning rate (default: found by a range test)", low=1e-8, high=10.0, metavar="NUMBER"
     )
     weight_decay: float = option(0.01, "decay of weights (not of biases and norms)", low=0.0, high=10.0)
     momentum: float = option(0.9, "momentum of sgd", low=0.0, high=0.999)
