@@ -34,6 +34,9 @@ class Backbone:
     module: nn.Module
     layers: dict[str, Layer]
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
+        return self  # a value: nothing changes its weights, so scikit-learn's clones share it
+
     def resolve(self, layer: str) -> str:
         """Module name of an alias or module name."""
         return resolve(layer, self.card.layers, self.layers)
@@ -155,11 +158,11 @@ def _load_packaged(name: str) -> Backbone:
             f"{name}: {len(state)} tensors in {item.path().name}, the architecture has {len(expected)}"
         )
     by_position = dict(zip(expected, state.values(), strict=True))
-    _fill(module, by_position, name)
+    fill(module, by_position, name)
     return _with_layers(packaged_card(name), module)
 
 
-def _fill(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
+def fill(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
     """Load weights after checking each name, shape and value; report all mistakes at once."""
     expected = module.state_dict()
     wrong = [
@@ -225,7 +228,7 @@ def _load_file(name: str, architecture: str, file: str) -> Backbone:
         module = timm.create_model(architecture, num_classes=state[head].shape[0])
     elif head not in state and head in module.state_dict():
         module = timm.create_model(architecture, num_classes=0)
-    _fill(module, state, name)
+    fill(module, state, name)
     return _with_layers(_timm_card(name, module, f"local file {Path(file).name}"), module)
 
 
