@@ -1,0 +1,65 @@
+"""A run that is killed goes on and ends as if nothing had happened; two processes train as one."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from headstart.testing.images import class_folders
+
+PROGRAM = [sys.executable, "-W", "ignore", "-m", "headstart.testing.training"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return class_folders(tmp_path_factory.mktemp("going") / "on", n_per_class=12)
+
+
+def run(cache, *words, program=PROGRAM):
+    environment = {**os.environ, "HEADSTART_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*program, *map(str, words)], env=environment, capture_output=True, text=True, timeout=240)
+    return done
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data, tmp_path_factory):
+    place = tmp_path_factory.mktemp("whole")
+    done = run(place / "cache", data, place / "w.safetensors", "ema=0.9")
+    assert done.returncode == 0, done.stderr
+    return load_file(place / "w.safetensors")
+
+
+def test_killed_three_times_at_random_steps_it_ends_with_the_same_weights(data, tmp_path, uninterrupted):
+    steps = sorted(int(step) for step in np.random.default_rng().choice(np.arange(1, 12), 3, replace=False))
+    out = tmp_path / "w.safetensors"
+    for step in steps:
+        done = run(tmp_path / "cache", data, out, "ema=0.9", f"kill_at={step}")
+        assert done.returncode == -signal.SIGKILL, (steps, done.stderr)
+        assert not out.exists()
+    done = run(tmp_path / "cache", data, out, "ema=0.9")
+    assert done.returncode == 0, done.stderr
+    found = load_file(out)
+    assert set(found) == set(uninterrupted)
+    for name, tensor in uninterrupted.items():
+        assert np.array_equal(found[name], tensor), (name, steps)
+    assert list((tmp_path / "cache" / "runs").iterdir()) == [], "a finished run leaves no checkpoint"
+
+
+def test_two_processes_train_as_one(data, tmp_path, uninterrupted):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torchrun = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1",
+        f"--master-port={port}", "-m", "headstart.testing.training",
+    ]  # fmt: skip
+    done = run(tmp_path / "cache", data, tmp_path / "w.safetensors", "ema=0.9", program=torchrun)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = load_file(tmp_path / "w.safetensors")
+    for name, tensor in uninterrupted.items():
+        assert np.allclose(found[name], tensor, atol=5e-3), name
