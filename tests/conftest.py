@@ -36,7 +36,7 @@ def new_photos(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory, photos):
     """A bundle fitted on `photos`: lite0 at 48 pixels, stage 5, logistic regression. Not to be changed."""
-    from headstart.export.bundle import save_bundle
+    from headstart.export.save import save_bundle
     from headstart.images.scan import scan
     from headstart.images.split import split_table
     from headstart.methods.probe import TransferClassifier

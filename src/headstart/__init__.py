@@ -15,8 +15,10 @@ _HOMES = {
     "ImageTable": "headstart.images.table",
     "FeatureExtractor": "headstart.features.extractor",
     "TransferClassifier": "headstart.methods.probe",
+    "FineTuneClassifier": "headstart.methods.finetune",
     "load_bundle": "headstart.export.bundle",
-    "save_bundle": "headstart.export.bundle",
+    "save_bundle": "headstart.export.save",
+    "load_network": "headstart.export.trained",
     "run_study": "headstart.study.execute",
     "StudySpec": "headstart.study.spec",
     "write_report": "headstart.report.build",
@@ -26,10 +28,12 @@ __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
     from headstart.export.bundle import load_bundle as load_bundle
-    from headstart.export.bundle import save_bundle as save_bundle
+    from headstart.export.save import save_bundle as save_bundle
+    from headstart.export.trained import load_network as load_network
     from headstart.features.extractor import FeatureExtractor as FeatureExtractor
     from headstart.images.scan import scan as scan
     from headstart.images.table import ImageTable as ImageTable
+    from headstart.methods.finetune import FineTuneClassifier as FineTuneClassifier
     from headstart.methods.probe import TransferClassifier as TransferClassifier
     from headstart.report.build import write_report as write_report
     from headstart.study.execute import run_study as run_study

@@ -32,7 +32,7 @@ def test_fit_without_json_ends_with_the_path_of_the_model(run, photos, tmp_path)
 
 def test_several_layers_are_joined(run, photos, tmp_path, as_documented, monkeypatch):
     kept = []
-    monkeypatch.setattr("headstart.export.bundle.save_bundle", lambda fitted, *_, **__: kept.append(fitted))
+    monkeypatch.setattr("headstart.export.save.save_bundle", lambda fitted, *_, **__: kept.append(fitted))
     options = ("--layer", "stage4,stage5", "--head", "nearest_mean")
     ran = run("fit", photos, *options, *SMALL, "--out", tmp_path / "m", "--json")
     assert as_documented("fit", ran.out)["layer"] == ["stage4", "stage5"]

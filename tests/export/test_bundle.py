@@ -8,8 +8,9 @@ import pytest
 
 from headstart.base.errors import BadImage, BundleError, EngineError
 from headstart.base.hashing import digest_file
-from headstart.export.bundle import load_bundle, save_bundle
+from headstart.export.bundle import load_bundle
 from headstart.export.onnx import export_onnx
+from headstart.export.save import save_bundle
 from headstart.features.engines.onnx_engine import OnnxRunner
 from headstart.images.prepare import prepare
 from headstart.images.scan import scan

@@ -19,6 +19,16 @@ def n_threads() -> int:
     return max(1, os.cpu_count() or 1)
 
 
+def n_processes() -> int:
+    """Processes that work on one run under `torchrun`; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    """Number of this process among them, 0 the first."""
+    return int(os.environ.get("RANK", "0")) if n_processes() > 1 else 0
+
+
 @cache
 def processor_flags() -> frozenset[str]:
     """Instruction sets the processor names (Linux; empty elsewhere)."""

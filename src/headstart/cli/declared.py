@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from headstart.base.options import option
+from headstart.methods.training_options import SCENARIOS, TRAINED, TrainingOptions
 from headstart.study.spec import StudySpec
 
 _STUDY = {field.name: field for field in dataclasses.fields(StudySpec)}
@@ -35,7 +37,7 @@ class DataOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:
-    """One method of the scenario `features`, as `fit` takes it."""
+    """One method, as `fit` takes it, less the options of training."""
 
     backbone: str = same("backbone", "lite0")
     layer: tuple[str, ...] = same("layer", ("pool",), "where features are taken; several are joined")
@@ -44,10 +46,41 @@ class FitOptions:
     engine: str = same("engine")
     precision: str = same("precision")
     input_size: int | None = same("input_size", None)
-    folds: int = option(5, "inner folds of train, where there are no validation images", low=2, high=50)
-    seed: int = option(0, "of the inner folds, and of the split where the source gives none", low=0)
+    folds: int = option(
+        5,
+        "inner folds of train, where there are no validation images (training holds one out)",
+        low=2,
+        high=50,
+    )
+    seed: int = option(0, "of everything random, the split where the source gives none too", low=0)
     refit: bool = option(False, "let the validation images join train once the regularisation is chosen")
     cache_gb: float = same("cache_gb")
+
+
+@dataclass(kw_only=True)
+class TrainFlags(TrainingOptions):
+    """The options of training, as `fit` takes them."""
+
+    seconds: float | None = option(None, "seconds of training after which no new epoch starts", low=0.0)
+
+
+_NAMES = tuple(field.name for field in dataclasses.fields(TrainFlags))
+BELONGS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("layer", "pooling", "head", "engine", "precision", "refit"), ("features",)),
+    **dict.fromkeys(_NAMES, TRAINED),
+    **dict.fromkeys(("trainable", "views", "fresh", "prefix_precision"), ("finetune",)),
+    **dict.fromkeys(("start", "l2_sp", "batchnorm"), ("finetune", "full")),
+}
+"""Options of `fit` that some scenarios alone take."""
+
+
+def misplaced(scenario: str, given: Iterable[str]) -> list[str]:
+    """A sentence for each option that the scenario does not take."""
+    return [
+        f"{name.replace('_', '-')}: is for --scenario {' or '.join(BELONGS[name])}; leave it out with {scenario}"
+        for name in given
+        if scenario not in BELONGS.get(name, SCENARIOS)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.base.errors import BadOptions, UsageError
-from headstart.cli.declared import DataOptions, FitOptions
+from headstart.base.errors import BadOptions, UnknownName, UsageError
+from headstart.base.runtime import rank
+from headstart.cli.declared import DataOptions, FitOptions, TrainFlags, misplaced
+from headstart.cli.fitted import fit_json, show_fit
 from headstart.cli.flags import Json, build, verb
 from headstart.cli.screen import shown
 from headstart.cli.sources import open_table
-from headstart.cli.text import printable, say, say_json
+from headstart.cli.text import say_json
+from headstart.methods.training_options import SCENARIOS
 
 if TYPE_CHECKING:
-    from headstart.methods.probe import TransferClassifier
+    from headstart.images.table import ImageTable
 
-SCENARIOS = ("features",)
 EXAMPLE = """
 headstart fit photos/ --out model
 headstart fit photos/ --scenario features --backbone lite0 --layer stage6 --head linear_svm --out model
+headstart fit photos/ --scenario finetune --trainable last:1 --epochs 12 --out model
 headstart fit --from runs/photos --out model
 """
 
 
 def add_to(app: typer.Typer) -> None:
     """Make `fit` a verb of the app."""
-    verb(app, FitOptions, DataOptions, example=EXAMPLE)(fit)
+    verb(app, FitOptions, TrainFlags, DataOptions, example=EXAMPLE)(fit)
 
 
 def fit(
@@ -46,7 +51,10 @@ def fit(
     scenario: Annotated[
         str,
         typer.Option(
-            "--scenario", metavar="NAME", help="how the pretrained network is used; one of features"
+            "--scenario",
+            metavar="NAME",
+            help="features: the network stays, a classifier is fitted on what it says; finetune: its last part "
+            "trains; full: all of it trains; scratch: all of it from random weights",
         ),
     ] = "features",
     study: Annotated[
@@ -63,28 +71,61 @@ def fit(
     """Fit one method and keep it as a model: a folder that predicts anywhere, offline, without torch.
 
     It learns on the train split and chooses on validation, else on inner folds of train; the test split is
-    never read. Images without a split are divided 60/20/20.
+    never read. Images without a split are divided 60/20/20. Training that was stopped goes on when the same
+    command is given again.
     """
-    from headstart.export.bundle import save_bundle
+    from headstart.export.save import check_place, save_bundle
 
     if scenario not in SCENARIOS:
-        raise BadOptions([f"scenario: {scenario!r} is not one of {', '.join(SCENARIOS)}"])
+        raise UnknownName("scenario", scenario, SCENARIOS)
     if (study is None) == (data is None):
         raise UsageError("name either DATA or --from STUDY; see headstart fit --help")
-    with shown():
-        classifier, target, name = _fitted(data or "", flags) if study is None else _handed_over(study, flags)
+    first = rank() == 0
+    with shown() if first else nullcontext():
+        check_place(out)
+        if study is not None:
+            classifier, target, name = _handed_over(study, flags)
+        elif scenario == "features":
+            classifier, target, name = _on_features(data or "", flags)
+        else:
+            classifier, target, name = _trained(data or "", scenario, flags, out)
+        if not first:
+            return
         save_bundle(classifier, out, target=target, data=name)
     facts = fit_json(classifier, target, name, out)
-    say_json(facts) if json else _show_fit(facts)
+    say_json(facts) if json else show_fit(facts)
 
 
-def _fitted(data: str, flags: dict[str, Any]) -> tuple[TransferClassifier, str, str]:
+def _options(scenario: str, flags: dict[str, Any]) -> tuple[FitOptions, TrainFlags, DataOptions]:
+    """The options of a scenario; every mistake of all of them at once."""
+    found = misplaced(scenario, [name for name, value in flags.items() if value not in (None, [])])
+    built: list[Any] = []
+    for declared in (FitOptions, TrainFlags, DataOptions):
+        try:
+            built.append(build(declared, flags))
+        except BadOptions as error:
+            found += error.mistakes
+    if found:
+        raise BadOptions(found)
+    return built[0], built[1], built[2]
+
+
+def _divided(data: str, source: DataOptions, seed: int, meanwhile: str) -> tuple[ImageTable, str]:
+    """The images with their splits, and the label column; a module that will be wanted is loaded meanwhile."""
     from headstart.images.split import split_table
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(import_module, meanwhile)
+        given = open_table(data, source)
+    target = given.target(source.target or None)
+    return split_table(given, seed=seed, target=target), target
+
+
+def _on_features(data: str, flags: dict[str, Any]) -> tuple[Any, str, str]:
+    options, _, source = _options("features", flags)
+    table, target = _divided(data, source, options.seed, "headstart.methods.probe")
     from headstart.methods.probe import TransferClassifier
 
-    options, source = build(FitOptions, flags), build(DataOptions, flags)
-    given = open_table(data, source)
-    target = given.target(source.target or None)
     classifier = TransferClassifier(
         backbone=options.backbone,
         layer=options.layer[0] if len(options.layer) == 1 else options.layer,
@@ -98,11 +139,35 @@ def _fitted(data: str, flags: dict[str, Any]) -> tuple[TransferClassifier, str, 
         refit=options.refit,
         cache_gb=options.cache_gb,
     )
-    classifier.fit_table(split_table(given, seed=options.seed, target=target), target)
-    return classifier, target, given.name
+    return classifier.fit_table(table, target), target, table.name
 
 
-def _handed_over(study: str, flags: dict[str, Any]) -> tuple[TransferClassifier, str, str]:
+def _trained(data: str, scenario: str, flags: dict[str, Any], out: Path) -> tuple[Any, str, str]:
+    options, training, source = _options(scenario, flags)
+    table, target = _divided(data, source, options.seed, "headstart.methods.training")
+    from headstart.backbones.freeze import find_cut
+    from headstart.backbones.load import load
+    from headstart.export.save import check_place
+    from headstart.methods.finetune import FineTuneClassifier
+
+    given = vars(training)
+    if isinstance(training.trainable, tuple) and len(training.trainable) == 1:
+        given = {**given, "trainable": training.trainable[0]}
+    backbone = load(options.backbone).at(options.input_size)
+    find_cut(backbone, given["trainable"])
+    check_place(out, backbone.card.weights_bytes)
+    classifier = FineTuneClassifier(
+        scenario=scenario,
+        backbone=backbone,
+        seed=options.seed,
+        n_folds=options.folds,
+        cache_gb=options.cache_gb,
+        **given,
+    )
+    return classifier.fit_table(table, target), target, table.name
+
+
+def _handed_over(study: str, flags: dict[str, Any]) -> tuple[Any, str, str]:
     from headstart.study.handover import hand_over
 
     usable = ("refit", "cache_gb")
@@ -114,50 +179,3 @@ def _handed_over(study: str, flags: dict[str, Any]) -> tuple[TransferClassifier,
     folder, _, cell = study.rpartition(":") if not Path(study).is_dir() and ":" in study else (study, "", "")
     found = hand_over(folder, cell=cell, refit=options.refit, cache_gb=options.cache_gb)
     return found.classifier, found.target, found.dataset
-
-
-def fit_json(classifier: TransferClassifier, target: str, data: str, out: Path) -> dict[str, Any]:
-    """What `fit --json` prints: see docs/json.md."""
-    engine = classifier.extractor_.extraction_.engine
-    return {
-        "model": str(out),
-        "data": data,
-        "target": target,
-        "classes": list(classifier.classes_),
-        "scenario": classifier.scenario,
-        "backbone": classifier.backbone,
-        "layer": [classifier.layer] if isinstance(classifier.layer, str) else list(classifier.layer),
-        "pooling": classifier.pooling,
-        "head": classifier.head,
-        "engine": engine["engine"],
-        "precision": engine["precision"],
-        "chosen": classifier.chosen_,
-        "selection": classifier.selection_,
-        "selected_on": classifier.selected_on_,
-        "n_train": classifier.n_train_,
-        "n_validation": classifier.n_validation_,
-        "refit": classifier.refit,
-        "n_unreadable": len(classifier.problems_),
-        "seconds": classifier.seconds_,
-    }
-
-
-def _show_fit(facts: dict[str, Any]) -> None:
-    from headstart.report.wording import count, duration, percent
-
-    chosen = ", ".join(f"{name} = {value}" for name, value in facts["chosen"].items())
-    how = f" with {chosen}" if chosen else ""
-    layers = " + ".join(facts["layer"])
-    say(printable(f"{facts['head']}{how} on {facts['backbone']} at {layers} ({facts['pooling']})"))
-    learned = (
-        f"learned {count(len(facts['classes']), 'class', 'classes')} from {count(facts['n_train'], 'image')}"
-    )
-    if facts["n_validation"]:
-        learned += f", chose on {facts['n_validation']:,}" + (
-            " and then learned from these too" if facts["refit"] else ""
-        )
-    say(learned + f"; {duration(facts['seconds']['extract'] + facts['seconds']['fit'])}")
-    if facts["selection"] is not None and isfinite(facts["selection"]):
-        said = f"accuracy on {facts['selected_on']}: {percent(facts['selection'])}"
-        say(f"{said} (what it was chosen by; `evaluate` tests it)")
-    say(f"model: {printable(facts['model'])}")

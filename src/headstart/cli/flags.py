@@ -73,9 +73,9 @@ def _fields(declared: type) -> tuple[dataclasses.Field[Any], ...]:
 
 
 def _parameter(field: dataclasses.Field[Any], hint: Any) -> inspect.Parameter:
-    several = str(hint).startswith("tuple")
+    several = "tuple" in str(hint)
     flag = typer.Option(
-        flag_name(field.name),
+        _declared_name(field),
         help=help_text(field, several),
         metavar=_metavar(field, hint),
         show_default=False,
@@ -90,12 +90,18 @@ def flag_name(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def _declared_name(field: dataclasses.Field[Any]) -> str:
+    """With `--no-NAME` beside it where the option is on unless told otherwise."""
+    name = flag_name(field.name)
+    return f"{name}/--no-{name[2:]}" if field.default is True else name
+
+
 def _metavar(field: dataclasses.Field[Any], hint: Any) -> str | None:
     if hint is bool:
         return None
     if field.metadata.get("metavar"):
         return str(field.metadata["metavar"])
-    return "NAME" if field.metadata.get("choices") else "NUMBER" if hint in (int, float) else "TEXT"
+    return "NAME" if field.metadata.get("choices") else "NUMBER" if {hint, *get_args(hint)} & {int, float} else "TEXT"
 
 
 def help_text(field: dataclasses.Field[Any], several: bool) -> str:
@@ -114,7 +120,7 @@ def help_text(field: dataclasses.Field[Any], several: bool) -> str:
 def _default(value: Any, said: str) -> str:
     if value is None or value is False or value in ("", ()) or "(default" in said:
         return ""
-    shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+    shown = ", ".join(map(str, value)) if isinstance(value, tuple) else "on" if value is True else value
     return f" [default: {shown}]"
 
 

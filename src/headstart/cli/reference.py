@@ -48,7 +48,8 @@ def _examples(epilog: str) -> str:
 
 
 def _row(parameter: Any) -> str:
-    named = ", ".join(f"`{name}`" for name in parameter.opts if name.startswith("-"))
+    names = [*parameter.opts, *parameter.secondary_opts]
+    named = ", ".join(f"`{name}`" for name in names if name.startswith("-"))
     shown = f" {parameter.metavar}" if parameter.metavar else ""
     said = (parameter.help or "").replace("|", "\\|")
     default = getattr(parameter, "default", None)

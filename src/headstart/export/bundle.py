@@ -1,9 +1,9 @@
 """A bundle: one folder that predicts anywhere, offline, without torch and with an empty cache.
 
 card.json             what it is, how it was made, digests of the other files
-backbone.safetensors  the backbone's weights
+backbone.safetensors  the backbone's weights (of a trained network: as they are after training, its head's too)
 model.onnx            pixels to probabilities (and features): the network as far as it is used, and the head
-head.skops            the fitted classifier for use in Python (a fixed list of types; no pickle)
+head.skops            scenario features: the fitted classifier for use in Python (a fixed list of types; no pickle)
 seen.json             content hashes of the images it was fitted and chosen on
 """
 
@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import importlib
 import json
-import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,104 +20,39 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.backbones.card import BackboneCard, Preprocessing
-from headstart.base.errors import BundleError
+from headstart.base.errors import BadImage, BadOptions, BundleError
 from headstart.base.events import Progress, emit
-from headstart.base.files import folder_written_aside
 from headstart.base.hashing import digest_file
-from headstart.base.runtime import versions
-from headstart.export.weld import check_welded, facts_of, weld
+from headstart.images.views import POLICIES
+from headstart.methods.training_options import TRAINED
 
 if TYPE_CHECKING:
     from headstart.images.decode import ImageItem
     from headstart.images.table import Problem
     from headstart.methods.heads_base import Head
-    from headstart.methods.probe import TransferClassifier
 
 FORMAT, VERSION = "headstart-bundle", 1
-FILES = ("backbone.safetensors", "model.onnx", "head.skops", "seen.json")
+FILES = ("backbone.safetensors", "model.onnx", "seen.json")
+HEAD = "head.skops"
+DEFAULT_POLICY = "light"
 
 
-def save_bundle(
-    classifier: TransferClassifier, folder: str | Path, *, target: str = "label", data: str = ""
-) -> Path:
-    """Write a fitted classifier as a bundle, whole or not at all.
-
-    Parameters
-    ----------
-    classifier : TransferClassifier
-        Fitted.
-    folder : path
-        A new folder, or an older bundle (replaced); anything else is refused.
-    target : str
-        Name of the output (the label column).
-    data : str
-        Name of the dataset it was fitted on.
+def files_of(scenario: str) -> tuple[str, ...]:
+    """The files beside the card.
 
     Raises
     ------
     BundleError
-        The folder holds something that is no bundle; the network cannot be exported.
+        No scenario of that name.
     """
-    from headstart.features.engines.prepare import graph_for_bundle
-    from headstart.features.taps import Place
-
-    place = Path(folder)
-    if (
-        place.exists()
-        and not (place / "card.json").is_file()
-        and (not place.is_dir() or any(place.iterdir()))
-    ):
-        raise BundleError(f"{place} exists and is no bundle; choose another folder")
-    found = classifier.extractor_.extraction_
-    places = [Place(found.modules[tap], tap.pooling) for tap in classifier.extractor_.taps()]
-    graph, weights = graph_for_bundle(
-        classifier.backbone, found.card, places, found.engine["precision"], found.calibration
-    )
-    with folder_written_aside(place) as aside:
-        classes = [str(each) for each in classifier.classes_]
-        weld(
-            graph, classifier.head_, aside / "model.onnx", facts_of(classes, target, found.card.preprocessing)
-        )
-        check_welded(aside / "model.onnx", classifier.head_, found.card.preprocessing)
-        shutil.copyfile(weights, aside / "backbone.safetensors")
-        _write_head(classifier.head_, aside / "head.skops")
-        (aside / "seen.json").write_text(json.dumps(sorted(set(getattr(classifier, "seen_", ())))))
-        card = _card(classifier, found.card, target, data, aside)
-        (aside / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False))
-    return place
+    if scenario == "features":
+        return (*FILES, HEAD)
+    if scenario in TRAINED:
+        return FILES
+    raise BundleError(f"a model of the scenario {scenario!r}, which this Headstart does not know; upgrade it")
 
 
-def _card(
-    classifier: TransferClassifier, backbone: BackboneCard, target: str, data: str, folder: Path
-) -> dict[str, Any]:
-    extractor = classifier.extractor_
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "scenario": classifier.scenario,
-        "target": target,
-        "classes": [str(each) for each in classifier.classes_],
-        "backbone": backbone.to_dict(),
-        "layer": extractor.layer if isinstance(extractor.layer, str) else list(extractor.layer),
-        "modules": [extractor.extraction_.modules[tap] for tap in extractor.taps()],
-        "pooling": extractor.pooling,
-        "head": classifier.head,
-        "chosen": classifier.chosen_,
-        "selection": None if not np.isfinite(classifier.selection_) else classifier.selection_,
-        "selected_on": classifier.selected_on_,
-        "engine": extractor.extraction_.engine,
-        "precision": classifier.precision,
-        "data": data,
-        "n_train": getattr(classifier, "n_train_", None),
-        "n_validation": getattr(classifier, "n_validation_", None),
-        "refit": classifier.refit,
-        "seconds": classifier.seconds_,
-        "versions": versions(),
-        "digests": {name: digest_file(folder / name) for name in FILES},
-    }
-
-
-def _skops() -> Any:
+def skops_io() -> Any:
     """skops.io, imported without the torch that scikit-learn would load along with it (2 seconds)."""
     hidden = "torch" not in sys.modules
     if hidden:
@@ -130,21 +64,17 @@ def _skops() -> Any:
             del sys.modules["torch"]
 
 
-def _write_head(head: Head, path: Path) -> None:
-    _skops().dump(head, path)
-
-
 def _read_head(path: Path) -> Head:
     from headstart.methods.heads import TRUSTED
 
-    skops_io = _skops()
+    reader = skops_io()
     try:
-        odd = [name for name in skops_io.get_untrusted_types(file=path) if name not in TRUSTED]
+        odd = [name for name in reader.get_untrusted_types(file=path) if name not in TRUSTED]
         if odd:
             raise BundleError(
                 f"{path}: holds types that a head never has: {', '.join(odd[:5])}; it is not opened"
             )
-        head: Head = skops_io.load(path, trusted=list(TRUSTED))
+        head: Head = reader.load(path, trusted=list(TRUSTED))
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, BundleError):
             raise
@@ -196,10 +126,31 @@ class Bundle:
         return self.backbone.preprocessing
 
     @property
+    def scenario(self) -> str:
+        """How the pretrained network was used."""
+        return str(self.card["scenario"])
+
+    @property
+    def trained(self) -> bool:
+        """Whether the network itself was trained."""
+        return self.scenario in TRAINED
+
+    @property
     def head(self) -> Head:
-        """The fitted classifier, on features (read when first wanted; predicting does not need it)."""
+        """The fitted classifier, on features (read when first wanted; predicting does not need it).
+
+        Raises
+        ------
+        BundleError
+            The network was trained as a whole.
+        """
+        if self.trained:
+            raise BundleError(
+                f"{self.folder}: a network of the scenario {self.scenario} has no head of its own; "
+                "headstart.load_network gives the whole network"
+            )
         if self._head is None:
-            self._head = _read_head(self.folder / "head.skops")
+            self._head = _read_head(self.folder / HEAD)
         return self._head
 
     @property
@@ -227,7 +178,7 @@ class Bundle:
             raise BundleError(
                 f"{path}: version {card.get('version')}, this Headstart reads version {VERSION}"
             )
-        for name in FILES:
+        for name in files_of(str(card.get("scenario"))):
             if not (self.folder / name).is_file():
                 raise BundleError(f"{self.folder} is incomplete: {name} is missing")
             if digest_file(self.folder / name) != card.get("digests", {}).get(name):
@@ -244,32 +195,62 @@ class Bundle:
             self._runner = OnnxRunner(self.graph)
         return self._runner
 
-    def predict_proba(self, items: Sequence[ImageItem], paths: Sequence[str] | None = None) -> Prediction:
-        """Probabilities of images (paths, bytes, arrays, PIL images)."""
-        from headstart.features.run import run_items
+    @property
+    def view_policy(self) -> str:
+        """How views differ in `predict_proba`: as in training, else "light"."""
+        name = str(self.card.get("record", {}).get("augment", DEFAULT_POLICY))
+        return name if name in POLICIES and name != "none" else DEFAULT_POLICY
+
+    def predict_proba(
+        self, items: Sequence[ImageItem], paths: Sequence[str] | None = None, *, views: int = 1
+    ) -> Prediction:
+        """Probabilities of images (paths, bytes, arrays, PIL images).
+
+        Parameters
+        ----------
+        items : sequence
+        paths : sequence of str, optional
+            What the images are called.
+        views : int
+            Probabilities are averaged over so many views of each image: the plain one, and seeded crops and
+            mirrors as in training. Takes so many times as long.
+
+        Raises
+        ------
+        BadOptions
+            `views` is below 1.
+        """
         from headstart.images.table import Problem
 
-        names = (
-            list(paths)
-            if paths is not None
-            else [
-                str(item) if isinstance(item, str | Path) else f"image {row}"
-                for row, item in enumerate(items)
-            ]
-        )
+        names = list(paths) if paths is not None else [_name(item, row) for row, item in enumerate(items)]
         problems: list[Problem] = []
         rows: list[int] = []
         parts: list[np.ndarray] = []
-        batches: Iterator[Any] = run_items(
-            self.runner(), self.preprocessing, items, range(len(items)),
-            lambda row, error: problems.append(Problem(names[row], error.reason)),
-        )  # fmt: skip
-        for good, found in batches:
+
+        def bad(row: int, error: BadImage) -> None:
+            problems.append(Problem(names[row], error.reason))
+
+        for good, found in self._runs(items, views, bad):
             rows += good
             emit(Progress("predict", len(rows) + len(problems), len(items)))
-            parts.append(found[0])
+            parts.append(found)
         table = np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
         return Prediction(tuple(names[row] for row in rows), tuple(rows), table, tuple(problems))
+
+    def _runs(
+        self, items: Sequence[ImageItem], views: int, bad: Callable[[int, BadImage], None]
+    ) -> Iterator[tuple[list[int], np.ndarray]]:
+        from headstart.export.views import run_views
+        from headstart.features.run import run_items
+
+        if views < 1:
+            raise BadOptions([f"views: {views} is below 1"])
+        if views > 1:
+            by = POLICIES[self.view_policy]
+            yield from run_views(self.runner(), self.preprocessing, items, views, by, bad)
+            return
+        for rows, found in run_items(self.runner(), self.preprocessing, items, range(len(items)), bad):
+            yield rows, found[0]
 
     def predict(self, items: Sequence[ImageItem]) -> list[str]:
         """The most probable class of each image.
@@ -279,14 +260,16 @@ class Bundle:
         BadImage
             The first image that cannot be read.
         """
-        from headstart.base.errors import BadImage
-
         found = self.predict_proba(items)
         if found.problems:
             raise BadImage(found.problems[0].path, found.problems[0].reason)
         return [self.classes[best] for best in found.probabilities.argmax(1)]
 
 
+def _name(item: ImageItem, row: int) -> str:
+    return str(item) if isinstance(item, str | Path) else f"image {row}"
+
+
 def load_bundle(folder: str | Path) -> Bundle:
-    """Open a bundle that `save_bundle` wrote."""
+    """Open a bundle that `headstart.export.save.save_bundle` wrote."""
     return Bundle(folder)

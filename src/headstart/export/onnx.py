@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from headstart.base.files import written_aside
 from headstart.export.bundle import Bundle
-from headstart.export.weld import check_welded
+from headstart.export.weld import check_welded, largest_difference, sample_pixels
 
 
 def export_onnx(bundle: Bundle, path: str | Path) -> float:
@@ -17,7 +19,8 @@ def export_onnx(bundle: Bundle, path: str | Path) -> float:
     Returns
     -------
     float
-        Largest difference of a probability between the graph and the head in Python, on sample images.
+        Largest difference of a probability on sample images: between the graph and the head in Python, or, of
+        a trained network, between the graph and what torch said when the model was written.
 
     Raises
     ------
@@ -26,9 +29,17 @@ def export_onnx(bundle: Bundle, path: str | Path) -> float:
     """
     import onnx
 
-    difference = check_welded(bundle.graph, bundle.head, bundle.preprocessing)
+    difference = _checked(bundle)
     model = onnx.load(str(bundle.graph), load_external_data=False)
     del model.graph.output[1:]
     with written_aside(path) as aside:
         onnx.save(model, str(aside))
     return difference
+
+
+def _checked(bundle: Bundle) -> float:
+    how = bundle.preprocessing
+    if not bundle.trained:
+        return check_welded(bundle.graph, bundle.head, how)
+    expected = np.array(bundle.card["check"]["drawn_probabilities"], np.float32)
+    return largest_difference(bundle.graph, sample_pixels(len(expected), how.height, how.width), expected)

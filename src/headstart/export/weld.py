@@ -81,6 +81,25 @@ def check_welded(path: Path, head: Head, preprocessing: Preprocessing) -> float:
     return difference
 
 
+def largest_difference(path: Path, pixels: np.ndarray, expected: np.ndarray) -> float:
+    """Largest difference of a probability between a graph and what is expected of it.
+
+    Raises
+    ------
+    EngineError
+        It is above 1e-4, or not a number.
+    """
+    from headstart.features.engines.onnx_engine import OnnxRunner
+
+    runner = OnnxRunner(path)
+    size = runner.batch_size
+    found = np.concatenate([runner.run(pixels[at : at + size])[0] for at in range(0, len(pixels), size)])
+    difference = float(np.abs(found - expected).max())
+    if not difference <= BOUND:
+        raise EngineError(f"the exported graph differs from the model by {difference:.2g} (bound {BOUND})")
+    return difference
+
+
 def joined(parts: list[np.ndarray]) -> np.ndarray:
     """Features of several layers side by side."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

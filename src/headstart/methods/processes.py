@@ -9,15 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-
-def n_processes() -> int:
-    """Processes of this run; 1 without `torchrun`."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def rank() -> int:
-    """Number of this process, 0 the first."""
-    return int(os.environ.get("RANK", "0")) if n_processes() > 1 else 0
+from headstart.base.runtime import n_processes, rank
 
 
 def first() -> bool:

@@ -1,0 +1,193 @@
+"""Write a fitted classifier as a bundle, whole or not at all: see `headstart.export.bundle` for what it holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.base.errors import BundleError
+from headstart.base.files import folder_written_aside
+from headstart.base.hashing import digest_file
+from headstart.base.runtime import versions
+from headstart.export.bundle import FORMAT, HEAD, VERSION, files_of, skops_io
+from headstart.export.weld import check_welded, facts_of, weld
+from headstart.methods.training_options import TrainingOptions
+
+if TYPE_CHECKING:
+    from headstart.methods.finetune import FineTuneClassifier
+    from headstart.methods.probe import TransferClassifier
+
+    Fitted = TransferClassifier | FineTuneClassifier
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+ROOM = 2.5  # files of a bundle: weights twice (safetensors, graph) and a little more
+
+
+def save_bundle(classifier: Fitted, folder: str | Path, *, target: str = "label", data: str = "") -> Path:
+    """Write a fitted classifier as a bundle, whole or not at all.
+
+    Parameters
+    ----------
+    classifier : TransferClassifier or FineTuneClassifier
+        Fitted.
+    folder : path
+        A new folder, or an older bundle (replaced); anything else is refused.
+    target : str
+        Name of the output (the label column).
+    data : str
+        Name of the dataset it was fitted on.
+
+    Raises
+    ------
+    BundleError
+        The folder holds something that is no bundle; the disk is full.
+    EngineError
+        The network cannot be exported, or its graph differs from it.
+    """
+    place = check_place(folder)
+    with _room_told(place), folder_written_aside(place) as aside:
+        facts = (
+            _features(classifier, target, aside)  # type: ignore[arg-type]
+            if classifier.scenario == "features"
+            else _trained(classifier, target, aside)  # type: ignore[arg-type]
+        )
+        (aside / "seen.json").write_text(json.dumps(sorted(set(getattr(classifier, "seen_", ())))))
+        names = files_of(classifier.scenario)
+        card = {
+            "format": FORMAT, "version": VERSION, "scenario": classifier.scenario, "target": target,
+            "classes": [str(each) for each in classifier.classes_], **facts, **_common(classifier), "data": data,
+            "versions": versions(), "digests": {name: digest_file(aside / name) for name in names},
+        }  # fmt: skip
+        (aside / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False), encoding="utf-8")
+    return place
+
+
+def check_place(folder: str | Path, weights_bytes: int = 0) -> Path:
+    """Refuse, before any work, a folder that a bundle cannot be written to.
+
+    Parameters
+    ----------
+    folder : path
+    weights_bytes : int
+        Size of the network's weights, for which there must be room on the disk.
+
+    Raises
+    ------
+    BundleError
+    """
+    place = Path(folder)
+    if (
+        place.exists()
+        and not (place / "card.json").is_file()
+        and (not place.is_dir() or any(place.iterdir()))
+    ):
+        raise BundleError(f"{place} exists and is no bundle; choose another folder")
+    there = next(each for each in (place.absolute(), *place.absolute().parents) if each.exists())
+    if not os.access(there, os.W_OK):
+        raise BundleError(f"{there} may not be written to; choose another folder for the model")
+    needed, free = int(ROOM * weights_bytes), shutil.disk_usage(there).free
+    if needed > free:
+        raise BundleError(
+            f"{place}: the model needs {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free; "
+            "free some, or choose another folder"
+        )
+    return place
+
+
+@contextmanager
+def _room_told(place: Path) -> Iterator[None]:
+    """A disk that is full, whichever library meets it, is told as such."""
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "errno", None) not in FULL_DISK and "os error 28" not in str(error):
+            raise
+        raise BundleError(
+            f"{place}: the disk is full; nothing was written; free some room, or choose another folder"
+        ) from error
+
+
+def _common(classifier: Fitted) -> dict[str, Any]:
+    return {
+        "chosen": classifier.chosen_,
+        "selection": finite(classifier.selection_),
+        "selected_on": classifier.selected_on_,
+        "n_train": getattr(classifier, "n_train_", None),
+        "n_validation": getattr(classifier, "n_validation_", None),
+        "seconds": classifier.seconds_,
+    }
+
+
+def _features(classifier: TransferClassifier, target: str, folder: Path) -> dict[str, Any]:
+    """Graph, weights and head of the scenario `features`; what the card says of them."""
+    from headstart.features.engines.prepare import graph_for_bundle
+    from headstart.features.taps import Place
+
+    extractor = classifier.extractor_
+    found = extractor.extraction_
+    taps = extractor.taps()
+    places = [Place(found.modules[tap], tap.pooling) for tap in taps]
+    graph, weights = graph_for_bundle(
+        classifier.backbone, found.card, places, found.engine["precision"], found.calibration
+    )
+    classes = [str(each) for each in classifier.classes_]
+    weld(graph, classifier.head_, folder / "model.onnx", facts_of(classes, target, found.card.preprocessing))
+    check_welded(folder / "model.onnx", classifier.head_, found.card.preprocessing)
+    shutil.copyfile(weights, folder / "backbone.safetensors")
+    skops_io().dump(classifier.head_, folder / HEAD)
+    return {
+        "backbone": found.card.to_dict(),
+        "layer": extractor.layer if isinstance(extractor.layer, str) else list(extractor.layer),
+        "modules": [found.modules[tap] for tap in taps],
+        "pooling": extractor.pooling,
+        "head": classifier.head,
+        "engine": found.engine,
+        "precision": classifier.precision,
+        "refit": classifier.refit,
+    }
+
+
+def _trained(classifier: FineTuneClassifier, target: str, folder: Path) -> dict[str, Any]:
+    """Graph and weights of a trained network; what the card says of them."""
+    from headstart.export.trained import write_graph, write_network
+
+    check = write_graph(classifier, target, folder / "model.onnx")
+    write_network(classifier.network_, folder / "backbone.safetensors")
+    options = {field.name: getattr(classifier, field.name) for field in dataclasses.fields(TrainingOptions)}
+    record: dict[str, Any] = finite(classifier.record_)
+    return {
+        "backbone": classifier.card_.to_dict(),
+        "trainable": record.get("trainable"),
+        "cut": record.get("after"),
+        "options": {
+            **options,
+            "seed": classifier.seed,
+            "n_folds": classifier.n_folds,
+            "seconds": classifier.seconds,
+        },
+        "unit_length": bool(classifier.network_.head.unit_length),
+        "temperature": float(classifier.temperature_),
+        "start_selection": finite(classifier.start_selection_),
+        "record": record,
+        "findings": [each.to_dict() for each in classifier.findings_],
+        "check": check,
+    }
+
+
+def finite(value: Any) -> Any:
+    """JSON-like values with None for what is no finite number."""
+    if isinstance(value, dict):
+        return {str(name): finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    if hasattr(value, "tolist"):
+        return finite(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
