@@ -9,7 +9,8 @@ from headstart.base.errors import BadOptions, DataError
 from headstart.base.hashing import digest_bytes
 from headstart.images.table import ImageTable
 from headstart.study.partition import make_dataset
-from headstart.study.plan import Rates, make_plan
+from headstart.study.estimate import Rates
+from headstart.study.plan import make_plan
 from headstart.study.resolve import resolve
 from headstart.study.spec import StudySpec
 

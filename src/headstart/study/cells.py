@@ -6,7 +6,7 @@ result with its reason; the study goes on, and the report shows it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +121,7 @@ def _run(
             "scores": found.scores,
             "per_class": found.per_class,
             "confusion": found.confusion,
-            "chosen": _chosen(fits),
+            "chosen": agreed([fit.head.chosen_ for fit in fits]),
             "seconds": {
                 "fit": sum(fit.fit_seconds for fit in fits),
                 "predict": sum(fit.predict_seconds for fit in fits),
@@ -162,11 +162,11 @@ def _fit(
     return _Fitted(head, full, fitting.seconds, predicting.seconds, peak)
 
 
-def _chosen(fits: list[_Fitted]) -> dict[str, Any]:
+def agreed(choices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What was tuned; with several folds a list of each fold's choice where they differ."""
-    keys = dict.fromkeys(key for fit in fits for key in fit.head.chosen_)
+    keys = dict.fromkeys(key for choice in choices for key in choice)
     chosen = {}
     for key in keys:
-        values = [fit.head.chosen_.get(key) for fit in fits]
+        values = [choice.get(key) for choice in choices]
         chosen[key] = values[0] if all(value == values[0] for value in values) else values
     return chosen

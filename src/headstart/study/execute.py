@@ -16,7 +16,8 @@ from headstart.base.events import Event, Notice, Progress, emit, listening, warn
 from headstart.base.files import folder_lock
 from headstart.base.runtime import n_threads, versions
 from headstart.study import passes
-from headstart.study.cells import failed, run_cell
+from headstart.study.cells import CellOutcome, failed, run_cell
+from headstart.study.estimate import cell_seconds, spoken
 from headstart.study.partition import Dataset
 from headstart.study.plan import Plan, make_plan
 from headstart.study.record import load_record, seconds_so_far
@@ -25,6 +26,8 @@ from headstart.study.resolve import Variant, resolve
 from headstart.study.sources import FeatureKey, Source, scan_sources
 from headstart.study.spec import StudySpec, budget_seconds, spec_dict
 from headstart.study.store import StudyStore
+from headstart.study.trained import classifier_of, trained_methods
+from headstart.study.trained_cells import run_trained_cell
 
 TASK = "runs"
 
@@ -155,6 +158,7 @@ class _Run:
             self.spec,
             tuple(self.datasets.values()),
             self.variants,
+            trained=trained_methods(self.spec, self.variants),
             uses_seed=lambda head, validated: HEADS[head].uses_seed(validated),
             engine_of=engine_of,
             done=frozenset(run.id for run in self.store.runs() if run.status == "done"),
@@ -196,7 +200,9 @@ class _Run:
         skipped = 0
         emit(Progress(TASK, n_done, total))
         for cell in self.plan.pending:
-            ready = self._key(cell) in self.failures or _place(cell) in self.sources[cell.dataset].features
+            ready = (
+                self._key(cell) in self.failures or self._place(cell) in self.sources[cell.dataset].features
+            )
             if not ready or (self._time_is_up() and cell.dataset in served):
                 skipped += 1
                 continue
@@ -211,24 +217,36 @@ class _Run:
             )
 
     def _run_one(self, cell: Cell) -> None:
-        from headstart.methods.heads import make_head
-
-        source, data = self.sources[cell.dataset], self.datasets[cell.dataset]
+        data = self.datasets[cell.dataset]
         if (key := self._key(cell)) in self.failures:
             self.store.put_result(failed(cell, self.failures[key]))
             return
         facts = self.store.passes()[key]
-        outcome = run_cell(
-            cell,
-            data,
-            source.rows(_place(cell)),
-            make_head=make_head,
-            extract_seconds=passes.extract_seconds(facts, len(data.table)),
-            extract_bytes=facts["peak_bytes"],
-            weights_bytes=self._variant(cell).card.weights_bytes,
-        )
+        pass_cost: dict[str, Any] = {
+            "extract_seconds": passes.extract_seconds(facts, len(data.table)),
+            "extract_bytes": facts["peak_bytes"],
+        }
+        outcome = self._trained(cell, data, pass_cost) if cell.trains else self._fitted(cell, data, pass_cost)
         test = [(data.table.paths[row], data.table.digests[row]) for row in outcome.test_rows]
         self.store.put_result(outcome.result, outcome.probabilities, test)
+
+    def _fitted(self, cell: Cell, data: Dataset, pass_cost: dict[str, Any]) -> CellOutcome:
+        from headstart.methods.heads import make_head
+
+        features = self.sources[cell.dataset].rows(self._place(cell))
+        weights_bytes = self._variant(cell).card.weights_bytes
+        return run_cell(cell, data, features, make_head=make_head, weights_bytes=weights_bytes, **pass_cost)
+
+    def _trained(self, cell: Cell, data: Dataset, pass_cost: dict[str, Any]) -> CellOutcome:
+        rates = passes.known_rates(self.store)
+        expected = cell_seconds(cell, data, self._variant(cell), rates)
+        emit(Notice(f"{cell.dataset}, seed {cell.seed}: {cell.method}, about {spoken(expected)}"))
+        return run_trained_cell(
+            cell,
+            data,
+            make_classifier=lambda each: classifier_of(each, cache_gb=self.spec.cache_gb),
+            **pass_cost,
+        )
 
     def _variant(self, cell: Cell) -> Variant:
         shapes = {
@@ -239,13 +257,13 @@ class _Run:
     def _key(self, cell: Cell) -> str:
         return passes.pass_key(self.sources[cell.dataset], self._variant(cell), self.spec).id
 
+    def _place(self, cell: Cell) -> FeatureKey:
+        place = passes.place_of(cell, self._variant(cell).card.layers or {})
+        return cell.backbone, cell.height, cell.width, *place
+
     def _time_is_up(self) -> bool:
         budget = budget_seconds(self.spec.budget)
         return budget is not None and time.monotonic() - self.started > budget
-
-
-def _place(cell: Cell) -> FeatureKey:
-    return cell.backbone, cell.height, cell.width, cell.module, cell.pooling
 
 
 def _runs(n: int) -> str:

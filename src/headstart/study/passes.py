@@ -19,8 +19,8 @@ from headstart.base.hashing import digest_json
 from headstart.images.table import Problem
 from headstart.study.cells import NUMERIC_ERRORS
 from headstart.study.cost import measured
-from headstart.study.plan import Rates
-from headstart.study.records import Cell
+from headstart.study.estimate import Rates
+from headstart.study.records import Cell, CellResult
 from headstart.study.resolve import Variant
 from headstart.study.sources import Source
 from headstart.study.spec import StudySpec
@@ -92,9 +92,24 @@ def known_rates(store: StudyStore) -> Rates:
     }
     times: dict[str, list[float]] = {}
     for run in store.runs():
-        if run.fit_seconds is not None:
+        if run.fit_seconds is not None and run.head:
             times.setdefault(run.head, []).append(run.fit_seconds)
-    return Rates(rates, {head: sum(each) / len(each) for head, each in times.items()})
+    trained = [result for result in store.results(trained_only=True).values() if result.status == "done"]
+    return Rates(
+        rates, {head: sum(each) / len(each) for head, each in times.items()}, _train_seconds(trained)
+    )
+
+
+def _train_seconds(results: Sequence[CellResult]) -> dict[tuple[str, str], tuple[float, float]]:
+    """Seconds an epoch, and of the rest of a fit, of each method that trained; later runs win."""
+    found = {}
+    for result in results:
+        trained, n_fits = result.train_seconds or 0.0, len(result.training)
+        n_epochs = sum(len(fit.get("curve") or ()) for fit in result.training)
+        if n_epochs:
+            rest = result.seconds["fit"] + result.seconds["predict"] - trained
+            found[result.cell.dataset, result.cell.method] = (trained / n_epochs, max(0.0, rest) / n_fits)
+    return found
 
 
 def run_pass(
@@ -242,12 +257,17 @@ def _merged(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
     return {**new, **kept, "problems": list(problems.items()), "warnings": warnings}
 
 
+def place_of(cell: Cell, layers: Mapping[str, str]) -> tuple[str, str]:
+    """Module and pooling that a cell needs features of; training starts from those of the last layer."""
+    return (layers.get("pool", ""), "avg") if cell.trains else (cell.module, cell.pooling)
+
+
 def places_of(cells: Sequence[Cell], source: Source, variant: Variant) -> Places:
     """The taps that these cells still need of a backbone on a dataset, each once."""
     card = variant.card
     shape = card.preprocessing
     wanted = dict.fromkeys(
-        (cell.module, cell.pooling)
+        place_of(cell, card.layers or {})
         for cell in cells
         if cell.dataset == source.table.name
         and (cell.backbone, cell.height, cell.width) == (card.name, shape.height, shape.width)

@@ -1,90 +1,60 @@
 """What will run, before it runs: a pure function of spec, data, splits and cards.
 
 Cells stand in the order in which they tell most: every method under the first seed before any second seed,
-and within a seed the first head on all layers (last layer first) before the next head.
+and within a seed the first head on all layers (last layer first) before the next head, networks that train last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
+from headstart.study.estimate import Estimate, Rates, estimated, spoken
 from headstart.study.partition import Dataset
 from headstart.study.records import Cell
 from headstart.study.resolve import Place, Variant
 from headstart.study.spec import StudySpec
+from headstart.study.trained import TrainedMethod, trained_cell
 
 CELL_VERSION = "1"
 """Part of every cell's id: raised when the same cell would give other numbers."""
 
 VECTOR_LAYERS = ("pool", "logits")
-_WIDTH = 400
-_CELL_BYTES = 6_000
-
-
-@dataclass(frozen=True)
-class Rates:
-    """What the estimate of a plan rests on.
-
-    Attributes
-    ----------
-    images_per_second : dict
-        (backbone, height) to a measured rate; others are guessed from `reference` for lite0 at 224 pixels.
-    fit_seconds : dict
-        Head to measured seconds a fit; others are guessed from the number of images.
-    reference : float
-        Images a second, decoding included, of lite0 at 224 pixels.
-    """
-
-    images_per_second: Mapping[tuple[str, int], float] = field(default_factory=dict)
-    fit_seconds: Mapping[str, float] = field(default_factory=dict)
-    reference: float = 120.0
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Expected cost of what is left to run."""
-
-    extract_seconds: float
-    fit_seconds: float
-    disk_bytes: int
-    measured: bool
-
-    @property
-    def seconds(self) -> float:
-        """Expected seconds in all."""
-        return self.extract_seconds + self.fit_seconds
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The cells of a study in the order in which they run, those already done among them."""
+    """The cells of a study in the order in which they run, those done already and those cut among them."""
 
     cells: tuple[Cell, ...]
     done: frozenset[str]
     estimate: Estimate
+    cut: frozenset[str] = frozenset()
 
     @property
     def pending(self) -> tuple[Cell, ...]:
         """Cells that are left to run."""
-        return tuple(cell for cell in self.cells if cell.id not in self.done)
+        return tuple(cell for cell in self.cells if cell.id not in self.done and cell.id not in self.cut)
 
     def describe(self) -> str:
         """The plan as one sentence for a person."""
         methods = _counted(len({cell.method for cell in self.cells}), "method")
         datasets = _counted(len({cell.dataset for cell in self.cells}), "dataset")
-        pending = len(self.pending)
         start = f"{_counted(len(self.cells), 'run')}: {methods} on {datasets}"
-        if not pending:
-            return f"{start}; all are done already"
-        already = f", {len(self.cells) - pending} done already" if pending < len(self.cells) else ""
+        n_cut = len(self.cut - self.done)
+        away = f", {n_cut} of methods that the budget cut" if n_cut else ""
+        if not self.pending:
+            return f"{start}{away}; all {'others ' if n_cut else ''}are done already"
+        already = (f", {len(self.done)} done already" if self.done else "") + away
         how = (
             "measured here before" if self.estimate.measured else "a rough guess until something is measured"
         )
+        trains = self.estimate.train_seconds
+        training = f", {spoken(trains)} for training networks" if trains else ""
         return (
-            f"{start}{already}; about {_spoken(self.estimate.seconds)} "
-            f"({_spoken(self.estimate.extract_seconds)} for features that are not cached yet, "
-            f"{_spoken(self.estimate.fit_seconds)} for classifiers; {how}) "
+            f"{start}{already}; about {spoken(self.estimate.seconds)} "
+            f"({spoken(self.estimate.extract_seconds)} for features that are not cached yet, "
+            f"{spoken(self.estimate.fit_seconds)} for classifiers{training}; {how}) "
             f"and {self.estimate.disk_bytes / 1e6:.0f} MB of disk"
         )
 
@@ -94,9 +64,11 @@ def make_plan(
     datasets: Sequence[Dataset],
     variants: Sequence[Variant],
     *,
+    trained: Sequence[TrainedMethod] = (),
     uses_seed: Callable[[str, bool], bool],
     engine_of: Callable[[str, Variant], tuple[str, str]] | None = None,
     done: frozenset[str] = frozenset(),
+    cut: frozenset[tuple[str, str]] = frozenset(),
     rates: Rates | None = None,
 ) -> Plan:
     """Plan a study.
@@ -107,12 +79,16 @@ def make_plan(
     datasets : sequence of Dataset
     variants : sequence of Variant
         Backbones at their input sizes, from `resolve`.
+    trained : sequence of TrainedMethod
+        Methods that train; planned after the features of the same seed.
     uses_seed : callable
         (head, has a validation split) to whether the seed changes what the head learns.
     engine_of : callable, optional
         (dataset, variant) to the engine and precision that serve; the spec's words where not given.
     done : frozenset of str
         Ids of cells that need no run.
+    cut : frozenset of (dataset, method)
+        Methods that the budget cut: what of them has not run will not.
     rates : Rates, optional
 
     Returns
@@ -121,17 +97,22 @@ def make_plan(
         The same for the same arguments, whatever the order of rows in a table.
     """
     served = engine_of or (lambda dataset, variant: (spec.engine, spec.precision))
-    keyed: list[tuple[int, Cell]] = []
+    keyed: list[tuple[tuple[int, bool], Cell]] = []
     for method in _methods(spec, variants):
         for data in datasets:
             driven = not data.given or uses_seed(method[-1], data.partition(None).has_validation)
             for seed in range(spec.seeds) if driven else (None,):
-                keyed.append((seed or 0, _cell(data, method, seed, served(data.table.name, method[0]))))
+                cell = _cell(data, method, seed, served(data.table.name, method[0]))
+                keyed.append(((seed or 0, False), cell))
+    for training in trained:
+        for data in datasets:
+            for seed in range(spec.train_seeds or spec.seeds):
+                keyed.append(((seed, True), trained_cell(data, training, seed)))
     cells = tuple(cell for _, cell in sorted(keyed, key=lambda pair: pair[0]))
-    estimate = _estimate(
-        [cell for cell in cells if cell.id not in done], datasets, variants, rates or Rates()
-    )
-    return Plan(cells, done & {cell.id for cell in cells}, estimate)
+    ids = {cell.id for cell in cells}
+    away = frozenset(cell.id for cell in cells if (cell.dataset, cell.method) in cut)
+    pending = [cell for cell in cells if cell.id not in done and cell.id not in away]
+    return Plan(cells, done & ids, estimated(pending, datasets, variants, rates or Rates()), away)
 
 
 def _methods(spec: StudySpec, variants: Sequence[Variant]) -> Iterator[tuple[Variant, Place, str, str]]:
@@ -170,41 +151,5 @@ def _cell(
     )
 
 
-def _estimate(
-    pending: Sequence[Cell], datasets: Sequence[Dataset], variants: Sequence[Variant], rates: Rates
-) -> Estimate:
-    by_name = {data.table.name: data for data in datasets}
-    cards = {(each.card.name, each.card.preprocessing.height): each for each in variants}
-    passes = {(cell.dataset, cell.backbone, cell.height) for cell in pending}
-    extract = sum(len(by_name[name].table) / _rate(cards[key, size], rates) for name, key, size in passes)
-    fit, disk = 0.0, 0
-    taps = {(cell.dataset, cell.backbone, cell.height, cell.module, cell.pooling) for cell in pending}
-    for cell in pending:
-        data = by_name[cell.dataset]
-        partition = data.partition(cell.seed)
-        n_train = len(partition.folds[0].train)
-        guess = rates.fit_seconds.get(cell.head, 0.2 + n_train / 2000)
-        fit += guess * len(partition.folds)
-        disk += _CELL_BYTES + 4 * len(partition.test_rows) * len(data.classes())
-    disk += sum(len(by_name[name].table) * _WIDTH * 4 for name, *_ in taps)
-    measured = all((key, size) in rates.images_per_second for _, key, size in passes)
-    measured = measured and all(cell.head in rates.fit_seconds for cell in pending)
-    return Estimate(extract, fit, disk, measured)
-
-
-def _rate(variant: Variant, rates: Rates) -> float:
-    card, shape = variant.card, variant.card.preprocessing
-    if known := rates.images_per_second.get((card.name, shape.height)):
-        return known
-    size = max(card.n_parameters, 1_000_000) / 4_652_008
-    return rates.reference / size / (shape.height * shape.width / 224**2)
-
-
 def _counted(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
-
-
-def _spoken(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

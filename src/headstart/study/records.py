@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from headstart.base.findings import Finding
 from headstart.base.hashing import digest_json
 from headstart.images.table import ImageTable
 from headstart.measure.values import Score
@@ -14,12 +16,19 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+NEW = ("cut", "training")
+"""Fields of a cell that its id leaves out where they are empty."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One run of one method on one dataset under one seed; its id is the hash of its content.
 
     `seed` is None where the seed changes nothing (given splits with a validation split and a head without
     randomness), so that no spread over seeds can be a false zero.
+
+    A run of the scenario `features` has a layer, its module, a pooling and a head; one that trains the network
+    has a cut instead (`last:2`; `all`) and its options as JSON text in `training`.
     """
 
     dataset: str
@@ -40,6 +49,8 @@ class Cell:
     head: str
     seed: int | None
     version: str
+    cut: str = ""
+    training: str = ""
 
     @property
     def id(self) -> str:
@@ -50,12 +61,27 @@ class Cell:
     def method(self) -> str:
         """Name of the method without dataset and seed: what a row of the results table is."""
         size = f" {self.height}px" if self.height == self.width else f" {self.height}x{self.width}px"
-        return f"{self.scenario} {self.backbone} {self.layer} {self.pooling} {self.head}{size}"
+        if not self.trains:
+            return f"{self.scenario} {self.backbone} {self.layer} {self.pooling} {self.head}{size}"
+        plain = " plain" if self.scenario != "scratch" and self.options.get("start") == "plain" else ""
+        return f"{self.scenario} {self.backbone} {self.cut}{plain}{size}"
+
+    @property
+    def trains(self) -> bool:
+        """Whether the network itself is trained."""
+        return bool(self.training)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of training by name; empty where nothing trains."""
+        found: dict[str, Any] = json.loads(self.training) if self.training else {}
+        return found
 
 
 @lru_cache(maxsize=1 << 16)
 def _cell_id(cell: Cell) -> str:
-    return digest_json(asdict(cell))
+    # a run of the scenario features keeps the id that it had before there were others
+    return digest_json({name: value for name, value in asdict(cell).items() if name not in NEW or value})
 
 
 @dataclass(frozen=True)
@@ -65,6 +91,10 @@ class CellResult:
     `selection` is the score that chooses "best": accuracy on the validation split or on inner folds of
     train (`selected_on` says which). `scores` are of the test split and choose nothing. `chosen` holds what
     was tuned, e.g. {"C": 0.1}. Probabilities (n_test, n_classes) stay in the store.
+
+    `training` holds what each fit of a network decided and measured (one a fold): path, rate, kept epoch,
+    images seen, seconds, curve (`headstart.methods.finetune.FineTuneClassifier.record_`), and `selection` and
+    `start_selection`. `findings` are signs that the result is not what it seems.
     """
 
     cell: Cell
@@ -84,6 +114,51 @@ class CellResult:
     peak_bytes: int = 0
     model_bytes: int = 0
     notes: tuple[str, ...] = ()
+    training: tuple[dict[str, Any], ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def images_seen(self) -> int:
+        """Images that training took a step on, in all fits; 0 where nothing trains."""
+        return sum(int(fit.get("images_seen") or 0) for fit in self.training)
+
+    @property
+    def train_seconds(self) -> float | None:
+        """Seconds of training alone, in all fits; None where nothing trains."""
+        each = [float((fit.get("seconds") or {}).get("train") or 0.0) for fit in self.training]
+        return sum(each) if each else None
+
+
+@dataclass(frozen=True)
+class StudyFinding:
+    """A finding with the method, the dataset and the runs that it is of."""
+
+    dataset: str
+    method: str
+    runs: tuple[str, ...]
+    finding: Finding
+
+
+@dataclass(frozen=True)
+class CutMethod:
+    """A method that successive halving cut: at which rung, by which score, and after how long.
+
+    `epochs` and `seconds` are those of its last run, `score` its accuracy on the images that chose (None where
+    it failed: `error`), `least_kept` that of the worst method that went on, `after_seconds` the time since the
+    study began.
+    """
+
+    dataset: str
+    method: str
+    rung: int
+    n_rungs: int
+    share: float
+    epochs: int
+    score: float | None
+    least_kept: float | None
+    seconds: float
+    after_seconds: float
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +166,10 @@ class MethodSummary:
     """A method over its seeds on one dataset: the row of the results table.
 
     `status` is "done", "partial" (some seeds failed: shown, and never averaged as if they were not there),
-    "failed" or "missing" (planned, not run yet).
+    "failed", "missing" (planned, not run yet) or "cut" (by the budget: it will not be run).
+
+    A method that trains has a `cut` in place of layer, pooling and head, and means over its seeds of the
+    seconds of training and of the images seen.
     """
 
     dataset: str
@@ -111,6 +189,19 @@ class MethodSummary:
     n_seeds: int
     n_failed: int
     errors: tuple[str, ...] = ()
+    cut: str = ""
+    train_seconds: float | None = None
+    images_seen: int = 0
+
+    @property
+    def trains(self) -> bool:
+        """Whether the network itself is trained."""
+        return bool(self.cut)
+
+    @property
+    def place(self) -> str:
+        """The layer that features are taken at, or the cut from which on the network trains."""
+        return self.cut or self.layer
 
 
 @dataclass(frozen=True)
@@ -119,7 +210,8 @@ class StudyRecord:
 
     `tables` are the datasets with the splits of the first seed; `test_rows[cell id]` are the row numbers
     (in the dataset's table) behind the rows of `probabilities[cell id]`, held for the best method of each
-    dataset alone. `best[dataset]` is a method name, or absent where nothing finished.
+    dataset alone. `best[dataset]` is a method name, or absent where nothing finished. `n_planned` counts no
+    runs of methods that the budget cut; `findings` are those of the runs and of the study as a whole.
     """
 
     folder: str
@@ -139,3 +231,5 @@ class StudyRecord:
     seconds_total: float
     n_planned: int
     engines: tuple[dict[str, Any], ...] = ()
+    findings: tuple[StudyFinding, ...] = ()
+    cut: tuple[CutMethod, ...] = ()

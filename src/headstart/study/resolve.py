@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from headstart.backbones.card import BackboneCard
+from headstart.backbones.card import BackboneCard, Preprocessing
 from headstart.base.errors import BadOptions, HeadstartError, MissingPackage, UnknownName
 from headstart.study.spec import ENGINES, PRECISIONS, StudySpec, spec_mistakes
 
 AUTO = "auto"
+FEATURES = "features"
+WHOLLY_TRAINED = ("full", "scratch")
 FIRST_AUTO_STAGE = 3
 
 
@@ -24,10 +26,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Variant:
-    """One backbone at one input size (the card's preprocessing holds it) with its layers, first to last."""
+    """One backbone at one input size (the card's preprocessing holds it).
+
+    `places` are the layers that features are taken at, first to last; `trains` are the scenarios that train it
+    at this size.
+    """
 
     card: BackboneCard
     places: tuple[Place, ...]
+    trains: tuple[str, ...] = ()
 
 
 def resolve(
@@ -57,16 +64,61 @@ def resolve(
     for name in dict.fromkeys(spec.backbone):
         try:
             card = card_of(name)
-            sized = [card.preprocessing.at(size or None) for size in spec.input_size or (0,)]
+            sized = _shapes(spec, card)
         except HeadstartError as error:
             found.append(f"backbone: {error}")
             continue
-        places, wrong = _places(spec.layer, card, modules_of)
+        places, wrong = _places(spec.layer, card, modules_of) if FEATURES in spec.scenario else ((), [])
+        if "finetune" in spec.scenario:
+            wrong += _cut_mistakes(spec.trainable, card)
         found.extend(line for line in wrong if line not in found)
-        variants += [Variant(replace(card, preprocessing=shape), places) for shape in sized]
+        variants += [
+            Variant(
+                replace(card, preprocessing=shape),
+                places if FEATURES in used else (),
+                tuple(name for name in used if name != FEATURES),
+            )
+            for shape, used in sized.items()
+        ]
     if found:
         raise BadOptions(list(dict.fromkeys(found)))
     return tuple(variants)
+
+
+def _shapes(spec: StudySpec, card: BackboneCard) -> dict[Preprocessing, list[str]]:
+    """Every input size with the scenarios that use it."""
+    sized: dict[Preprocessing, list[str]] = {}
+    for scenario in dict.fromkeys(spec.scenario):
+        sizes = spec.train_input_size if scenario in WHOLLY_TRAINED else ()
+        for size in sizes or spec.input_size or (0,):
+            used = sized.setdefault(card.preprocessing.at(size or None), [])
+            used.extend([scenario] if scenario not in used else [])
+    return sized
+
+
+def _cut_mistakes(trainable: tuple[str, ...], card: BackboneCard) -> list[str]:
+    """Cuts that the network has not; it is loaded only for those that its card does not name."""
+    known = card.layers or {}
+    n_stages = sum(bool(re.fullmatch(r"stage\d+", name)) for name in known)
+    plain = {"head", "all", "norm", "bias", *(f"last:{k}" for k in range(1, n_stages + 1)), *known}
+    found: list[str] = []
+    for cut in trainable:
+        if not cut or cut in plain:
+            continue
+        try:
+            _find_cut(card.name, cut)
+        except BadOptions as error:
+            found.extend(error.mistakes)
+        except HeadstartError as error:
+            found.append(f"trainable: {error} (backbone {card.name})")
+    return found
+
+
+def _find_cut(backbone: str, cut: str) -> None:
+    from headstart.backbones.freeze import find_cut
+    from headstart.backbones.load import load
+
+    find_cut(load(backbone), cut)
 
 
 def _engine_mistakes(spec: StudySpec) -> list[str]:

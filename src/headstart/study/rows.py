@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+from headstart.base.findings import Finding
 from headstart.images.table import ImageTable, Problem
 from headstart.measure.values import Score
 from headstart.study.records import Cell, CellResult
@@ -44,6 +45,8 @@ def result_from(row: dict[str, Any]) -> CellResult:
         classes=tuple(given.pop("classes")),
         confusion=tuple(tuple(line) for line in given.pop("confusion")),
         notes=tuple(given.pop("notes")),
+        training=tuple(given.pop("training", ())),
+        findings=tuple(Finding(**each) for each in given.pop("findings", ())),
         **given,
     )
 

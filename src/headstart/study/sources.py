@@ -10,7 +10,7 @@ from headstart.base.errors import DataError, HeadstartError
 from headstart.base.events import warn
 from headstart.images.table import ImageTable, Problem
 from headstart.study.partition import Dataset, make_dataset
-from headstart.study.spec import StudySpec
+from headstart.study.spec import StudySpec, n_seeds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,7 @@ class Source:
     def dataset(self, spec: StudySpec) -> Dataset:
         """The dataset without its unreadable images, divided for every seed."""
         clean = self.table.without([self.bad[path] for path in sorted(self.bad)]) if self.bad else self.table
-        return make_dataset(clean, self.target, seeds=spec.seeds, folds=spec.folds)
+        return make_dataset(clean, self.target, seeds=n_seeds(spec), folds=spec.folds)
 
     def rows(self, key: FeatureKey) -> np.ndarray:
         """Features of the readable images, in the order of the dataset's table."""

@@ -13,24 +13,41 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from headstart.base.errors import BadOptions, UsageError
 from headstart.base.files import write_text
 from headstart.base.options import mistakes, option
 from headstart.methods.heads_catalog import HEAD_NAMES
+from headstart.methods.training_options import DEFAULT_TRAINABLE, SCENARIOS, TRAINED, TrainingOptions
 
 ENGINES = ("auto", "torch", "onnxruntime", "openvino")
 PRECISIONS = ("float32", "bfloat16", "int8")
 POOLINGS = ("avg", "max", "avg+std", "gem", "flat")
+EQUALS = ("images", "seconds", "own")
+TRAINING = {field.name: field for field in dataclasses.fields(TrainingOptions)}
 
-_SPOKEN = {str: "a text", int: "a whole number", float: "a number"}
+NAMED = ("data", "scenario", "backbone", "layer", "pooling", "head", "trainable")
+MAY_BE_EMPTY = ("input_size", "train_input_size", "label_columns")
+
+_SPOKEN = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _training(name: str, default: Any = dataclasses.MISSING, help: str = "") -> Any:
+    """An option of training as it is declared there, here with another default or help."""
+    field = TRAINING[name]
+    value = field.default if default is dataclasses.MISSING else default
+    metadata = {**field.metadata, **({"help": help} if help else {})}
+    return dataclasses.field(default=value, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudySpec:
-    """Datasets x backbones x layers x poolings x heads x input sizes x seeds, and how to run them.
+    """Datasets x backbones x methods x input sizes x seeds, and how to run them.
+
+    Methods of the scenario `features` are layers x poolings x heads; those that train (`finetune`, `full`,
+    `scratch`) are scenarios x cuts, on equal terms.
 
     Examples
     --------
@@ -47,6 +64,12 @@ class StudySpec:
     group_column: str = option("", "column whose groups no split may part", metavar="COLUMN")
     split_column: str = option("", "column that holds the given split", metavar="COLUMN")
     image_root: str = option("", "folder that the image paths are relative to", metavar="FOLDER")
+    scenario: tuple[str, ...] = option(
+        ("features",),
+        "how the network is used: features of the frozen network and a classifier; finetune: its last part "
+        "trains; full: all of it trains; scratch: all of it, from random weights",
+        choices=SCENARIOS,
+    )
     backbone: tuple[str, ...] = option(("lite0",), "pretrained network", metavar="NAME")
     layer: tuple[str, ...] = option(
         ("auto",), "where features are taken; auto: every stage from the third on, and pool", metavar="NAME"
@@ -64,9 +87,44 @@ class StudySpec:
     folds: int = option(
         0, "test on every image once, in this many folds (0: the given split, or 60/20/20)", low=0, high=50
     )
+    trainable: tuple[str, ...] = _training("trainable", (DEFAULT_TRAINABLE,))
+    train_input_size: tuple[int, ...] = option(
+        (), "input_size of the scenarios full and scratch (default: as input_size)", low=16, high=2048,
+        metavar="PIXELS",
+    )  # fmt: skip
+    train_seeds: int | None = option(
+        None, "runs of each method that trains (default: as seeds)", low=1, high=100, metavar="NUMBER"
+    )
+    equal: str = option(
+        "images",
+        "what methods that train have alike: images seen (the same epochs), seconds of training, or nothing "
+        "(own: each scenario's default of epochs)",
+        choices=EQUALS,
+    )
+    train_seconds: float | None = option(
+        None, "training time of each method, with equal seconds", low=0.1, high=1e7, metavar="NUMBER"
+    )
+    epochs: int | None = _training(
+        "epochs", help="passes over the training images (default: 8; with equal own each scenario's)"
+    )
+    batch_size: int = _training("batch_size")
+    learning_rate: float | None = _training("learning_rate")
+    start: str = _training("start")
+    batchnorm: str = _training("batchnorm")
+    balance: str = _training("balance")
+    label_smoothing: float = _training("label_smoothing")
+    patience: int = _training("patience")
+    views: int = _training("views")
+    augment: str = _training("augment")
+    fresh: bool = _training("fresh")
+    dtype: str = _training("dtype")
     engine: str = option("auto", "what runs the network", choices=ENGINES)
     precision: str = option("float32", "precision of the network", choices=PRECISIONS)
-    budget: str = option("", "start no new run after this time, e.g. 90s, 10m, 2h", metavar="TIME")
+    budget: str = option(
+        "",
+        "start no new run after this time, e.g. 90s, 10m, 2h; methods that train are cut by successive halving",
+        metavar="TIME",
+    )
     on_bad: str = option("skip", "unreadable images: leave them out aloud, or stop", choices=("skip", "fail"))
     cache_gb: float = option(10.0, "most disk the feature cache may use, in GB", low=0.0, high=100000.0)
 
@@ -93,9 +151,9 @@ def budget_seconds(text: str) -> float | None:
 def spec_mistakes(spec: StudySpec) -> list[str]:
     """Everything wrong with the values of a spec (unknown backbones and layers are `resolve`'s to find)."""
     found = mistakes(spec)
-    for name in ("data", "backbone", "layer", "pooling", "head", "input_size", "label_columns"):
+    for name in NAMED + MAY_BE_EMPTY:
         values = getattr(spec, name)
-        if not values and name not in ("input_size", "label_columns"):
+        if not values and name not in MAY_BE_EMPTY:
             found.append(f"{name}: nothing is named; name at least one")
         twice = sorted({str(value) for value in values if values.count(value) > 1})
         found.extend(f"{name}: {value!r} is named twice" for value in twice)
@@ -106,7 +164,30 @@ def spec_mistakes(spec: StudySpec) -> list[str]:
         budget_seconds(spec.budget)
     except BadOptions as error:
         found.extend(error.mistakes)
-    return found
+    return found + _unequal(spec)
+
+
+def _unequal(spec: StudySpec) -> list[str]:
+    """Options that contradict the rule of equal terms."""
+    if spec.equal == "seconds" and trained_scenarios(spec) and spec.train_seconds is None:
+        return ["train_seconds: equal seconds needs to know how many; give train_seconds"]
+    if spec.equal != "seconds" and spec.train_seconds is not None:
+        return [f"train_seconds: it counts with equal seconds alone, and equal is {spec.equal!r}"]
+    if spec.equal != "images" and spec.epochs is not None:
+        return [
+            f"epochs: with equal {spec.equal} they are not yours to give; leave them out, or use equal images"
+        ]
+    return []
+
+
+def trained_scenarios(spec: StudySpec) -> tuple[str, ...]:
+    """The scenarios of a spec that train a network."""
+    return tuple(name for name in spec.scenario if name in TRAINED)
+
+
+def n_seeds(spec: StudySpec) -> int:
+    """Seeds that some method of a spec runs under."""
+    return max(spec.seeds, spec.train_seeds or 0) if trained_scenarios(spec) else spec.seeds
 
 
 def read_spec(path: str | Path) -> StudySpec:
@@ -176,8 +257,9 @@ def _validated(key: str, kind: Any, given: Any) -> tuple[Any, list[str]]:
 
 
 def _spoken(kind: Any) -> str:
-    if kind in _SPOKEN:
-        return _SPOKEN[kind]
+    for each in (kind, *get_args(kind)[:1]):
+        if each in _SPOKEN and not str(kind).startswith("tuple"):
+            return _SPOKEN[each]
     return "a list of whole numbers" if kind == tuple[int, ...] else "a list of texts"
 
 
@@ -193,4 +275,5 @@ def write_spec(spec: StudySpec, path: str | Path) -> Path:
     """Write a spec that `read_spec` reads back as the same value."""
     import tomli_w
 
-    return write_text(path, tomli_w.dumps(spec_dict(spec)))
+    given = {name: value for name, value in spec_dict(spec).items() if value is not None}
+    return write_text(path, tomli_w.dumps(given))

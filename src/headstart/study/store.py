@@ -163,9 +163,13 @@ class StudyStore:
         """All values kept by name."""
         return {name: json.loads(value) for name, value in self._rows("SELECT name, value FROM meta")}
 
-    def results(self) -> dict[str, CellResult]:
+    def results(self, *, trained_only: bool = False) -> dict[str, CellResult]:
         """Results by cell id, failed ones too, in the order in which they finished."""
-        rows = self._rows("SELECT id, result FROM cells ORDER BY finished, rowid")
+        rows = self._rows(
+            "SELECT id, result FROM cells WHERE NOT ? OR json_extract(result, '$.cell.training') <> '' "
+            "ORDER BY finished, rowid",
+            (trained_only,),
+        )
         return {name: result_from(json.loads(text)) for name, text in rows}
 
     def runs(self) -> list[StoredRun]:

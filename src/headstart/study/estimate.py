@@ -1,0 +1,129 @@
+"""How long a plan will take and how much disk: measured figures where there are some, else guesses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from headstart.study.partition import Dataset
+from headstart.study.records import Cell
+from headstart.study.resolve import Variant
+
+_WIDTH = 400
+_CELL_BYTES = 6_000
+_RANGE_TEST_STEPS = 40
+_WHOLE_RATE = 14.0
+_TRAIN_RATES = {"head": 1200.0, "last:1": 450.0, "last:2": 100.0}
+"""Images a second in a step of training, for lite0 at 224 pixels on two processors."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What the estimate of a plan rests on.
+
+    Attributes
+    ----------
+    images_per_second : dict
+        (backbone, height) to a measured rate; others are guessed from `reference` for lite0 at 224 pixels.
+    fit_seconds : dict
+        Head to measured seconds a fit; others are guessed from the number of images.
+    train_seconds : dict
+        (dataset, method) to measured seconds an epoch and seconds of all the rest of a fit.
+    reference : float
+        Images a second, decoding included, of lite0 at 224 pixels.
+    """
+
+    images_per_second: Mapping[tuple[str, int], float] = field(default_factory=dict)
+    fit_seconds: Mapping[str, float] = field(default_factory=dict)
+    train_seconds: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    reference: float = 120.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Expected cost of what is left to run."""
+
+    extract_seconds: float
+    fit_seconds: float
+    disk_bytes: int
+    measured: bool
+    train_seconds: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Expected seconds in all."""
+        return self.extract_seconds + self.fit_seconds + self.train_seconds
+
+
+def estimated(
+    pending: Sequence[Cell], datasets: Sequence[Dataset], variants: Sequence[Variant], rates: Rates
+) -> Estimate:
+    """The cost of these cells.
+
+    Parameters
+    ----------
+    pending : sequence of Cell
+    datasets : sequence of Dataset
+    variants : sequence of Variant
+        Backbones at the sizes of the cells.
+    rates : Rates
+    """
+    by_name = {data.table.name: data for data in datasets}
+    cards = {(each.card.name, each.card.preprocessing.height): each for each in variants}
+    passes = {(cell.dataset, cell.backbone, cell.height) for cell in pending}
+    extract = sum(len(by_name[name].table) / _rate(cards[key, size], rates) for name, key, size in passes)
+    fit, train, disk = 0.0, 0.0, 0
+    taps = {(cell.dataset, cell.backbone, cell.height, cell.module, cell.pooling) for cell in pending}
+    for cell in pending:
+        data = by_name[cell.dataset]
+        partition = data.partition(cell.seed)
+        n_train = len(partition.folds[0].train)
+        if cell.trains:
+            train += cell_seconds(cell, data, cards[cell.backbone, cell.height], rates)
+        else:
+            fit += rates.fit_seconds.get(cell.head, 0.2 + n_train / 2000) * len(partition.folds)
+        disk += _CELL_BYTES + 4 * len(partition.test_rows) * len(data.classes())
+    disk += sum(len(by_name[name].table) * _WIDTH * 4 for name, *_ in taps)
+    measured = all((key, size) in rates.images_per_second for _, key, size in passes)
+    measured = measured and all(_is_measured(cell, rates) for cell in pending)
+    return Estimate(extract, fit, disk, measured, train)
+
+
+def _is_measured(cell: Cell, rates: Rates) -> bool:
+    return (
+        (cell.dataset, cell.method) in rates.train_seconds if cell.trains else cell.head in rates.fit_seconds
+    )
+
+
+def cell_seconds(cell: Cell, data: Dataset, variant: Variant, rates: Rates) -> float:
+    """Expected seconds of a run that trains: all its fits, the range test and the views among them."""
+    options, partition = cell.options, data.partition(cell.seed)
+    n_train, n_folds = len(partition.folds[0].train), len(partition.folds)
+    known = rates.train_seconds.get((cell.dataset, cell.method))
+    speed = _rate(variant, rates)
+    scale = speed / rates.reference
+    rate = scale * (_TRAIN_RATES.get(cell.cut, _WHOLE_RATE) if cell.scenario == "finetune" else _WHOLE_RATE)
+    epoch = known[0] if known else n_train / rate
+    if known:
+        rest = known[1]
+    else:
+        rest = 0.0 if options["learning_rate"] else _RANGE_TEST_STEPS * options["batch_size"] / rate
+        rest += n_train * options["views"] / speed if cell.scenario == "finetune" else 0.0
+        rest += len(partition.folds[0].test) / (_WHOLE_RATE * 2 * scale)
+    training = options["seconds"] or epoch * (options["epochs"] or 1)
+    return float((training + rest) * n_folds)
+
+
+def _rate(variant: Variant, rates: Rates) -> float:
+    card, shape = variant.card, variant.card.preprocessing
+    if known := rates.images_per_second.get((card.name, shape.height)):
+        return known
+    size = max(card.n_parameters, 1_000_000) / 4_652_008
+    return rates.reference / size / (shape.height * shape.width / 224**2)
+
+
+def spoken(seconds: float) -> str:
+    """Expected seconds as a person says them."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,118 @@
+"""The methods of a spec that train a network, on equal terms, and the estimator behind each of their runs.
+
+Equal terms decide how long each is trained: the same images seen (the same epochs), the same seconds, or each
+scenario's own length. Every other option is the same for all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from headstart.methods.training_options import DEFAULT_EPOCHS, TrainingOptions
+from headstart.study.partition import Dataset
+from headstart.study.records import Cell
+from headstart.study.resolve import Variant
+from headstart.study.spec import StudySpec, trained_scenarios
+
+if TYPE_CHECKING:
+    from headstart.methods.finetune import FineTuneClassifier
+
+TRAINED_VERSION = "1"
+"""Part of the id of every run that trains: raised when the same run would give other numbers."""
+
+EQUAL_EPOCHS = 8
+WHOLE = "all"
+NO_RESULT = ("trainable", "checkpoint_minutes", "compile")
+"""Options that a cell's id leaves out: the cut stands in it already, the others change no result."""
+
+
+@dataclass(frozen=True)
+class TrainedMethod:
+    """A scenario with its cut on one backbone at one size; `options` is JSON text, part of a run's id."""
+
+    scenario: str
+    variant: Variant
+    cut: str
+    options: str
+
+
+def trained_methods(spec: StudySpec, variants: Sequence[Variant]) -> tuple[TrainedMethod, ...]:
+    """Every method of a spec that trains, in the order of its scenarios."""
+    return tuple(
+        TrainedMethod(scenario, variant, cut, json.dumps(options_of(spec, scenario), sort_keys=True))
+        for scenario in trained_scenarios(spec)
+        for variant in variants
+        if scenario in variant.trains
+        for cut in (spec.trainable if scenario == "finetune" else (WHOLE,))
+    )
+
+
+def options_of(spec: StudySpec, scenario: str) -> dict[str, Any]:
+    """Every option of training that changes the result, as the spec and the rule of equal terms say."""
+    options: dict[str, Any] = {}
+    for field in dataclasses.fields(TrainingOptions):
+        if field.name not in NO_RESULT:
+            options[field.name] = getattr(spec, field.name, field.default)
+    options["epochs"] = {
+        "images": spec.epochs or EQUAL_EPOCHS,
+        "own": DEFAULT_EPOCHS[scenario],
+        "seconds": None,
+    }[spec.equal]
+    options["seconds"] = spec.train_seconds if spec.equal == "seconds" else None
+    if scenario == "scratch":
+        options.update(start="plain", batchnorm="update")
+    return options
+
+
+def trained_cell(data: Dataset, method: TrainedMethod, seed: int) -> Cell:
+    """One run of a method that trains; the seed always matters."""
+    card = method.variant.card
+    shape = card.preprocessing
+    return Cell(
+        dataset=data.table.name,
+        data_digest=data.digest,
+        split_digest=data.partition(seed).digest,
+        target=data.target,
+        backbone=card.name,
+        weights_digest=card.weights_digest,
+        layer="",
+        module="",
+        pooling="",
+        height=shape.height,
+        width=shape.width,
+        preprocessing_digest=shape.digest(),
+        engine="",
+        precision="",
+        scenario=method.scenario,
+        head="",
+        seed=seed,
+        version=TRAINED_VERSION,
+        cut=method.cut,
+        training=method.options,
+    )
+
+
+def classifier_of(cell: Cell, *, cache_gb: float, **changed: Any) -> FineTuneClassifier:
+    """The unfitted estimator of a run; `changed` options win over the run's own.
+
+    Parameters
+    ----------
+    cell : Cell
+        A run that trains.
+    cache_gb : float
+    """
+    from headstart.methods.finetune import FineTuneClassifier
+
+    cut = {"trainable": cell.cut} if cell.scenario == "finetune" else {}
+    return FineTuneClassifier(
+        scenario=cell.scenario,
+        backbone=cell.backbone,
+        input_size=(cell.height, cell.width),
+        seed=cell.seed or 0,
+        cache_gb=cache_gb,
+        **{**cut, **cell.options, **changed},
+    )

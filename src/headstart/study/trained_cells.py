@@ -1,0 +1,144 @@
+"""One cell that trains a network: fit on train, choose the epoch on validation or an inner fold, test once.
+
+A run that was stopped goes on from its checkpoint when the same cell runs again (the estimator sees to that).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from headstart.base.events import collected_warnings
+from headstart.base.findings import Finding
+from headstart.images.table import ImageTable
+from headstart.study.cells import NUMERIC_ERRORS, CellOutcome, agreed, failed
+from headstart.study.cost import measured
+from headstart.study.partition import Dataset, Fold
+from headstart.study.records import Cell, CellResult
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from headstart.methods.finetune import FineTuneClassifier
+
+MakeClassifier = Callable[[Cell], "FineTuneClassifier"]
+
+
+def run_trained_cell(
+    cell: Cell,
+    data: Dataset,
+    *,
+    make_classifier: MakeClassifier,
+    extract_seconds: float | None = None,
+    extract_bytes: int = 0,
+) -> CellOutcome:
+    """Run one cell of the scenarios `finetune`, `full` and `scratch`.
+
+    Parameters
+    ----------
+    cell : Cell
+    data : Dataset
+    make_classifier : callable
+        A cell to its unfitted estimator.
+    extract_seconds : float, optional
+        Seconds of the pass of the frozen network over all images, which training starts from.
+    extract_bytes : int
+        Most memory that pass held.
+    """
+    try:
+        with collected_warnings() as notes:
+            result, probabilities = _run(cell, data, make_classifier)
+    except NUMERIC_ERRORS as error:
+        return CellOutcome(failed(cell, error), None, ())
+    told = {str(finding) for finding in result["findings"]}
+    seconds = {} if extract_seconds is None else {"extract": extract_seconds}
+    fields = {
+        **result,
+        "seconds": {**seconds, **result["seconds"]},
+        "peak_bytes": max(extract_bytes, result["peak_bytes"]),
+        "notes": tuple(note for note in notes if note not in told),
+    }
+    rows = data.partition(cell.seed).test_rows
+    return CellOutcome(CellResult(cell=cell, status="done", **fields), probabilities, rows)
+
+
+def fitting_table(data: Dataset, fold: Fold) -> ImageTable:
+    """The images that a fit may read: train, then validation; test is not among them."""
+    table = data.table.select([*fold.train, *fold.validation])
+    return replace(table, splits=("train",) * len(fold.train) + ("validation",) * len(fold.validation))
+
+
+def _run(cell: Cell, data: Dataset, make_classifier: MakeClassifier) -> tuple[dict[str, Any], np.ndarray]:
+    import numpy as np
+
+    from headstart.measure.metrics import evaluate
+
+    partition, codes, classes = data.partition(cell.seed), data.codes(), data.classes()
+    models, parts, fit_seconds, predict_seconds, peaks = [], [], 0.0, 0.0, [0]
+    for fold in partition.folds:
+        model = make_classifier(cell)
+        with measured() as fitting:
+            model.fit_table(fitting_table(data, fold), data.target)
+        with measured() as predicting:
+            parts.append(_probabilities(model, data, fold, classes))
+        fit_seconds += fitting.seconds - model.seconds_["extract"]
+        predict_seconds += predicting.seconds
+        peaks += [fitting.peak_bytes, predicting.peak_bytes]
+        models.append(_brief(model))
+    probabilities = np.concatenate(parts)
+    found = evaluate(codes[list(partition.test_rows)], probabilities, classes)
+    choices = [float(each["selection"]) for each in models]
+    first = models[0]
+    return {
+        "classes": classes,
+        "selection": float(np.mean(choices)) if np.isfinite(choices).all() else None,
+        "selected_on": first["selected_on"],
+        "n_train": first["n_train"],
+        "n_validation": first["n_validation"],
+        "n_test": len(partition.test_rows),
+        "scores": found.scores,
+        "per_class": found.per_class,
+        "confusion": found.confusion,
+        "chosen": agreed([each["chosen"] for each in models]),
+        "seconds": {"fit": fit_seconds, "predict": predict_seconds},
+        "peak_bytes": max(peaks),
+        "model_bytes": first["model_bytes"],
+        "training": tuple(each["record"] for each in models),
+        "findings": _distinct([finding for each in models for finding in each["findings"]]),
+    }, probabilities
+
+
+def _brief(model: FineTuneClassifier) -> dict[str, Any]:
+    """What is kept of a fitted estimator: its network is let go before the next fold."""
+    record = {name: value for name, value in model.record_.items() if name != "findings"}
+    state = model.network_.state_dict()
+    return {
+        "selection": model.selection_,
+        "selected_on": model.selected_on_,
+        "n_train": model.n_train_,
+        "n_validation": model.n_validation_,
+        "chosen": model.chosen_,
+        "model_bytes": sum(each.numel() * each.element_size() for each in state.values()),
+        "record": {**record, "selection": model.selection_, "start_selection": model.start_selection_},
+        "findings": model.findings_,
+    }
+
+
+def _distinct(findings: list[Finding]) -> tuple[Finding, ...]:
+    """One finding of a kind, where several folds have it."""
+    return tuple({finding.kind: finding for finding in reversed(findings)}.values())
+
+
+def _probabilities(
+    model: FineTuneClassifier, data: Dataset, fold: Fold, classes: tuple[str, ...]
+) -> np.ndarray:
+    """Test probabilities with a column for every class; those that train lacks get 0."""
+    import numpy as np
+
+    given = np.asarray(model.predict_proba([data.table.item(row) for row in fold.test]), dtype=np.float32)
+    if not np.isfinite(given).all():
+        raise ArithmeticError("the trained network gave probabilities that are not finite")
+    full = np.zeros((len(fold.test), len(classes)), dtype=np.float32)
+    full[:, [classes.index(str(name)) for name in model.classes_]] = given
+    return full
