@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +18,19 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from headstart.base.errors import BadOptions, DataError, UsageError
+from headstart.base.errors import BadImage, BadOptions, DataError, UsageError
 from headstart.base.options import mistakes, option
-from headstart.features.extract import Extraction
+from headstart.base.runtime import n_threads
 from headstart.features.extractor import FeatureExtractor, item_digest, listed
 from headstart.images.prepare import prepare
-from headstart.images.table import ImageTable
+from headstart.images.table import ImageTable, Problem
 from headstart.methods.calibrate import softmax
 from headstart.methods.heads import make_head
 from headstart.methods.heads_select import inner_folds
 from headstart.methods.training_options import TRAINED, TrainingOptions
 
 if TYPE_CHECKING:
+    from headstart.backbones.card import Preprocessing
     from headstart.backbones.load import Backbone
     from headstart.methods.heads_base import Head
 
@@ -178,11 +180,10 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
                 f"a classifier needs two classes or more; got one class only: {str(self.classes_[0])!r}"
             )
         backbone: Backbone = load(self.backbone).at(self.input_size)
-        extractor, found = self._features(backbone, items, digests, paths, strict)
-        self._note_problems(found, digests, labels, held)
-        matrix = extractor.joined(found)
+        matrix, ok = self._seen(backbone, items, digests, paths, strict)
+        self._note_problems(ok, digests, labels, held)
         extract_seconds = time.perf_counter() - start
-        known = found.ok & (~held | np.isin(labels, self.classes_))
+        known = ok & (~held | np.isin(labels, self.classes_))
         train, out, self.selected_on_ = self._divide(codes, labels, held, known, groups)
         number = {label: code for code, label in enumerate(self.classes_.tolist())}
         coded = np.array([number.get(label, -1) for label in labels.tolist()])
@@ -199,23 +200,32 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
         self._keep(outcome, backbone, extract_seconds, start)
         return self
 
-    def _features(
+    def _seen(
         self, backbone: Backbone, items: Sequence[Any], digests: Sequence[str], paths: Any, strict: bool
-    ) -> tuple[FeatureExtractor, Extraction]:
-        """Features of the plain views; they find unreadable images, and the head starts from them."""
-        extractor = FeatureExtractor(backbone=backbone, cache_gb=self.cache_gb)
-        found = extractor.extract(items, digests, paths)
-        if strict and found.problems:
-            first = "; ".join(f"{each.path}: {each.reason}" for each in found.problems[:3])
-            raise DataError(f"{len(found.problems)} of {len(items)} images cannot be read ({first})")
-        return extractor, found
+    ) -> tuple[np.ndarray | None, np.ndarray]:
+        """Features of the plain views where a head starts from them, and which images can be read at all."""
+        how = backbone.card.preprocessing
+        matrix = None
+        if self._starts_plain():
+            problems, ok = unreadable(items, paths, how)
+        else:
+            extractor = FeatureExtractor(backbone=backbone, cache_gb=self.cache_gb)
+            found = extractor.extract(items, digests, paths)
+            matrix, problems, ok = extractor.joined(found), found.problems, found.ok
+        if strict and problems:
+            first = "; ".join(f"{each.path}: {each.reason}" for each in problems[:3])
+            raise DataError(f"{len(problems)} of {len(items)} images cannot be read ({first})")
+        self.problems_ = problems
+        return matrix, ok
+
+    def _starts_plain(self) -> bool:
+        return self.start == "plain" or self.scenario == "scratch"
 
     def _note_problems(
-        self, found: Extraction, digests: Sequence[str], labels: np.ndarray, held: np.ndarray
+        self, ok: np.ndarray, digests: Sequence[str], labels: np.ndarray, held: np.ndarray
     ) -> None:
-        self.problems_ = found.problems
-        self.seen_ = tuple(digest for digest, ok in zip(digests, found.ok, strict=True) if ok)
-        left = np.unique(labels[found.ok & ~held])
+        self.seen_ = tuple(digest for digest, good in zip(digests, ok, strict=True) if good)
+        left = np.unique(labels[ok & ~held])
         if len(left) < len(self.classes_):
             gone = ", ".join(repr(str(each)) for each in self.classes_ if each not in left)
             raise DataError(f"no readable training image is left of {gone}")
@@ -235,9 +245,11 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
         train, out = folds[0]
         return rows[train], rows[out], f"1 of {len(folds)} inner folds"
 
-    def _head(self, matrix: np.ndarray, codes: np.ndarray, train: np.ndarray, out: np.ndarray) -> Head | None:
+    def _head(
+        self, matrix: np.ndarray | None, codes: np.ndarray, train: np.ndarray, out: np.ndarray
+    ) -> Head | None:
         self.start_selection_ = float("nan")
-        if self.start == "plain" or self.scenario == "scratch":
+        if matrix is None:
             return None
         head = make_head("logistic")
         validation = (matrix[out], codes[out]) if len(out) else None
@@ -275,6 +287,23 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each image."""
         return np.asarray(self.classes_[self.predict_proba(X).argmax(1)])
+
+
+def unreadable(
+    items: Sequence[Any], paths: Sequence[str] | None, how: Preprocessing
+) -> tuple[tuple[Problem, ...], np.ndarray]:
+    """Images that cannot be decoded, and True for each of the others (bool, (n,))."""
+
+    def look(row: int) -> Problem | None:
+        try:
+            prepare(items[row], how)
+        except BadImage as error:
+            return Problem(error.path if paths is None else paths[row], error.reason)
+        return None
+
+    with ThreadPoolExecutor(n_threads()) as pool:
+        found = list(pool.map(look, range(len(items))))
+    return tuple(each for each in found if each), np.array([each is None for each in found], bool)
 
 
 def _same_length(items: Sequence[Any], labels: np.ndarray) -> None:
