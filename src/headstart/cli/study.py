@@ -112,11 +112,9 @@ def show(summary: Summary, report: Path) -> None:
 
 def result_table(rows: list[dict[str, Any]], several: bool) -> list[str]:
     """The methods, the best first; at most twenty a dataset."""
+    parts = _parts(rows)
     header = ["dataset"] * several + [
-        "backbone",
-        "layer",
-        "pooling",
-        "head",
+        *parts,
         "chosen by",
         "test accuracy",
         "95 %",
@@ -127,18 +125,28 @@ def result_table(rows: list[dict[str, Any]], several: bool) -> list[str]:
     for row in rows:
         counts[row["dataset"]] = counts.get(row["dataset"], 0) + 1
         if counts[row["dataset"]] <= MOST_ROWS:
-            shown_rows.append([row["dataset"]] * several + _cells(row))
-    first = 4 + several
+            shown_rows.append([row["dataset"]] * several + _cells(row, list(parts.values())))
+    first = len(parts) + several
     lines = table(header, shown_rows, right=range(first, first + 5))
     hidden = sum(max(0, count - MOST_ROWS) for count in counts.values())
     return [*lines, f"... and {hidden} more in the report"] if hidden else lines
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _parts(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Headings that name a method, with their keys: networks that train have a cut, and no pooling or head."""
+    if all(row["scenario"] == "features" for row in rows):
+        return {name: name for name in ("backbone", "layer", "pooling", "head")}
+    heads = {"pooling": "pooling", "head": "head"} if any(row["head"] for row in rows) else {}
+    return {"scenario": "scenario", "backbone": "backbone", "layer or cut": "place", **heads}
+
+
+def _cells(row: dict[str, Any], parts: list[str]) -> list[str]:
     from headstart.report.wording import duration, percent
 
-    names = [row["backbone"], row["layer"], row["pooling"], row["head"] + (" *" if row["best"] else "")]
-    if row["status"] in ("failed", "missing"):
+    named = {**row, "place": row["cut"] or row["layer"]}
+    names = [named[part] for part in parts]
+    names[0 if not row["head"] else -1] += " *" if row["best"] else ""
+    if row["status"] in ("failed", "missing", "cut"):
         return [*names, row["status"], "", "", "", ""]
     accuracy, f1 = row["accuracy"] or {}, row["macro_f1"] or {}
     low, high = accuracy.get("low"), accuracy.get("high")

@@ -24,8 +24,9 @@ class Summary:
         What was planned and is not there.
     rows : tuple of dict
         One a method and dataset, the best first. Keys: dataset, method, scenario, backbone, layer, pooling,
-        head, status, best (bool), selection (0..1 or None), one of {"value", "low", "high"} or None for
-        each of `SCORE_KEYS`, n, n_seeds, n_failed, seconds, peak_bytes, model_bytes, errors.
+        head, cut, status, best (bool), selection (0..1 or None), one of {"value", "low", "high"} or None for
+        each of `SCORE_KEYS`, n, n_seeds, n_failed, seconds, train_seconds, images_seen, peak_bytes,
+        model_bytes, errors.
     """
 
     verdict: tuple[str, ...]
@@ -57,6 +58,7 @@ def _row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
         "layer": row.layer,
         "pooling": row.pooling,
         "head": row.head,
+        "cut": row.cut,
         "status": row.status,
         "best": record.best.get(row.dataset) == row.method,
         "selection": row.selection,
@@ -65,6 +67,8 @@ def _row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
         "n_seeds": row.n_seeds,
         "n_failed": row.n_failed,
         "seconds": total_seconds(row.seconds),
+        "train_seconds": row.train_seconds,
+        "images_seen": row.images_seen,
         "peak_bytes": row.peak_bytes,
         "model_bytes": row.model_bytes,
         "errors": list(row.errors),

@@ -16,10 +16,13 @@ def compared_section(record: StudyRecord) -> Section:
     backbones, heads = _names(record, "backbone"), _names(record, "head")
     layers, poolings = _names(record, "layer"), _names(record, "pooling")
     said = f"{count(len({row.method for row in rows}), 'method')}: "
-    said += f"{count(len(backbones), 'backbone')} ({listed(backbones)}), "
-    said += f"{count(len(layers), 'layer')} ({listed(layers)}), pooling {listed(poolings)}, "
-    said += f"{count(len(heads), 'head')} ({listed(heads)})."
-    blocks: list[Block] = [Paragraph(said)]
+    said += f"{count(len(backbones), 'backbone')} ({listed(backbones)})"
+    if heads:
+        said += f", {count(len(layers), 'layer')} ({listed(layers)}), pooling {listed(poolings)}, "
+        said += f"{count(len(heads), 'head')} ({listed(heads)})"
+    if trained := list(dict.fromkeys(f"{row.scenario} {row.cut}" for row in rows if row.trains)):
+        said += f"; trained: {listed(trained)}"
+    blocks: list[Block] = [Paragraph(f"{said}.")]
     if record.cards:
         blocks.append(_cards(record.cards))
     blocks += [Paragraph(f"{name}: {_use(record, name)}") for name in datasets(record)]
@@ -35,7 +38,8 @@ def compared_section(record: StudyRecord) -> Section:
 def _names(record: StudyRecord, part: str) -> list[str]:
     """The different values of one part of the methods, in the order of the plan."""
     planned = [getattr(result.cell, part) for result in record.results]
-    return list(dict.fromkeys([*planned, *(getattr(row, part) for row in record.summaries)]))
+    named = dict.fromkeys([*planned, *(getattr(row, part) for row in record.summaries)])
+    return [name for name in named if name]
 
 
 def _cards(cards: dict[str, dict[str, Any]]) -> Table:

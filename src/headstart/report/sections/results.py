@@ -23,7 +23,7 @@ from headstart.study.records import Cell, MethodSummary, StudyRecord
 
 Cells = dict[str, Cell]
 SERIES_SHOWN = 8
-PARTS = ("scenario", "backbone", "layer", "pooling", "head")
+PARTS = ("scenario", "backbone", "layer", "cut", "pooling", "head")
 METRICS = (
     ("accuracy", "accuracy"),
     ("balanced_accuracy", "balanced accuracy"),
@@ -51,7 +51,7 @@ def results_section(record: StudyRecord, dataset: str, id: str, inner: tuple[Sec
         if any(total_seconds(row.seconds) for row in scored)
         else []
     )
-    drawn += _layer_figures(record, scored, id)
+    drawn += _layer_figures(record, [row for row in scored if not row.trains], id)
     blocks += [Beside(tuple(drawn))] if drawn else []
     return Section(id, title, tuple(blocks), inner)
 
@@ -61,7 +61,7 @@ def results_table(record: StudyRecord, dataset: str, id: str) -> Table:
     rows = ranked(record, dataset)
     cells = cells_of(record)
     sizes = {row.method: _pixels(cells, row) for row in rows}
-    varying = [part for part in PARTS if len({getattr(row, part) for row in rows}) > 1] or ["head"]
+    varying = [part for part in PARTS if len({getattr(row, part) for row in rows}) > 1] or ["scenario"]
     by_size = len(set(sizes.values()) - {""}) > 1
     columns = [
         Column("#", "rank: the best first, then by the choosing score", numeric=True),
@@ -69,7 +69,8 @@ def results_table(record: StudyRecord, dataset: str, id: str) -> Table:
     ]
     columns += [Column("pixels")] if by_size else []
     parts = " + ".join(dict.fromkeys(name for row in rows for name in row.seconds if name != "total"))
-    columns += _score_columns(selected_on(record, dataset), parts)
+    trains = any(row.trains for row in rows)
+    columns += _score_columns(selected_on(record, dataset), parts, trains)
     best = record.best.get(dataset)
     made = []
     for rank, row in enumerate(rows, start=1):
@@ -80,12 +81,14 @@ def results_table(record: StudyRecord, dataset: str, id: str) -> Table:
         entries += [_name(sizes[row.method])] if by_size else []
         made.append(
             Row(
-                (*entries, *_scores(row)),
+                (*entries, *_scores(row, trains)),
                 "best" if row.method == best else row.status if row.status != "done" else "",
             )
         )
     same = (
-        [f"{part} {getattr(rows[0], part)}" for part in PARTS if part not in varying] if len(rows) > 1 else []
+        [f"{part} {value}" for part in PARTS if part not in varying and (value := getattr(rows[0], part))]
+        if len(rows) > 1
+        else []
     )
     same += [f"{sizes[rows[0].method]} pixels"] if not by_size and sizes[rows[0].method] else []
     caption = (
@@ -98,7 +101,13 @@ def results_table(record: StudyRecord, dataset: str, id: str) -> Table:
     return Table(f"{id}-table", caption, tuple(columns), tuple(made), sortable=True)
 
 
-def _score_columns(chosen_on: str, parts: str) -> list[Column]:
+_TRAINING_COLUMNS = (
+    Column("training", "seconds of training alone, part of the fit", numeric=True),
+    Column("images seen", "images that training took a step on, views counted each time", numeric=True),
+)
+
+
+def _score_columns(chosen_on: str, parts: str, trains: bool) -> list[Column]:
     titles = {"log_loss": "lower is better", "ece": "expected calibration error; lower is better"}
     return [
         Column("choosing score", f"accuracy on {chosen_on}; picks the best", numeric=True),
@@ -106,6 +115,7 @@ def _score_columns(chosen_on: str, parts: str) -> list[Column]:
         Column("n", "test images", numeric=True),
         Column("seeds", numeric=True),
         Column("seconds", f"wall clock: {parts}", numeric=True),
+        *(_TRAINING_COLUMNS if trains else ()),
         Column("peak memory", numeric=True),
         Column("model size", numeric=True),
         Column("status"),
@@ -121,7 +131,7 @@ def _name(text: str) -> Entry:
     return Entry(text or DASH, text.casefold() or None)
 
 
-def _scores(row: MethodSummary) -> list[Entry]:
+def _scores(row: MethodSummary, trains: bool) -> list[Entry]:
     took = total_seconds(row.seconds)
     n = max((score.n for score in row.scores.values()), default=0)
     return [
@@ -130,15 +140,26 @@ def _scores(row: MethodSummary) -> list[Entry]:
         Entry(f"{n:,}" if n else DASH, n or None),
         Entry(str(row.n_seeds) if row.n_seeds else DASH, row.n_seeds or None),
         Entry(duration(took), took, small=seconds_parts(row.seconds)),
+        *(_training(row) if trains else ()),
         Entry(size(row.peak_bytes), row.peak_bytes or None),
         Entry(size(row.model_bytes), row.model_bytes or None),
         Entry(_status(row), row.status, small="; ".join(row.errors)[:160]),
     ]
 
 
+def _training(row: MethodSummary) -> tuple[Entry, Entry]:
+    seen = row.images_seen or None
+    return (
+        Entry(duration(row.train_seconds), row.train_seconds),
+        Entry(f"{seen:,}" if seen else DASH, seen),
+    )
+
+
 def _status(row: MethodSummary) -> str:
     if row.status in ("done", "failed"):
         return row.status
+    if row.status == "cut":
+        return "cut by the budget"
     if row.status == "missing":
         return "not run yet"
     missing = len(row.cells) - row.n_seeds - row.n_failed
@@ -170,12 +191,14 @@ def frontier(points: Sequence[tuple[float, float]]) -> list[int]:
 
 def _seconds_figure(record: StudyRecord, dataset: str, rows: list[MethodSummary], id: str) -> Figure:
     rows = [row for row in rows if total_seconds(row.seconds)]
-    by = _fewer(rows, ("head", "backbone"))
-    marks = [_mark(row, getattr(row, by), total_seconds(row.seconds) or 0.0) for row in rows]
+    by = _fewer([row for row in rows if not row.trains], ("head", "backbone"))
+    names = {row.method: _trained_series(row, rows) if row.trains else getattr(row, by) for row in rows}
+    marks = [_mark(row, names[row.method], total_seconds(row.seconds) or 0.0) for row in rows]
     front = frontier([(mark.x, mark.value) for mark in marks])
     best = next((at for at, row in enumerate(rows) if row.method == record.best.get(dataset)), None)
     caption = (
-        f"Test accuracy against seconds, one mark a method, one shape a {by}; bars are 95 % intervals. "
+        f"Test accuracy against seconds, one mark a method, one shape a {_shapes(rows, by)}; "
+        "bars are 95 % intervals. "
         "The line is the frontier: no method is as accurate in less time. The ring is the best (validation). "
         "On the frontier, by number:"
     )
@@ -188,6 +211,17 @@ def _seconds_figure(record: StudyRecord, dataset: str, rows: list[MethodSummary]
     return Figure(
         f"{id}-seconds", caption, svg, f"Accuracy of {len(rows)} methods against seconds", notes, runs
     )
+
+
+def _trained_series(row: MethodSummary, rows: Sequence[MethodSummary]) -> str:
+    """The scenario, with the cut where one scenario has several."""
+    cuts = {each.cut for each in rows if each.scenario == row.scenario}
+    return f"{row.scenario} {row.cut}" if len(cuts) > 1 else row.scenario
+
+
+def _shapes(rows: Sequence[MethodSummary], by: str) -> str:
+    kinds = [by] * any(not row.trains for row in rows) + ["scenario"] * any(row.trains for row in rows)
+    return " or ".join(kinds)
 
 
 def _fewer(rows: Sequence[MethodSummary], parts: Sequence[str]) -> str:
