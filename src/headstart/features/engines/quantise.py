@@ -3,6 +3,10 @@
 Weights and activations of convolutions, products and additions become int8 (Jacob et al., Quantization and
 Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference, CVPR 2018); pooling and outputs
 stay float32. Calibration takes the least and greatest activation over the sample.
+
+An x86 processor before VNNI adds pairs of products in 16 bits, which overflows: there the result misses its bound
+(mean cosine 0.93; 0.97 with weights of 7 bits; 0.99 with unsigned weights, at a fifth of float32's speed), and
+float32 serves.
 """
 
 from __future__ import annotations
