@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +48,35 @@ def tiny_model(tmp_path_factory, photos):
     classifier = TransferClassifier(layer="stage5", input_size=SIDE, engine="torch")
     classifier.fit_table(split_table(scan(photos)))
     return save_bundle(classifier, tmp_path_factory.mktemp("models") / "tiny", data="photos")
+
+
+@pytest.fixture(scope="session")
+def tiny_name(tmp_path_factory):
+    """A timm network with random weights in a file, by name."""
+    from headstart.testing.backbones import tiny_weights
+
+    return tiny_weights(tmp_path_factory.mktemp("weights"))
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model that `headstart fit --scenario finetune` made, and what the command printed."""
+
+    folder: Path
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, photos, tiny_name):
+    """A network whose last stage was trained on `photos` by the command. Not to be changed."""
+    from headstart.cli.main import main
+
+    folder = tmp_path_factory.mktemp("models") / "trained"
+    out, err = io.StringIO(), io.StringIO()
+    options = ["--scenario", "finetune", "--trainable", "last:1", "--epochs", "3", "--views", "2"]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        where = ["--backbone", tiny_name, "--input-size", str(SIDE), "--out", str(folder), "--json"]
+        status = main(["fit", str(photos), *options, "--learning-rate", "0.003", *where])
+    assert status == 0, err.getvalue()
+    return TrainedModel(folder, out.getvalue(), err.getvalue())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.backbones.card import Preprocessing
@@ -46,3 +47,16 @@ def tiny_backbone(seed: int = 0, side: int = 32) -> Backbone:
     """`tiny_network` as a backbone for images of `side` pixels."""
     shape = Preprocessing(side, side, (0.5, 0.4, 0.3), (0.25, 0.2, 0.3), crop=1.0)
     return from_module(tiny_network(seed), shape, f"tiny{seed}")
+
+
+def tiny_weights(folder: str | Path, architecture: str = "test_resnet", seed: int = 0) -> str:
+    """Random weights of one of timm's test networks in a file, by the name that every command takes."""
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    path = Path(folder) / f"{architecture}.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        save_file(timm.create_model(architecture).state_dict(), str(path))
+    return f"timm:{architecture}@{path}"
