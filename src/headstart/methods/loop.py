@@ -130,6 +130,7 @@ class Loop:
         self.optimiser = make_optimiser(self.groups, self.options, self.rate)
         self.per_epoch = math.ceil(self.train.n / self.options.batch_size)
         self.n_steps = self.per_epoch * self.n_epochs
+        self.names = frozenset(name for name, each in self.net.named_parameters() if each.requires_grad)
         self.step = 0
         self.sums = [0.0, 0.0, 0.0]
         self.trained = Trained(n_steps=self.n_steps)
@@ -154,8 +155,7 @@ class Loop:
 
     def _epoch(self, epoch: int, began: float) -> None:
         start = time.monotonic()
-        for name, factor in self.groups.unfrozen(epoch, self.n_epochs, self.options.unfreeze).items():
-            self.groups.factors[name] = factor
+        self._unfreeze(epoch)
         self.mode(True)
         for rows, batch in self._batches(epoch):
             self._train_step(rows, batch)
@@ -169,6 +169,13 @@ class Loop:
         self.trained.stopped_early = self._worn_out(epoch) or processes.agreed(out_of_time)
         if self.checkpoints is not None and self.checkpoints.due(epoch_end=True):
             self._save()
+
+    def _unfreeze(self, epoch: int) -> None:
+        """Give each parameter its rate in this epoch; what waits for its turn costs no backward pass."""
+        self.groups.factors.update(self.groups.unfrozen(epoch, self.n_epochs, self.options.unfreeze))
+        if self.options.unfreeze == "gradual" and not processes.together():
+            for name, tensor in self.groups.tensors.items():
+                tensor.requires_grad_(self.groups.factors[name] > 0)
 
     # ---- steps ------------------------------------------------------------------------------------------
 
@@ -204,7 +211,7 @@ class Loop:
         scores = self._scores(given)
         loss = self._loss(scores, labels, truth)
         value = float(loss.detach())
-        if not math.isfinite(value):
+        if processes.agreed(not math.isfinite(value)):
             raise Diverged(self.step, self.rate)
         self.optimiser.zero_grad(set_to_none=True)
         total: Any = loss + self.groups.pull(self.options.l2_sp)
@@ -246,7 +253,7 @@ class Loop:
 
     def _moving(self) -> dict[str, Tensor]:
         """What training may change, by name."""
-        moving = {name: each for name, each in self.net.named_parameters() if each.requires_grad}
+        moving = {name: each for name, each in self.net.named_parameters() if name in self.names}
         return {
             **moving,
             **{name: each for name, each in self.net.named_buffers() if each.is_floating_point()},
@@ -316,6 +323,8 @@ class Loop:
         return bool(patience) and self.held is not None and epoch + 1 - self.trained.kept_epoch >= patience
 
     def _load_kept(self) -> None:
+        for tensor in self.groups.parameters():
+            tensor.requires_grad_(True)
         if self.best is not None:
             self._put(self.best)
         self.mode(False)

@@ -7,7 +7,6 @@ dropping the oldest would never hit under a cyclic scan. A killed run goes on at
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -17,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -26,9 +25,8 @@ from headstart.base.events import Notice, Progress, emit, warn
 from headstart.base.files import folder_lock
 from headstart.base.hashing import digest_bytes, digest_json
 from headstart.base.runtime import cache_folder
-from headstart.images.views import PLAIN
 from headstart.methods import processes
-from headstart.methods.loop import PLAIN_EPOCH, Batch
+from headstart.methods.loop import Batch
 from headstart.methods.sources import StreamedBatches, Views, as_inputs, rounded
 
 if TYPE_CHECKING:
@@ -111,7 +109,7 @@ class CachedBatches:
             The disk is full; nothing is lost but the cache.
         """
         start = time.perf_counter()
-        done = self._open(create=processes.first())
+        done = self._open()
         todo = [int(row) for row in self.kept if not done[self.place[row]]]
         if todo and processes.first():
             self._compute(todo, done, task)
@@ -120,20 +118,25 @@ class CachedBatches:
             self.n, len(self.kept), len(self.numbers), self.n_bytes, len(todo), time.perf_counter() - start
         )
 
-    def _open(self, *, create: bool) -> np.ndarray:
+    def _open(self) -> np.ndarray:
+        """Map the file (made by the first process); True for each kept image that it holds already."""
         rows, done = self.folder / "activations.f16", self.folder / "done.u1"
-        n_rows = len(self.kept) * len(self.numbers)
-        if create and not (done.exists() and rows.exists() and rows.stat().st_size == self.n_bytes):
-            _reserve(rows, self.n_bytes)
-            _reserve(done, len(self.kept))
-        if not create:
-            processes.wait()
-        self._rows = np.memmap(rows, np.float16, "r+" if create else "r", shape=(n_rows, self.width))
-        if create:
-            found: np.ndarray = np.memmap(done, np.uint8, "r+", shape=(len(self.kept),))
-            processes.wait()
-            return found
-        return np.ones(len(self.kept), np.uint8)
+        error: OSError | None = None
+        if processes.first() and not (
+            done.exists() and rows.exists() and rows.stat().st_size == self.n_bytes
+        ):
+            try:
+                _reserve(rows, self.n_bytes)
+                _reserve(done, len(self.kept))
+            except OSError as full:
+                error = full
+        if processes.from_first(float(error is not None)):
+            raise error or OSError(28, "the first process found the disk full")
+        mode: Literal["r+", "r"] = "r+" if processes.first() else "r"
+        shape = (len(self.kept) * len(self.numbers), self.width)
+        self._rows = np.memmap(rows, np.float16, mode, shape=shape)
+        found: np.ndarray = np.memmap(done, np.uint8, mode, shape=(len(self.kept),))
+        return found
 
     def _compute(self, todo: Sequence[int], done: np.ndarray, task: str) -> None:
         runner = self.stream.runner
@@ -307,11 +310,3 @@ def open_cache(
 def note_of(kept: Kept) -> dict[str, Any]:
     """For the record of a run."""
     return {**vars(kept), "share": kept.share}
-
-
-def describe(folder: Path, facts: dict[str, Any]) -> None:
-    """Keep beside a cache what it is of."""
-    (folder / "facts.json").write_text(json.dumps(facts))
-
-
-__all__ = ["PLAIN", "PLAIN_EPOCH", "CachedBatches", "Kept", "cache_key", "held_folder", "open_cache"]

@@ -67,3 +67,8 @@ def summed(values: Sequence[float]) -> list[float]:
 def agreed(stop: bool) -> bool:
     """Whether any process wants to stop."""
     return stop if not together() else summed([float(stop)])[0] > 0
+
+
+def from_first(number: float) -> float:
+    """The number that the first process has, in every process."""
+    return number if not together() else summed([number if first() else 0.0])[0]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from headstart.methods import processes
 from headstart.methods.loop import Diverged, Loop
 from headstart.methods.training_options import TrainingOptions
 
@@ -58,14 +59,15 @@ def range_test(
     size = options.batch_size
     loop.mode(True)
     for step in range(steps):
-        rows = np.take(order, np.arange(step * size, (step + 1) * size), mode="wrap")
+        rows = processes.share(np.take(order, np.arange(step * size, (step + 1) * size), mode="wrap"))
         loop.rate = LOWEST * (HIGHEST / LOWEST) ** (step / max(1, steps - 1))
         before = loop.sums[0], loop.sums[2]
         try:
             loop._train_step(rows, loop.train.get(rows, 0))
         except Diverged:
             break
-        loss = (loop.sums[0] - before[0]) / (loop.sums[2] - before[1])
+        total, n = processes.summed([loop.sums[0] - before[0], loop.sums[2] - before[1]])
+        loss = total / n
         smooth = SMOOTH * smooth + (1 - SMOOTH) * loss
         rates.append(loop.rate)
         losses.append(smooth / (1 - SMOOTH ** (step + 1)))

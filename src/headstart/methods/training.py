@@ -27,7 +27,7 @@ from headstart.base.events import Notice, emit, warn
 from headstart.base.files import folder_lock, write_text
 from headstart.base.findings import Finding
 from headstart.base.hashing import digest_bytes, digest_json
-from headstart.base.runtime import cache_folder, has_bfloat16, n_threads
+from headstart.base.runtime import cache_folder, has_bfloat16, n_processes, n_threads
 from headstart.features.calibration import Calibration, calibration_rows
 from headstart.features.engines.prepare import Ready, prepare_runner, settle
 from headstart.features.taps import Place
@@ -191,6 +191,7 @@ class Training:
     def _read_decided(self) -> dict[str, Any]:
         path = self.folder / "decided.json"
         found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+        processes.wait()  # the first process writes it, once every process has read it
         if found:
             emit(Notice("an earlier run of the same command was stopped; this one goes on with it"))
         return found
@@ -305,7 +306,8 @@ class Training:
         wished = self.options.prefix_precision
         decided = self.decided.get("prefix_precision")
         if wished == "auto" and decided is None:
-            decided = self._try_int8(ready, held_pixels, held)
+            tried = self._try_int8(ready, held_pixels, held)
+            decided = "int8" if processes.from_first(tried == "int8") else "float32"
             self._decide(prefix_precision=decided)
         if "int8" not in (wished, decided):
             self.calibration_id = ""
@@ -362,7 +364,7 @@ class Training:
         return net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def _trained(self, net: TransferNet, source: Batches, held: Batches | None, key: str) -> Loop:
-        if torch.get_num_threads() != n_threads() and processes.n_processes() == 1:
+        if torch.get_num_threads() != n_threads() and n_processes() == 1:
             torch.set_num_threads(n_threads())
         options = copy.copy(self.options)
         options.epochs = self._epochs()
@@ -394,7 +396,7 @@ class Training:
             batchnorm=self._batchnorm(), dtype="bfloat16" if fast else "float32",
             learning_rate=options.learning_rate, epochs=options.epochs,
             start="plain" if self.head is None else "head-first",
-            n_processes=processes.n_processes(),
+            n_processes=n_processes(),
         )  # fmt: skip
         return loop
 
