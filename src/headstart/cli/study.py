@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,7 @@ MOST_ROWS = 20
 EXAMPLE = """
 headstart study photos/
 headstart study photos/ --backbone lite0,lite1 --layer auto --head logistic,knn --budget 10m
+headstart study photos/ --scenario features,finetune,full,scratch --train-seeds 1 --train-input-size 96
 headstart study textiles elpv --seeds 5 --out runs/both
 headstart study --spec study.toml
 """
@@ -53,7 +55,7 @@ def study(
     json: Json = False,
     **flags: Any,
 ) -> None:
-    """Compare backbones, layers and heads on your images, and say which is best and how sure that is.
+    """Compare ways to use pretrained networks on your images, and say which is best and how sure that is.
 
     The plan and an estimate of the time are printed first. Each run is kept as soon as it is done: after
     Ctrl-C the same command goes on where it stopped.
@@ -106,6 +108,8 @@ def show(summary: Summary, report: Path) -> None:
         say("* best: highest in `chosen by` (validation images or inner folds), never on test images")
     for line in summary.missing:
         say(printable(line))
+    for each in summary.findings:
+        say(printable(f"{each['method']}: {each['message']}; {each['advice']}"))
     say()
     say(f"report: {printable(report)}")
 
@@ -171,6 +175,8 @@ def as_json(record: StudyRecord, summary: Summary, report: Path) -> dict[str, An
         "verdict": summary.verdict,
         "missing": summary.missing,
         "methods": summary.rows,
+        "findings": summary.findings,
+        "cut": [asdict(each) for each in record.cut],
         "n_planned": record.n_planned,
         "n_done": sum(result.status == "done" for result in record.results),
         "n_failed": sum(result.status == "failed" for result in record.results),

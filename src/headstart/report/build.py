@@ -14,7 +14,7 @@ from headstart.report.sections.compared import compared_section
 from headstart.report.sections.data import data_section
 from headstart.report.sections.metrics import metrics_section
 from headstart.report.sections.results import results_section
-from headstart.report.verdict import datasets, missing_claims, verdict
+from headstart.report.verdict import cut_claims, datasets, missing_claims, verdict
 from headstart.report.wording import count, duration, listed
 from headstart.study.records import StudyRecord
 
@@ -72,7 +72,7 @@ def build_document(record: StudyRecord) -> Document:
 
 def _verdict(record: StudyRecord) -> Section:
     claims: list[Claim] = [claim for name in datasets(record) for claim in verdict(record, name).claims]
-    return Section("verdict", "Verdict", (*claims, *missing_claims(record)))
+    return Section("verdict", "Verdict", (*claims, *cut_claims(record), *missing_claims(record)))
 
 
 def _results(record: StudyRecord, name: str, book: PictureBook, at: int) -> Section:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.report.verdict import datasets, missing_claims, ranked, verdict
+from headstart.report.verdict import cut_claims, datasets, missing_claims, ranked, verdict
 from headstart.report.wording import total_seconds
 from headstart.study.records import MethodSummary, StudyRecord
 
@@ -21,17 +21,20 @@ class Summary:
     verdict : tuple of str
         The sentences that open the report, dataset by dataset.
     missing : tuple of str
-        What was planned and is not there.
+        What was planned and is not there, and what the budget cut.
     rows : tuple of dict
         One a method and dataset, the best first. Keys: dataset, method, scenario, backbone, layer, pooling,
         head, cut, status, best (bool), selection (0..1 or None), one of {"value", "low", "high"} or None for
         each of `SCORE_KEYS`, n, n_seeds, n_failed, seconds, train_seconds, images_seen, peak_bytes,
         model_bytes, errors.
+    findings : tuple of dict
+        Keys: dataset, method, kind, message, advice, level, runs.
     """
 
     verdict: tuple[str, ...]
     missing: tuple[str, ...]
     rows: tuple[dict[str, Any], ...]
+    findings: tuple[dict[str, Any], ...] = ()
 
 
 def summary_lines(record: StudyRecord) -> Summary:
@@ -45,7 +48,15 @@ def summary_lines(record: StudyRecord) -> Summary:
     """
     said = [claim.text for name in datasets(record) for claim in verdict(record, name).claims]
     rows = [_row(record, row) for name in datasets(record) for row in ranked(record, name)]
-    return Summary(tuple(said), tuple(claim.text for claim in missing_claims(record)), tuple(rows))
+    gaps = [*cut_claims(record), *missing_claims(record)]
+    return Summary(tuple(said), tuple(claim.text for claim in gaps), tuple(rows), _findings(record))
+
+
+def _findings(record: StudyRecord) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        {"dataset": each.dataset, "method": each.method, **each.finding.to_dict(), "runs": list(each.runs)}
+        for each in record.findings
+    )
 
 
 def _row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:

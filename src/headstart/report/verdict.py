@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from headstart.measure.values import Score
 from headstart.report.document import Claim
 from headstart.report.wording import count, duration, listed, percent, scored, total_seconds
-from headstart.study.records import CellResult, MethodSummary, StudyRecord
+from headstart.study.records import CellResult, CutMethod, MethodSummary, StudyRecord
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def datasets(record: StudyRecord) -> list[str]:
 def ranked(record: StudyRecord, dataset: str) -> list[MethodSummary]:
     """Rows of one dataset: the best first, then by choosing score; rows without one come last."""
     best = record.best.get(dataset)
-    order = {"done": 0, "partial": 1, "failed": 2}
+    order = {"done": 0, "partial": 1, "failed": 2, "missing": 3, "cut": 4}
 
     def key(row: MethodSummary) -> tuple[bool, bool, float, int, str]:
         chosen_by = row.selection if row.selection is not None else 0.0
@@ -179,3 +179,22 @@ def missing_claims(record: StudyRecord) -> list[Claim]:
         said = f"{count(len(failed), 'run')} of {ran:,} failed and {'is' if one else 'are'} shown as failed."
         claims.append(Claim(said, failed))
     return claims
+
+
+def cut_claims(record: StudyRecord) -> list[Claim]:
+    """What the race under the budget cut, one sentence a dataset."""
+    claims = []
+    for name in dict.fromkeys(cut.dataset for cut in record.cut):
+        cuts = [cut for cut in record.cut if cut.dataset == name]
+        said = (
+            f"On {name} the budget cut {count(len(cuts), 'method')} early, by validation after a short run: "
+        )
+        said += listed(f"{cut.method} ({_cut_at(cut)})" for cut in cuts)
+        claims.append(Claim(f"{said}. Without a budget they run whole.", strong=False))
+    return claims
+
+
+def _cut_at(cut: CutMethod) -> str:
+    if cut.score is None:
+        return "it failed"
+    return f"{percent(cut.score)} after {count(cut.epochs, 'epoch')}"

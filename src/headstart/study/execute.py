@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import platform
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from headstart.base.runtime import n_threads, versions
 from headstart.study import passes
 from headstart.study.cells import CellOutcome, failed, run_cell
 from headstart.study.estimate import cell_seconds, spoken
+from headstart.study.halving import OutOfTime, Race, contenders, stored_cut
 from headstart.study.partition import Dataset
 from headstart.study.plan import Plan, make_plan
 from headstart.study.record import load_record, seconds_so_far
@@ -27,7 +30,7 @@ from headstart.study.sources import FeatureKey, Source, scan_sources
 from headstart.study.spec import StudySpec, budget_seconds, spec_dict
 from headstart.study.store import StudyStore
 from headstart.study.trained import classifier_of, trained_methods
-from headstart.study.trained_cells import run_trained_cell
+from headstart.study.trained_cells import run_rung, run_trained_cell
 
 TASK = "runs"
 
@@ -87,6 +90,7 @@ class _Run:
     sources: dict[str, Source] = field(default_factory=dict)
     datasets: dict[str, Dataset] = field(default_factory=dict)
     failures: dict[str, BaseException] = field(default_factory=dict)
+    races: dict[str, Race] = field(default_factory=dict)
 
     def hear(self, event: Event) -> None:
         """Keep every warning for the report."""
@@ -99,8 +103,10 @@ class _Run:
 
     def end(self) -> None:
         """Close the record, whatever ended the run."""
-        seconds = float(self.store.meta()["seconds_before"]) + time.monotonic() - self.started
-        self.store.put_meta(warnings=self.warnings, running=False, seconds_before=seconds)
+        self.store.put_meta(warnings=self.warnings, running=False, seconds_before=self._seconds())
+
+    def _seconds(self) -> float:
+        return float(self.store.meta()["seconds_before"]) + time.monotonic() - self.started
 
     # ---- before the first cell ----------------------------------------------------------------------
 
@@ -154,7 +160,8 @@ class _Run:
             facts = known.get(passes.pass_key(self.sources[dataset], variant, self.spec).id)
             return passes.served(facts) if facts else wish
 
-        return make_plan(
+        planned = partial(
+            make_plan,
             self.spec,
             tuple(self.datasets.values()),
             self.variants,
@@ -164,6 +171,9 @@ class _Run:
             done=frozenset(run.id for run in self.store.runs() if run.status == "done"),
             rates=passes.known_rates(self.store),
         )
+        plan = planned()
+        cut = stored_cut(self.store, plan.cells) if self.spec.budget else ()
+        return planned(cut=frozenset((each.dataset, each.method) for each in cut)) if cut else plan
 
     def _extract(self) -> None:
         """Run each backbone that pending cells need, once a dataset; the first whatever the budget."""
@@ -195,11 +205,17 @@ class _Run:
 
     def run_cells(self) -> None:
         """Run what is pending, in the order of the plan, until the budget is up."""
-        n_done, total = len(self.plan.done), len(self.plan.cells)
+        racing = contenders(self.plan.cells) if self.spec.budget else {}
+        self.races = {name: Race(name, cells, self.store) for name, cells in racing.items()}
+        n_done, total = len(self.plan.done), len(self.plan.cells) - len(self.plan.cut - self.plan.done)
         served = {cell.dataset for cell in self.plan.cells if cell.id in self.plan.done}
         skipped = 0
         emit(Progress(TASK, n_done, total))
         for cell in self.plan.pending:
+            if self._is_cut(cell):
+                total -= 1
+                emit(Progress(TASK, n_done, total))
+                continue
             ready = (
                 self._key(cell) in self.failures or self._place(cell) in self.sources[cell.dataset].features
             )
@@ -215,6 +231,20 @@ class _Run:
                 f"the time budget of {self.spec.budget} is up: {skipped} of {total} runs are missing; "
                 "the same command goes on with them"
             )
+
+    def _is_cut(self, cell: Cell) -> bool:
+        """Whether the race of its dataset cut this run's method; the race is run when its first run is due."""
+        race = self.races.get(cell.dataset)
+        if race is None or not cell.trains:
+            return False
+        if not race.decided and not self._time_is_up():
+            with suppress(OutOfTime):
+                race.run(self.plan.done, self._rung, self._time_is_up, self._seconds)
+        return cell.method in {each.method for each in race.cut}
+
+    def _rung(self, cell: Cell, options: dict[str, Any]) -> dict[str, Any]:
+        make = partial(classifier_of, cache_gb=self.spec.cache_gb, **options)
+        return run_rung(cell, self.datasets[cell.dataset], make)
 
     def _run_one(self, cell: Cell) -> None:
         data = self.datasets[cell.dataset]

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.base.errors import UnknownName, UsageError
+from headstart.study.findings import all_findings
+from headstart.study.halving import META, stored_cut
 from headstart.study.records import Cell, CellResult, MethodSummary, StudyRecord
 from headstart.study.store import StudyStore
 from headstart.study.summarise import choose_best, summarise
@@ -37,7 +39,9 @@ def load_record(folder: str | Path) -> StudyRecord:
         cells = [Cell(**row) for row in meta["plan"]]
         stored = store.results()
         results = {cell.id: stored[cell.id] for cell in cells if cell.id in stored}
-        summaries = summarise(cells, results)
+        cut = stored_cut(store, cells) if meta["spec"].get("budget") else ()
+        away = {(each.dataset, each.method) for each in cut}
+        summaries = summarise(cells, results, away)
         best = choose_best(summaries, results)
         tables = {name: table for name in meta["targets"] if (table := store.table(name)) is not None}
         rows, probabilities = _winners(store, summaries, best, tables)
@@ -60,8 +64,10 @@ def load_record(folder: str | Path) -> StudyRecord:
         machine=meta["machine"],
         warnings=_warnings(meta, facts, results),
         seconds_total=seconds,
-        n_planned=len(cells),
+        n_planned=sum(cell.id in results or (cell.dataset, cell.method) not in away for cell in cells),
         engines=tuple(_engine(each) for each in facts),
+        findings=all_findings(summaries, results),
+        cut=cut,
     )
 
 
@@ -120,7 +126,10 @@ def _warnings(
 ) -> tuple[str, ...]:
     said = [*(line for each in facts for line in each["warnings"]), *meta["warnings"]]
     said += [note for result in results.values() for note in result.notes]
-    return tuple(dict.fromkeys(said))
+    apart = {str(finding) for result in results.values() for finding in result.findings}
+    races = meta.get(META, {}).values()
+    apart |= {line for race in races for run in race["runs"].values() for line in run["findings"]}
+    return tuple(line for line in dict.fromkeys(said) if line not in apart)
 
 
 def seconds_so_far(store: StudyStore) -> float:

@@ -6,16 +6,18 @@ with a failed run has no mean and stands back behind every method without one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from headstart.measure.intervals import over_seeds
 from headstart.study.records import Cell, CellResult, MethodSummary
 
 JITTER, JITTER_SECONDS = 1.1, 0.5
-_RANK = {"done": 0, "partial": 1, "missing": 2, "failed": 3}
+_RANK = {"done": 0, "partial": 1, "missing": 2, "cut": 3, "failed": 4}
 
 
-def summarise(cells: Sequence[Cell], results: Mapping[str, CellResult]) -> tuple[MethodSummary, ...]:
+def summarise(
+    cells: Sequence[Cell], results: Mapping[str, CellResult], cut: Collection[tuple[str, str]] = ()
+) -> tuple[MethodSummary, ...]:
     """One row a dataset and method: the datasets in the order of the plan, the best methods first.
 
     Parameters
@@ -24,6 +26,8 @@ def summarise(cells: Sequence[Cell], results: Mapping[str, CellResult]) -> tuple
         The plan.
     results : mapping of cell id to CellResult
         What has run, failed runs too.
+    cut : collection of (dataset, method)
+        What the budget cut.
 
     Returns
     -------
@@ -32,7 +36,7 @@ def summarise(cells: Sequence[Cell], results: Mapping[str, CellResult]) -> tuple
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         groups.setdefault((cell.dataset, cell.method), []).append(cell)
-    rows = [_summary(group, results) for group in groups.values()]
+    rows = [_summary(group, results, name in cut) for name, group in groups.items()]
     order = {name: place for place, name in enumerate(dict.fromkeys(cell.dataset for cell in cells))}
     return tuple(sorted(rows, key=lambda row: (order[row.dataset], _standing(row))))
 
@@ -41,7 +45,7 @@ def _standing(row: MethodSummary) -> tuple[bool, int, float]:
     return row.n_failed > 0, _RANK[row.status], 1.0 if row.selection is None else -row.selection
 
 
-def _summary(cells: list[Cell], results: Mapping[str, CellResult]) -> MethodSummary:
+def _summary(cells: list[Cell], results: Mapping[str, CellResult], cut: bool) -> MethodSummary:
     there = [results[cell.id] for cell in cells if cell.id in results]
     done = [result for result in there if result.status == "done"]
     failed = [result for result in there if result.status == "failed"]
@@ -51,7 +55,7 @@ def _summary(cells: list[Cell], results: Mapping[str, CellResult]) -> MethodSumm
         dataset=first.dataset,
         method=first.method,
         cells=tuple(cell.id for cell in cells),
-        status=_status(len(cells), len(done), len(failed)),
+        status="cut" if cut and not there else _status(len(cells), len(done), len(failed)),
         backbone=first.backbone,
         layer=first.layer,
         pooling=first.pooling,

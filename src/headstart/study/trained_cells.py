@@ -142,3 +142,37 @@ def _probabilities(
     full = np.zeros((len(fold.test), len(classes)), dtype=np.float32)
     full[:, [classes.index(str(name)) for name in model.classes_]] = given
     return full
+
+
+def run_rung(cell: Cell, data: Dataset, make_classifier: MakeClassifier) -> dict[str, Any]:
+    """A short run of a race: the score that chooses, and no test.
+
+    Returns
+    -------
+    dict
+        score and loss (None where it failed: error), epochs, seconds, images_seen, learning_rate, findings.
+    """
+    model = make_classifier(cell)
+    fold = data.partition(cell.seed).folds[0]
+    try:
+        with measured() as cost:
+            model.fit_table(fitting_table(data, fold), data.target)
+    except NUMERIC_ERRORS as error:
+        failure: dict[str, Any] = {
+            "score": None,
+            "loss": None,
+            "error": failed(cell, error).error,
+            "epochs": 0,
+        }
+        return {**failure, "seconds": cost.seconds, "images_seen": 0, "learning_rate": None, "findings": []}
+    record = model.record_
+    return {
+        "score": model.selection_ if model.selection_ == model.selection_ else None,
+        "loss": record["curve"][record["kept_epoch"] - 1]["held_loss"],
+        "error": "",
+        "epochs": len(record["curve"]),
+        "seconds": cost.seconds,
+        "images_seen": int(record["images_seen"]),
+        "learning_rate": record["learning_rate"],
+        "findings": [str(finding) for finding in model.findings_],
+    }

@@ -8,7 +8,7 @@ from typing import Any
 
 from headstart.report.document import Beside, Block, Entry, Paragraph, Points, Section, Table, plain_table
 from headstart.report.verdict import missing_claims
-from headstart.report.wording import DASH, count, duration, size, total_seconds
+from headstart.report.wording import DASH, count, duration, percent, size, total_seconds
 from headstart.study.records import StudyRecord
 
 ROWS_SHOWN = 200
@@ -37,7 +37,7 @@ def wrong_section(record: StudyRecord) -> Section:
                 rows,
             )
         )
-    blocks += _missing(record)
+    blocks += _findings(record) + _cut(record) + _missing(record)
     warnings = list(
         dict.fromkeys((*record.warnings, *(note for result in record.results for note in result.notes)))
     )
@@ -58,12 +58,65 @@ def wrong_section(record: StudyRecord) -> Section:
     return Section("wrong", "What went wrong", tuple(blocks))
 
 
+def _findings(record: StudyRecord) -> list[Block]:
+    """Signs that a result is not what it seems, each with what to do."""
+    rows = [
+        (
+            each.dataset,
+            each.method,
+            Entry(each.finding.message, small=f"{each.finding.kind}, {each.finding.level}"),
+            each.finding.advice,
+            _runs_of(each.runs),
+        )
+        for each in record.findings[:ROWS_SHOWN]
+    ]
+    if not rows:
+        return []
+    title = _first("Signs that a result is not what it seems", len(record.findings))
+    return [plain_table("findings", title, ("dataset", "method", "what was seen", "what to do", "run"), rows)]
+
+
+def _runs_of(runs: tuple[str, ...]) -> Entry:
+    made = [id for id in runs if id]
+    if not made:
+        return Entry(DASH)
+    return Entry(
+        made[0][:8], made[0], f"and {len(made) - 1} more" if made[1:] else "", target=f"run-{made[0]}"
+    )
+
+
+def _cut(record: StudyRecord) -> list[Block]:
+    """What the race under the budget cut, when, and at which score."""
+    rows = [
+        (
+            cut.dataset,
+            cut.method,
+            Entry(
+                f"{cut.rung} of {cut.n_rungs}", small=f"{count(cut.epochs, 'epoch')}, {duration(cut.seconds)}"
+            ),
+            Entry(percent(cut.score), cut.score, small=cut.error[:160]),
+            Entry(percent(cut.least_kept), cut.least_kept),
+            Entry(duration(cut.after_seconds), cut.after_seconds),
+        )
+        for cut in record.cut
+    ]
+    if not rows:
+        return []
+    caption = (
+        "Cut by the budget. Methods that train race under the first seed: at each rung the worse half by "
+        "validation is cut and the rest train twice as long (successive halving; Jamieson and Talwalkar, "
+        "AISTATS 2016). Test images are not looked at. The same command without a budget runs all of them whole."
+    )
+    titles = ("dataset", "method", "rung", "its score", "worst that went on", "cut after")
+    return [plain_table("cut", caption, titles, rows)]
+
+
 def _missing(record: StudyRecord) -> list[Block]:
     ran = {result.cell.id for result in record.results}
     rows = [
         (row.dataset, row.method, f"{lacking} of {len(row.cells)}")
         for row in record.summaries
-        if (lacking := sum(id not in ran for id in row.cells))
+        if row.status != "cut" and (lacking := sum(id not in ran for id in row.cells))
     ]
     if not rows:
         return []

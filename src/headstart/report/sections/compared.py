@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headstart.report.document import Block, Entry, Paragraph, Section, Table, plain_table
+from headstart.report.sections.equal import equal_terms
 from headstart.report.verdict import datasets, selected_on
 from headstart.report.wording import DASH, count, listed, size
 from headstart.study.records import StudyRecord
@@ -32,6 +33,7 @@ def compared_section(record: StudyRecord) -> Section:
             "The test score is reported and chooses nothing, neither the method nor its options."
         )
     )
+    blocks += equal_terms(record)
     return Section("compared", "What was compared", tuple(blocks))
 
 
