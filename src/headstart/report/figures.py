@@ -154,6 +154,66 @@ def accuracy_by_layer(layers: Sequence[str], marks: Sequence[Mark], span: tuple[
     return _drawn(draw, 5.2, 3.7)
 
 
+@dataclass(frozen=True)
+class Curve:
+    """The training of one network: by epoch the loss and the accuracy (0..1), of train and of validation.
+
+    `held_loss` and `held_accuracy` are empty where there were no validation images; `kept` is the epoch whose
+    weights were kept, `start` the validation accuracy that training started from.
+    """
+
+    loss: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    held_loss: tuple[float, ...]
+    held_accuracy: tuple[float, ...]
+    kept: int
+    start: float | None = None
+
+
+def training_curves(curve: Curve, loss: tuple[float, float], accuracy: tuple[float, float]) -> str:
+    """Loss beside accuracy of one run, train and validation.
+
+    Parameters
+    ----------
+    curve : Curve
+    loss, accuracy : tuple of float
+        Ends of the two axes (accuracy in 0..1), the same for all runs of a dataset.
+    """
+
+    def draw(figure: Any) -> None:
+        left, right = figure.subplots(1, 2)
+        epochs = range(1, len(curve.loss) + 1)
+        pairs = ((left, curve.loss, curve.held_loss, 1), (right, curve.accuracy, curve.held_accuracy, 100))
+        for axes, train, held, scale in pairs:
+            parts = ((train, "train", 0), (held, "validation", 1))
+            for values, name, number in parts:
+                if values:
+                    axes.plot(
+                        epochs,
+                        [scale * value for value in values],
+                        marker=MARKERS[number],
+                        ms=4,
+                        linestyle=LINES[number],
+                        color=COLOURS[number],
+                        mfc=PAPER if number else COLOURS[number],
+                        label=name,
+                    )
+            axes.axvline(curve.kept, color=INK, lw=0.9, ls=":", label="epoch kept")
+            axes.set_xlabel("epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        if curve.start is not None:
+            right.axhline(
+                100 * curve.start, color=COLOURS[2], lw=1, ls="-.", label="linear head at the start"
+            )
+        left.set_ylabel("loss")
+        right.set_ylabel("accuracy, %")
+        left.set_ylim(loss)
+        right.set_ylim(100 * accuracy[0], 100 * accuracy[1])
+        _legend(figure, right)
+
+    return _drawn(draw, 5.6, 2.9)
+
+
 def reliability(confidence: Sequence[float], correct: Sequence[float], n: Sequence[int]) -> str:
     """Share of right answers against stated probability, bin by bin, with the number of images below.
 

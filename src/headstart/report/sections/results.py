@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from headstart.measure.values import Score
 from headstart.report.document import Beside, Block, Column, Entry, Figure, Paragraph, Row, Section, Table
 from headstart.report.figures import Mark, accuracy_against_seconds, accuracy_by_layer
+from headstart.report.sections.curves import curve_blocks
 from headstart.report.verdict import accuracy, datasets, ranked, selected_on
 from headstart.report.wording import (
     DASH,
@@ -53,6 +54,7 @@ def results_section(record: StudyRecord, dataset: str, id: str, inner: tuple[Sec
     )
     drawn += _layer_figures(record, [row for row in scored if not row.trains], id)
     blocks += [Beside(tuple(drawn))] if drawn else []
+    blocks += curve_blocks(record, dataset, id)
     return Section(id, title, tuple(blocks), inner)
 
 
