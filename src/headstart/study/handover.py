@@ -11,11 +11,13 @@ from headstart.base.events import Notice, emit
 from headstart.images.table import ImageTable
 from headstart.study.partition import make_dataset
 from headstart.study.record import find_cell, load_record
-from headstart.study.records import Cell, StudyRecord
+from headstart.study.records import Cell, CellResult, StudyRecord
 from headstart.study.sources import scan_sources
 from headstart.study.spec import StudySpec
+from headstart.study.trained import classifier_of
 
 if TYPE_CHECKING:
+    from headstart.methods.finetune import FineTuneClassifier
     from headstart.methods.probe import TransferClassifier
 
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 class Handover:
     """A fitted classifier with the run it comes from."""
 
-    classifier: TransferClassifier
+    classifier: TransferClassifier | FineTuneClassifier
     cell: Cell
     dataset: str
     target: str
@@ -43,25 +45,35 @@ def hand_over(
     dataset : str
         Which dataset's best, where the study has several.
     refit : bool
-        Let the validation images join train.
+        Let the validation images join train; not for networks that train, which need them to choose the epoch.
     cache_gb : float
         Cap of the feature cache.
 
     Raises
     ------
     UsageError, UnknownName
-        No such study or run.
+        No such study or run; `refit` for a network that trains.
     DataError
         The images have changed since the study.
     """
-    from headstart.methods.probe import TransferClassifier
-
     record = load_record(folder)
     if cell in record.best:
         cell, dataset = "", cell
-    run = find_cell(record, cell, dataset).cell
+    found = find_cell(record, cell, dataset)
+    run = found.cell
+    if run.trains and refit:
+        raise UsageError(
+            f"{run.method} needs its validation images to choose the epoch that is kept; leave refit out"
+        )
     table = same_split(record, run)
-    classifier = TransferClassifier(
+    classifier = _retrained(found, cache_gb) if run.trains else _refitted(run, refit, cache_gb)
+    return Handover(classifier.fit_table(table, run.target), run, run.dataset, run.target)
+
+
+def _refitted(run: Cell, refit: bool, cache_gb: float) -> TransferClassifier:
+    from headstart.methods.probe import TransferClassifier
+
+    return TransferClassifier(
         backbone=run.backbone,
         layer=run.layer,
         pooling=run.pooling,
@@ -73,7 +85,18 @@ def hand_over(
         refit=refit,
         cache_gb=cache_gb,
     )
-    return Handover(classifier.fit_table(table, run.target), run, run.dataset, run.target)
+
+
+def _retrained(found: CellResult, cache_gb: float) -> FineTuneClassifier:
+    """The same options, with what the run had found by measuring: rate, epochs that fitted its time, precision."""
+    settled: dict[str, Any] = {}
+    if len(found.training) == 1:
+        (fit,) = found.training
+        settled = {name: fit[name] for name in ("learning_rate", "epochs", "dtype") if fit.get(name)}
+        served = (fit.get("prefix") or {}).get("precision")
+        settled |= {"prefix_precision": served} if served in ("float32", "int8") else {}
+        settled |= {"seconds": None}
+    return classifier_of(found.cell, cache_gb=cache_gb, **settled)
 
 
 def same_split(record: StudyRecord, run: Cell) -> ImageTable:
