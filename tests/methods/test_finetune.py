@@ -1,7 +1,6 @@
 """The trained scenarios keep the contract of methods; frozen is frozen; kept and fresh activations agree."""
 
 import dataclasses
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -69,11 +68,15 @@ def test_training_starts_from_the_accuracy_of_the_features_scenario(pictures, ba
     held = table.select(table.rows("validation")).items()
     first = tuned.decision_scores(held)
     theirs = np.log(probe.predict_proba(held))
-    assert np.abs((first - first.mean(1, keepdims=True)) - (theirs - theirs.mean(1, keepdims=True))).max() < 2e-2
+    assert (
+        np.abs((first - first.mean(1, keepdims=True)) - (theirs - theirs.mean(1, keepdims=True))).max() < 2e-2
+    )
 
 
 @pytest.mark.parametrize("batchnorm", ["keep", "update"])
-@pytest.mark.parametrize("trainable", ["head", "last:1", "last:2", "norm", "bias", ("blocks.1.*", "blocks.2.0.weight")])
+@pytest.mark.parametrize(
+    "trainable", ["head", "last:1", "last:2", "norm", "bias", ("blocks.1.*", "blocks.2.0.weight")]
+)
 def test_nothing_frozen_moves_by_one_bit(trainable, batchnorm, pictures, backbone):
     method = small(backbone, trainable=trainable, batchnorm=batchnorm, learning_rate=1e-2, epochs=2)
     method.fit(pictures.items(), labels_of(pictures))
@@ -171,11 +174,42 @@ def test_a_full_disk_costs_the_cache_and_nothing_else(backbone, pictures, tmp_pa
         source, kept = open_cache(stream, folder, range(3), 10**9, "frozen part")
     assert source is stream and kept.n_kept == 0
     assert any("cannot be kept" in each.message for each in heard if isinstance(each, Notice))
-    assert os.listdir(folder) == []
+    assert list(folder.iterdir()) == []
+
+
+def test_a_network_that_cannot_be_cut_trains_whole_and_says_so(pictures):
+    from torch import nn
+
+    from headstart.backbones.load import from_module
+
+    net = tiny_backbone().module
+    how = tiny_backbone().card.preprocessing
+
+    class Carries(nn.Module):
+        """Carries what the stem says past every stage."""
+
+        def __init__(self):
+            super().__init__()
+            self.stem, self.blocks, self.pool, self.flatten = net.stem, net.blocks, net.pool, net.flatten
+            self.widen = nn.Linear(8, 64)
+
+        def forward(self, images):
+            early = self.stem(images)
+            late = 5 * self.widen(early.amax((2, 3)))[:, :, None, None]
+            return self.flatten(self.pool(self.blocks(early)) + late)
+
+    method = small(from_module(Carries(), how, "carries"), trainable="last:1", epochs=3, views=2)
+    heard = []
+    with listening(heard.append):
+        method.fit(pictures.items(), labels_of(pictures))
+    assert method.record_["path"] == "plain" and "differs from the whole" in method.record_["path_reason"]
+    assert any("runs plainly" in each.message for each in heard if isinstance(each, Notice))
 
 
 def test_mixed_pixels_run_the_frozen_part_anew(pictures, backbone):
-    method = small(backbone, trainable="last:1", mixup=0.4, cutmix=0.4).fit(pictures.items(), labels_of(pictures))
+    method = small(backbone, trainable="last:1", mixup=0.4, cutmix=0.4).fit(
+        pictures.items(), labels_of(pictures)
+    )
     assert method.record_["path"] == "stream" and "mixed" in method.record_["path_reason"]
 
 
@@ -206,7 +240,10 @@ def test_the_rate_is_found_where_none_is_given_and_the_test_is_kept(pictures, ba
     method = small(backbone, learning_rate=None, epochs=1).fit(pictures.items(), labels_of(pictures))
     found = method.record_["range_test"]
     assert 1e-7 < method.chosen_["learning_rate"] <= 1e-2
-    assert len(found["rates"]) == len(found["losses"]) >= 10 and found["chosen"] == method.chosen_["learning_rate"]
+    assert (
+        len(found["rates"]) == len(found["losses"]) >= 10
+        and found["chosen"] == method.chosen_["learning_rate"]
+    )
 
 
 def test_a_loss_that_is_not_finite_is_tried_once_more_at_a_tenth(pictures, backbone, monkeypatch):
@@ -244,7 +281,7 @@ def test_bad_input_is_one_clear_error(pictures, backbone):
         small(backbone, trainable="last:99").fit(items, labels)
     with pytest.raises(UnknownName, match="did you mean"):
         small(backbone, trainable="blocks.9").fit(items, labels)
-    with pytest.raises(BadOptions, match="scenario.*views|views.*scenario"):
+    with pytest.raises(BadOptions, match=r"scenario.*views|views.*scenario"):
         FineTuneClassifier(backbone=backbone, scenario="fine", views=0).fit(items, labels)
     with pytest.raises(DataError, match="labels"):
         small(backbone).fit(items, labels[:-1])

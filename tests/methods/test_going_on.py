@@ -22,7 +22,9 @@ def data(tmp_path_factory):
 
 def run(cache, *words, program=PROGRAM):
     environment = {**os.environ, "HEADSTART_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*program, *map(str, words)], env=environment, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(
+        [*program, *map(str, words)], env=environment, capture_output=True, text=True, timeout=240
+    )
     return done
 
 

@@ -1,4 +1,4 @@
-"""The learning-rate range test: some steps at rising rates on a copy; a tenth of where the loss was least.
+"""The learning-rate range test: some steps at rising rates on a copy tell how fast training may go.
 
 Smith, Cyclical Learning Rates for Training Neural Networks, WACV 2017 (section 3.3). The test restores
 everything: network, optimiser and random state are as before.
@@ -21,7 +21,7 @@ LOWEST, HIGHEST = 1e-6, 1e-1
 STEPS = 40
 SMOOTH = 0.8
 BLOWN_UP = 3.0
-SHARE = 0.1
+SHARE = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,16 @@ def range_test(
 
 
 def choose_rate(rates: list[float], losses: list[float]) -> float:
-    """A tenth of the rate where the smoothed loss was least, of two figures."""
+    """The rate where the smoothed loss was least, or a third of the largest that did not raise it, if that is less.
+
+    "Raised" is above what the loss was over the first third of the test, where the rates are too small to matter.
+    A fitted head starts near its least loss, so that the curve is flat and its least point says little: then the
+    rise decides. Of two figures.
+    """
     if not losses:
         return LOWEST
-    best = rates[int(np.argmin(losses))] * SHARE
+    start = float(np.median(losses[: max(1, len(losses) // 3)]))
+    calm = [rate for rate, loss in zip(rates, losses, strict=True) if loss <= start]
+    best = min(rates[int(np.argmin(losses))], max(calm) * SHARE)
     digits = 1 - math.floor(math.log10(best))
     return round(best, digits)

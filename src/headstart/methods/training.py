@@ -71,6 +71,7 @@ RUN_VERSION = "1"
 LEAST_IMAGES_INT8 = 2000
 INT8_MAY_LOSE = 0.005
 TIMED_STEPS = 3
+LEAST_LIKENESS = 0.999
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,6 +257,7 @@ class Training:
         layer = self.backbone.layers[self.cut.after]
         self.shape = layer.shape
         ready = self._runner("float32")
+        self._check_suffix(StreamedBatches(pixels, ready.runner, layer.shape))
         cap = int(self.cache_gb * GIGABYTE)
         held: Batches | None = None
         if held_pixels is not None:
@@ -278,6 +280,22 @@ class Training:
         if isinstance(source, StreamedBatches):
             self.mode = "stream"
         return source, held
+
+    def _check_suffix(self, stream: StreamedBatches) -> None:
+        """The network in two parts says of some images what it says whole, else it is not cut."""
+        rows = np.arange(min(4, stream.n))
+        parts = [
+            make_net(self.backbone, self.cut, len(self.classes), from_cut=each, seed=0).body.eval()
+            for each in (True, False)
+        ]
+        with torch.no_grad():
+            cut = parts[0](stream.get(rows, PLAIN_EPOCH).inputs)
+            whole = parts[1](stream.source.get(rows, PLAIN_EPOCH).inputs)
+        likeness = float(torch.nn.functional.cosine_similarity(cut, whole).min())
+        if not likeness >= LEAST_LIKENESS:
+            raise BackboneError(
+                f"the network cut after {self.cut.after} differs from the whole one (least cosine {likeness:.4f})"
+            )
 
     def _held_folder(self, views: Views, ready: Ready, numbers: Sequence[int]) -> Path:
         served = (ready.facts.engine, f"{ready.facts.precision}{self.calibration_id}")
