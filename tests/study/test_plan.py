@@ -8,8 +8,8 @@ from headstart.backbones.card import BackboneCard, Preprocessing
 from headstart.base.errors import BadOptions, DataError
 from headstart.base.hashing import digest_bytes
 from headstart.images.table import ImageTable
-from headstart.study.partition import make_dataset
 from headstart.study.estimate import Rates
+from headstart.study.partition import make_dataset
 from headstart.study.plan import make_plan
 from headstart.study.resolve import resolve
 from headstart.study.spec import StudySpec
