@@ -29,6 +29,14 @@ def test_a_backbone_shows_its_card_and_layers(run, as_documented):
     shown = run("backbones", "lite0", "--layers").out
     assert "tf_efficientnet_lite0" in shown
     assert "stage7  blocks.6" in shown
+    assert card["stages"][-1] == {"alias": "stage7", "module": "blocks.6"}
+    cuts = {cut["trainable"]: (cut["after"], cut["n_trained"]) for cut in card["cuts"]}
+    assert cuts["head"] == ("global_pool", 0)
+    assert cuts["last:1"][0] == "blocks.5"
+    assert cuts["last:2"][0] == "blocks.4"
+    assert cuts["last:1"][1] < cuts["last:2"][1] < cuts["all"][1]
+    assert {"norm", "bias", "last:7"} <= set(cuts)
+    assert any(line.split() == ["last:2", "blocks.4", "2,670,240"] for line in shown.splitlines())
     every = run("backbones", "lite0", "--layers", "--every").out
     assert "blocks.6.0.conv_pw" in every
 
@@ -82,6 +90,34 @@ def test_the_cache_is_listed_and_cleared(run, photos, own_cache, as_documented, 
     )
     assert as_documented("cache clear", run("cache", "clear", "--json").out)["freed_bytes"] > 0
     assert FeatureStore().entries() == []
+
+
+def test_kept_activations_and_stopped_runs_are_listed_and_cleared(run, own_cache, as_documented):
+    from headstart.base.files import folder_lock
+    from headstart.methods.kept import activations_folder
+    from headstart.methods.prefix import prefix_folder
+
+    assert activations_folder() == prefix_folder()
+    for name, n_bytes in (
+        ("prefix/aa/activations.f16", 3000),
+        ("prefix/bb/activations.f16", 200),
+        ("runs/cc/x", 10),
+    ):
+        (own_cache / name).parent.mkdir(parents=True)
+        (own_cache / name).write_bytes(bytes(n_bytes))
+    found = as_documented("cache list", run("cache", "list", "--json").out)
+    assert (found["activations"]["bytes"], found["runs"]["bytes"]) == (3200, 10)
+    assert {each["id"] for each in found["activations"]["entries"]} == {"aa", "bb"}
+    said = run("cache", "list").out
+    assert "activations of frozen parts: 2, " in said
+    assert "stopped training runs: 1, " in said
+    with folder_lock(own_cache / "prefix" / "bb"):
+        ran = run("cache", "clear", "--json")
+    freed = as_documented("cache clear", ran.out)["freed"]
+    assert (freed["activations"], freed["runs"]) == (3000, 10)
+    assert "not removed: another run" in ran.err
+    assert [each.name for each in (own_cache / "prefix").iterdir()] == ["bb"]
+    assert run("cache", "clear").out.startswith("freed ")
 
 
 def test_cache_without_a_verb_shows_its_help(run):

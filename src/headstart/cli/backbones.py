@@ -38,7 +38,7 @@ def backbones(
         ),
     ] = None,
     layers: Annotated[
-        bool, typer.Option("--layers", help="show the card and the layers of one backbone")
+        bool, typer.Option("--layers", help="show the card, the layers and the cuts of one backbone")
     ] = False,
     every: Annotated[
         bool, typer.Option("--every", help="with --layers: every module, not the named layers alone")
@@ -86,9 +86,9 @@ def _layers(name: str, every: bool, json: bool) -> None:
 
     with shown():
         loaded = load(name)
-    rows = layer_rows(loaded, every)
+    rows, cuts = layer_rows(loaded, every), cut_rows(loaded)
     if json:
-        say_json({**loaded.card.to_dict(), "layers": rows})
+        say_json({**loaded.card.to_dict(), "layers": rows, "stages": stage_rows(loaded), "cuts": cuts})
         return
     card = loaded.card
     shape = card.preprocessing
@@ -115,6 +115,37 @@ def _layers(name: str, every: bool, json: bool) -> None:
     ]
     for line in table(["layer", "module", "kind", "shape", "channels"], cells, right=(4,)):
         say(line)
+    say("\nwhat --trainable may name, beside any layer; the part up to the cut runs once for each view")
+    said = [
+        [row["trainable"], row["after"] or "(none: all of it runs)", f"{row['n_trained']:,}"] for row in cuts
+    ]
+    for line in table(["trainable", "cut after", "weights"], said, right=(2,)):
+        say(line)
+
+
+def stage_rows(loaded: Backbone) -> list[dict[str, Any]]:
+    """The stages, first to last: alias and module."""
+    from headstart.backbones.layers import stage_modules
+
+    alias = {module: name for name, module in (loaded.card.layers or {}).items()}
+    return [{"alias": alias[name], "module": name} for name in stage_modules(loaded.module) if name in alias]
+
+
+def cut_rows(loaded: Backbone) -> list[dict[str, Any]]:
+    """What may train, from nothing but a new head to all: the module the network is cut after, and how many weights."""
+    from headstart.backbones.freeze import find_cut
+
+    sizes = {name: each.numel() for name, each in loaded.module.named_parameters()}
+    last = [f"last:{k + 1}" for k in range(len(stage_rows(loaded)))]
+    cuts = [find_cut(loaded, name) for name in ("head", *last, "norm", "bias", "all")]
+    return [
+        {
+            "trainable": cut.asked,
+            "after": cut.after or None,
+            "n_trained": sum(sizes[n] for n in cut.trainable),
+        }
+        for cut in cuts
+    ]
 
 
 def layer_rows(loaded: Backbone, every: bool) -> list[dict[str, Any]]:

@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from headstart.export.assess import Assessment
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder that `fit` wrote.", show_default=False)]
+Views = Annotated[
+    int,
+    typer.Option(
+        "--views",
+        metavar="NUMBER",
+        min=1,
+        help="average over so many views of each image: the plain one, and seeded crops and mirrors",
+    ),
+]
 KEYS = ("precision", "recall", "f1")
 EVALUATE = """
 headstart evaluate model photos/
@@ -25,6 +34,7 @@ headstart evaluate model new-photos/ --split all --json
 PREDICT = """
 headstart predict model photo.jpg
 headstart predict model inbox/ --top 3 --json
+headstart predict model inbox/ --views 8
 """
 EXPORT = "headstart export model --onnx model.onnx"
 
@@ -55,6 +65,7 @@ def evaluate(
             show_default=False,
         ),
     ] = "",
+    views: Views = 1,
     json: Json = False,
     **flags: Any,
 ) -> None:
@@ -68,7 +79,7 @@ def evaluate(
     source = build(DataOptions, flags)
     with shown():
         bundle = load_bundle(model)
-        found = assess(bundle, open_table(data, source), split=split, target=source.target)
+        found = assess(bundle, open_table(data, source), split=split, target=source.target, views=views)
     say_json(found.to_dict()) if json else _show_evaluation(found)
 
 
@@ -76,7 +87,8 @@ def _show_evaluation(found: Assessment) -> None:
     from headstart.report.wording import PERCENT_METRICS, count, decimal, interval, percent
 
     what = "all images" if found.split == "all" else f"{found.split} split"
-    say(printable(f"{count(found.evaluation.n, 'image')} ({what}), target {found.target}"))
+    views = "" if found.views == 1 else f", the mean of {found.views} views of each"
+    say(printable(f"{count(found.evaluation.n, 'image')} ({what}), target {found.target}{views}"))
     for name, score in found.evaluation.scores.items():
         share = name in PERCENT_METRICS
         value = percent(score.value) if share else decimal(score.value)
@@ -99,6 +111,7 @@ def predict(
     top: Annotated[
         int, typer.Option("--top", metavar="NUMBER", min=1, help="classes to print for each image")
     ] = 5,
+    views: Views = 1,
     json: Json = False,
 ) -> int | None:
     """Say what is on images: the most probable classes of each.
@@ -112,7 +125,7 @@ def predict(
     with shown():
         bundle = load_bundle(model)
         paths = image_files(images)
-        found = bundle.predict_proba(paths, [str(path) for path in paths])
+        found = bundle.predict_proba(paths, [str(path) for path in paths], views=views)
     entries = predictions(found, bundle.classes, bundle.target, top, [str(path) for path in paths])
     if json:
         say_json(entries)

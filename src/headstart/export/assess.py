@@ -30,6 +30,8 @@ class Assessment:
         Images without a label, left out.
     problems : tuple of Problem
         Images that could not be read, left out.
+    views : int
+        Views of each image that were averaged.
     """
 
     split: str
@@ -39,6 +41,7 @@ class Assessment:
     n_seen: int
     n_unlabelled: int
     problems: tuple[Problem, ...]
+    views: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """The form of `evaluate --json`."""
@@ -56,10 +59,13 @@ class Assessment:
             "n_seen_left_out": self.n_seen,
             "n_unlabelled": self.n_unlabelled,
             "n_unreadable": len(self.problems),
+            "views": self.views,
         }
 
 
-def assess(bundle: Bundle, table: ImageTable, *, split: str = "", target: str = "") -> Assessment:
+def assess(
+    bundle: Bundle, table: ImageTable, *, split: str = "", target: str = "", views: int = 1
+) -> Assessment:
     """Test a bundle.
 
     Parameters
@@ -71,6 +77,8 @@ def assess(bundle: Bundle, table: ImageTable, *, split: str = "", target: str = 
         A split that is named is taken whole, with a warning where the bundle has seen some of it.
     target : str
         Label column; "" for the bundle's own, else the only one.
+    views : int
+        Views of each image to average (see `Bundle.predict_proba`).
 
     Raises
     ------
@@ -85,7 +93,9 @@ def assess(bundle: Bundle, table: ImageTable, *, split: str = "", target: str = 
         warn(f"{table.name}: {lacking} images have no label in {column!r} and are left out")
     kept = _unseen(bundle, table, labelled, name, leave_out=not split and name == "all")
     _known(bundle, table, column, kept)
-    found = bundle.predict_proba([table.item(row) for row in kept], [table.paths[row] for row in kept])
+    found = bundle.predict_proba(
+        [table.item(row) for row in kept], [table.paths[row] for row in kept], views=views
+    )
     if found.problems:
         first = "; ".join(f"{each.path}: {each.reason}" for each in found.problems[:3])
         warn(f"{table.name}: {len(found.problems)} images cannot be read and are left out ({first})")
@@ -95,7 +105,7 @@ def assess(bundle: Bundle, table: ImageTable, *, split: str = "", target: str = 
     truth = np.array([code[str(labels[kept[row]])] for row in found.rows])
     evaluation = evaluate(truth, found.probabilities, bundle.classes)
     return Assessment(
-        name, column, bundle.classes, evaluation, len(labelled) - len(kept), lacking, found.problems
+        name, column, bundle.classes, evaluation, len(labelled) - len(kept), lacking, found.problems, views
     )
 
 
