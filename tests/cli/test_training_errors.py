@@ -125,7 +125,8 @@ def test_a_disk_without_room_for_activations_costs_time_alone(fitted, photos, ti
     monkeypatch.setattr("headstart.export.save.check_place", lambda *_: None)
     monkeypatch.setattr(shutil, "disk_usage", full)
     facts, told = fitted(photos, *FINETUNE, "--backbone", tiny_name, *QUICK, "--seed", "5")
-    assert facts["share_kept"] in (None, 0.0)
+    assert (facts["path"], facts["share_kept"]) == ("stream", None)
+    assert facts["path_reason"] == "there is no room to keep activations"
     assert "activations cannot be kept" in told
 
 

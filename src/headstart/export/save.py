@@ -55,9 +55,9 @@ def save_bundle(classifier: Fitted, folder: str | Path, *, target: str = "label"
     place = check_place(folder)
     with _room_told(place), folder_written_aside(place) as aside:
         facts = (
-            _features(classifier, target, aside)  # type: ignore[arg-type]
+            _features(classifier, target, aside)
             if classifier.scenario == "features"
-            else _trained(classifier, target, aside)  # type: ignore[arg-type]
+            else _trained(classifier, target, aside)
         )
         (aside / "seen.json").write_text(json.dumps(sorted(set(getattr(classifier, "seen_", ())))))
         names = files_of(classifier.scenario)

@@ -24,8 +24,8 @@ from headstart.base.errors import Busy
 from headstart.base.events import Notice, Progress, emit, warn
 from headstart.base.files import folder_lock
 from headstart.base.hashing import digest_bytes, digest_json
-from headstart.base.runtime import cache_folder
 from headstart.methods import processes
+from headstart.methods.kept import activations_folder
 from headstart.methods.loop import Batch
 from headstart.methods.sources import StreamedBatches, Views, as_inputs, rounded
 
@@ -210,11 +210,6 @@ def _reserve(path: Path, n_bytes: int) -> None:
             file.truncate(n_bytes)
 
 
-def prefix_folder() -> Path:
-    """Where caches of activations lie."""
-    return cache_folder() / "prefix"
-
-
 def cache_key(
     views: Views, weights_digest: str, module: str, served: tuple[str, str], numbers: Sequence[int]
 ) -> str:
@@ -229,7 +224,7 @@ def cache_key(
 @contextmanager
 def held_folder(key: str) -> Iterator[Path]:
     """The folder of a cache, held by this run; where another run holds it, a folder of its own, removed after."""
-    place = prefix_folder() / key
+    place = activations_folder() / key
     if not processes.first():
         yield place
         return
@@ -238,7 +233,7 @@ def held_folder(key: str) -> Iterator[Path]:
             os.utime(place)
             yield place
     except Busy:
-        aside = prefix_folder() / f"{key}-{os.getpid()}"
+        aside = activations_folder() / f"{key}-{os.getpid()}"
         try:
             with folder_lock(aside):
                 yield aside
@@ -248,7 +243,7 @@ def held_folder(key: str) -> Iterator[Path]:
 
 def make_room(needed: int, cap_bytes: int, keep: Path) -> None:
     """Remove the caches used longest ago until `needed` more bytes stay under the cap."""
-    base = prefix_folder()
+    base = activations_folder()
     folders = sorted(
         (each for each in base.glob("*") if each.is_dir()), key=lambda each: each.stat().st_mtime
     )

@@ -27,7 +27,7 @@ from headstart.base.events import Notice, emit, warn
 from headstart.base.files import folder_lock, write_text
 from headstart.base.findings import Finding
 from headstart.base.hashing import digest_bytes, digest_json
-from headstart.base.runtime import cache_folder, has_bfloat16, n_processes, n_threads
+from headstart.base.runtime import has_bfloat16, n_processes, n_threads
 from headstart.features.calibration import Calibration, calibration_rows
 from headstart.features.engines.prepare import Ready, prepare_runner, settle
 from headstart.features.taps import Place
@@ -37,6 +37,7 @@ from headstart.images.views import PLAIN, policy
 from headstart.methods import detect, processes
 from headstart.methods.calibrate import fit_temperature
 from headstart.methods.checkpoint import Checkpoints
+from headstart.methods.kept import runs_folder
 from headstart.methods.loop import (
     EVAL_BATCH,
     PLAIN_EPOCH,
@@ -153,7 +154,7 @@ class Training:
         start = time.perf_counter()
         self.cut = self._cut()
         key = self._key()
-        folder = cache_folder() / "runs" / key
+        folder = runs_folder() / key
         with ExitStack() as stack:
             if processes.first():
                 stack.enter_context(folder_lock(folder))
@@ -279,6 +280,7 @@ class Training:
         self.record["cache"] = note_of(kept)
         if isinstance(source, StreamedBatches):
             self.mode = "stream"
+            self.record.update(path="stream", path_reason="there is no room to keep activations")
         return source, held
 
     def _check_suffix(self, stream: StreamedBatches) -> None:
