@@ -101,7 +101,9 @@ def _metavar(field: dataclasses.Field[Any], hint: Any) -> str | None:
         return None
     if field.metadata.get("metavar"):
         return str(field.metadata["metavar"])
-    return "NAME" if field.metadata.get("choices") else "NUMBER" if {hint, *get_args(hint)} & {int, float} else "TEXT"
+    if field.metadata.get("choices"):
+        return "NAME"
+    return "NUMBER" if {hint, *get_args(hint)} & {int, float} else "TEXT"
 
 
 def help_text(field: dataclasses.Field[Any], several: bool) -> str:
