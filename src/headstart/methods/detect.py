@@ -106,7 +106,7 @@ def scratch_better(
     return Finding(
         "scratch better than pretrained",
         f"{scratch_name} from random weights reaches {scratch:.1%} on the images that chose, above the "
-        f"{pretrained:.1%} of {pretrained_name}: the pretrained weights did not help here",
+        f"{pretrained:.1%} of {pretrained_name}: there the pretrained weights did not help",
         "try an earlier cut or a backbone trained on images like these; look for a learning rate too high for "
         "pretrained weights; or take scratch, if the same holds with more seeds",
     )

@@ -39,21 +39,22 @@ def _of_dataset(rows: Sequence[MethodSummary], results: Mapping[str, CellResult]
 
 
 def _scratch_better(row: MethodSummary, rows: Sequence[MethodSummary]) -> StudyFinding | None:
-    """Whether this network from random weights is above every one that starts from its pretrained weights."""
+    """Whether this network from random weights is above one trained from pretrained weights, and which."""
     if row.scenario != "scratch" or row.selection is None:
         return None
-    others = [
+    beaten = [
         (each.selection, each)
         for each in rows
         if each.scenario in ("finetune", "full")
         and each.backbone == row.backbone
         and each.selection is not None
+        and each.selection < row.selection
     ]
-    if not others:
+    if not beaten:
         return None
     from headstart.methods.detect import scratch_better
 
-    score, best = max(others, key=lambda pair: pair[0])
+    score, best = max(beaten, key=lambda pair: pair[0])
     finding = scratch_better(row.selection, score, scratch_name=row.method, pretrained_name=best.method)
     if finding is None:
         return None
