@@ -14,7 +14,7 @@ install: .venv/installed
 	touch $@
 
 demo: install
-	$(BIN)/headstart study textiles --out runs/textiles
+	$(BIN)/headstart study textiles --scenario features,finetune --train-seeds 1 --out runs/textiles
 
 test: install
 	$(BIN)/python -m pytest

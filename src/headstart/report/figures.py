@@ -112,7 +112,9 @@ def accuracy_against_seconds(marks: Sequence[Mark], frontier: Sequence[int], bes
             )
         if len(steps) and max(mark.x for mark in marks) > 10 * max(1e-9, min(mark.x for mark in marks)):
             axes.set_xscale("log")
+            axes.xaxis.get_major_locator().set_params(subs=(1, 2, 5))
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.xaxis.minorticks_off()
         axes.set_xlabel("seconds")
         _percent_axis(axes, "test accuracy, %")
         _legend(figure, axes)

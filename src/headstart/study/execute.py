@@ -271,12 +271,11 @@ class _Run:
         rates = passes.known_rates(self.store)
         expected = cell_seconds(cell, data, self._variant(cell), rates)
         emit(Notice(f"{cell.dataset}, seed {cell.seed}: {cell.method}, about {spoken(expected)}"))
-        return run_trained_cell(
-            cell,
-            data,
-            make_classifier=lambda each: classifier_of(each, cache_gb=self.spec.cache_gb),
-            **pass_cost,
-        )
+        race = self.races.get(cell.dataset)
+        found = None if race is None else race.rate(cell)
+        changed: dict[str, Any] = {} if found is None else {"learning_rate": found}
+        make = partial(classifier_of, cache_gb=self.spec.cache_gb, **changed)
+        return run_trained_cell(cell, data, make_classifier=make, **pass_cost)
 
     def _variant(self, cell: Cell) -> Variant:
         shapes = {
