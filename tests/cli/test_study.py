@@ -176,6 +176,46 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(photos, tmp_path, run):
     assert f"60 runs: 6 methods on 1 dataset, {done} done already" in ran.err
 
 
+def test_a_study_trains_networks_and_hands_one_over(run, photos, tmp_path, tiny_name, as_documented):
+    spec = tmp_path / "study.toml"
+    spec.write_text(
+        f'data = ["{photos}"]\nscenario = ["features", "finetune", "scratch"]\ntrainable = "last:1"\n'
+        "train_input_size = 40\n"
+        "epochs = 2\nviews = 1\nlearning_rate = 0.003\n"
+    )
+    options = ("--backbone", tiny_name, "--input-size", "48", "--layer", "pool", "--head", "nearest_mean")
+    command = ("study", "--spec", spec, *options, "--train-seeds", "1", "--seeds", "2")
+    ran = run(*command, "--out", tmp_path / "out", "--json")
+    assert ran.status == 0, ran.err
+    found = as_documented("study", ran.out)
+    rows = {row["scenario"]: row for row in found["methods"]}
+    assert {name: row["images_seen"] for name, row in rows.items()} == {
+        "features": 0, "finetune": 36, "scratch": 36,
+    }  # fmt: skip
+    assert (rows["finetune"]["cut"], rows["scratch"]["cut"], rows["features"]["cut"]) == ("last:1", "all", "")
+    assert rows["scratch"]["method"].endswith("all 40px") and rows["scratch"]["train_seconds"] > 0
+    table = run(*command, "--out", tmp_path / "out").out
+    assert "layer or cut" in table and "last:1" in table and (tmp_path / "out" / "report.html").is_file()
+    result = next(r for r in load_record(tmp_path / "out").results if r.cell.scenario == "finetune")
+    where = ("--from", f"{tmp_path / 'out'}:{result.cell.id}", "--out", tmp_path / "model")
+    ran = run("fit", *where, "--json")
+    assert ran.status == 0, ran.err
+    assert as_documented("fit", ran.out)["selection"] == pytest.approx(result.selection)
+
+
+def test_a_budget_races_the_networks_and_says_what_it_cut(run, photos, tmp_path, tiny_name, as_documented):
+    options = ("--backbone", tiny_name, "--input-size", "48", "--learning-rate", "0.003", "--views", "1")
+    cuts = ("--scenario", "finetune", "--trainable", "head,last:1", "--epochs", "2", "--seeds", "1")
+    ran = run("study", photos, *options, *cuts, "--budget", "1h", "--out", tmp_path / "out", "--json")
+    assert ran.status == 0, ran.err
+    found = as_documented("study", ran.out)
+    (cut,) = found["cut"]
+    assert (cut["epochs"], cut["rung"]) == (1, 1) and "is cut at rung 1 of 1" in ran.err
+    assert sorted(row["status"] for row in found["methods"]) == ["cut", "done"]
+    assert (found["n_planned"], found["n_done"]) == (1, 1)
+    assert any("the budget cut 1 method early" in line for line in found["missing"])
+
+
 def _n_done(folder: os.PathLike) -> int:
     import sqlite3
     from contextlib import closing

@@ -143,6 +143,21 @@ def test_the_summary_tells_findings_and_cuts_as_plain_values(record):
     assert {row["status"] for row in summary.rows if row["scenario"] != "features"} == {"done", "cut"}
 
 
+def test_the_best_tells_which_epoch_was_kept_and_where_the_rate_is_from(page):
+    assert "finetune lite0 last:2 224px, with the weights of epoch 4 of 4, chosen on validation" in page
+
+
+def test_options_of_training_are_listed_where_something_trains(record):
+    def listed(scenario):
+        spec = {"scenario": [*scenario], "epochs": 8, "equal": "images", "trainable": ["last:2"]}
+        table = tables(build_document(dataclasses.replace(record, spec=spec)))["spec"]
+        return {row[0] for row in texts(table)} - {"scenario"}
+
+    assert listed(["features"]) == set()
+    assert listed(["features", "full"]) == {"epochs", "equal"}
+    assert listed(["finetune"]) == {"epochs", "equal", "trainable"}
+
+
 def test_identifiers_stay_unique(page):
     import re
 

@@ -77,13 +77,24 @@ def _not_held() -> Paragraph:
 
 
 def _opening(best: MethodSummary, shown: CellResult, n_done: int) -> Claim:
-    tuned = listed(f"{name} = {value}" for name, value in shown.chosen.items())
-    said = f"{best.method}"
-    said += f", with {tuned} chosen on {shown.selected_on or 'validation'}." if tuned else "."
+    said = f"{best.method}{_tuned(shown)}."
     if n_done > 1:
         said += f" What follows is one of its {n_done} runs, seed {shown.cell.seed}; "
         said += "counts are not mixed over seeds."
     return Claim(said, (shown.cell.id,))
+
+
+def _tuned(shown: CellResult) -> str:
+    on = shown.selected_on or "validation"
+    if not shown.training:
+        tuned = listed(f"{name} = {value}" for name, value in shown.chosen.items())
+        return f", with {tuned} chosen on {on}" if tuned else ""
+    fit = shown.training[0]
+    said = f", with the weights of epoch {fit.get('kept_epoch')} of {len(fit.get('curve') or ())}, chosen on {on}"
+    by = "by a range test on train" if fit.get("range_test") else "given or found in an earlier rung"
+    return (
+        f"{said}; learning rate {float(fit['learning_rate']):.2g}, {by}" if fit.get("learning_rate") else said
+    )
 
 
 def confusion_table(result: CellResult, id: str) -> Table:

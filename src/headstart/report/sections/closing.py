@@ -10,7 +10,9 @@ from headstart.report.document import Beside, Block, Entry, Paragraph, Points, S
 from headstart.report.verdict import missing_claims
 from headstart.report.wording import DASH, count, duration, percent, size, total_seconds
 from headstart.study.records import StudyRecord
+from headstart.study.spec import TRAINING
 
+OF_TRAINING = {*TRAINING, "train_input_size", "train_seeds", "train_seconds", "equal"}
 ROWS_SHOWN = 200
 
 
@@ -147,7 +149,7 @@ def repeat_section(record: StudyRecord) -> Section:
     )
     blocks.append(Paragraph("Seeds: " + _seeds(record)))
     facts = (
-        _facts("spec", "The specification", record.spec),
+        _facts("spec", "The specification", _told(record.spec)),
         _facts("machine", "The machine", record.machine),
         _facts("versions", "Versions", record.versions),
     )
@@ -164,6 +166,13 @@ def _seeds(record: StudyRecord) -> str:
     if any(result.cell.seed is None for result in record.results):
         said += ". Where the seed changes nothing a method ran once, so that no spread is a false zero"
     return said + "."
+
+
+def _told(spec: dict[str, Any]) -> dict[str, Any]:
+    """The specification, less the options of training where nothing trains."""
+    if trains := set(spec.get("scenario", ())) - {"features"}:
+        return spec if "finetune" in trains else {n: v for n, v in spec.items() if n != "trainable"}
+    return {name: value for name, value in spec.items() if name not in OF_TRAINING}
 
 
 def _facts(id: str, caption: str, facts: dict[str, Any]) -> Table:
