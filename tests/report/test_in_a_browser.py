@@ -7,6 +7,7 @@ import pytest
 
 from headstart.report.build import write_report
 from headstart.testing.records import tiny_record
+from headstart.testing.trained_records import with_training
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [
@@ -69,6 +70,16 @@ def test_it_fits_the_page_and_stays_silent(browser, address, seen, width, scheme
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     assert seen["console"] == [] and seen["dialogs"] == []
     assert [url for url in seen["requests"] if not url.startswith("data:")] == [address]
+    page.context.close()
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_a_study_that_trained_networks_fits_the_page_too(browser, seen, width, tmp_path):
+    record = with_training(tiny_record(tmp_path, per_class=5, seeds=(0,)))
+    page = opened(browser, write_report(record, tmp_path / "report.html").as_uri(), seen, width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    assert seen["console"] == []
     page.context.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.base.events import Notice, listening
+from headstart.base.events import Notice, Progress, listening
 from headstart.study import execute
 from headstart.study.execute import run_study
 from headstart.study.halving import (
@@ -155,6 +155,8 @@ def test_survivors_go_on_to_all_seeds_and_the_cut_are_told(racing, tmp_path, mon
     }  # fmt: skip
     # the first seed keeps the rate that its rung found; the second has a range test of its own
     assert record.results[0].training[0]["learning_rate"] == 0.01
+    steps = [each for each in said if isinstance(each, Progress) and each.task == "train"]
+    assert max(each.total for each in steps) == 4  # the steps of a range test are nobody's progress
     assert sum("is cut at rung" in each.message for each in said if isinstance(each, Notice)) == 3
     n_rungs = len(rungs)
     again = run_study(spec, tmp_path / "out")
