@@ -179,12 +179,12 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(photos, tmp_path, run):
 def test_a_study_trains_networks_and_hands_one_over(run, photos, tmp_path, tiny_name, as_documented):
     spec = tmp_path / "study.toml"
     spec.write_text(
-        f'data = ["{photos}"]\nscenario = ["features", "finetune", "scratch"]\ntrainable = "last:1"\n'
+        'scenario = ["features", "finetune", "scratch"]\ntrainable = "last:1"\n'
         "train_input_size = 40\n"
         "epochs = 2\nviews = 1\nlearning_rate = 0.003\n"
     )
     options = ("--backbone", tiny_name, "--input-size", "48", "--layer", "pool", "--head", "nearest_mean")
-    command = ("study", "--spec", spec, *options, "--train-seeds", "1", "--seeds", "2")
+    command = ("study", photos, "--spec", spec, *options, "--train-seeds", "1", "--seeds", "2")
     ran = run(*command, "--out", tmp_path / "out", "--json")
     assert ran.status == 0, ran.err
     found = as_documented("study", ran.out)

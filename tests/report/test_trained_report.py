@@ -75,6 +75,7 @@ def test_the_rule_of_equal_terms_stands_with_its_figures(document):
     )
     assert "each sees the same number of images, in the same number of epochs" in said
     assert "each has one range test for its rate" in said
+    assert "the best is chosen on those that both have" in said  # one seed of training, three of features
     rows = texts(tables(document)["equal-terms"])
     assert {(row[1], row[2], row[3], row[4]) for row in rows} == {("4", "180", "8.0 s", "1")}
 

@@ -19,6 +19,13 @@ def test_one_text_stands_for_a_list_of_one(tmp_path):
     assert spec.data == ("textiles",) and spec.input_size == (96,)
 
 
+def test_a_spec_without_data_takes_those_that_are_named_beside_it(tmp_path):
+    (tmp_path / "s.toml").write_text("seeds = 2\n")
+    assert read_spec(tmp_path / "s.toml", ["photos"]).data == ("photos",)
+    with pytest.raises(BadOptions, match="data: nothing is named"):
+        read_spec(tmp_path / "s.toml")
+
+
 def test_five_mistakes_are_all_reported_with_the_nearest_names(tmp_path):
     (tmp_path / "s.toml").write_text(
         'data = ["x"]\nhaed = ["knn"]\npooling = ["agv"]\nseeds = "three"\nfolds = 1\nbudget = "soon"\n'

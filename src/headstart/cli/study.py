@@ -83,7 +83,7 @@ def _spec(data: list[str], file: Path | None, flags: dict[str, Any]) -> StudySpe
         raise UsageError(
             "name the images: headstart study DATA... (or --spec FILE); see headstart study --help"
         )
-    base = StudySpec() if file is None else read_spec(file)
+    base = StudySpec() if file is None else read_spec(file, data)
     named = StudySpec(**{**vars(base), "data": tuple(data) or base.data})
     return build(StudySpec, flags, named, check=False)  # the study itself lists every mistake at once
 

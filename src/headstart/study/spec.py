@@ -11,6 +11,7 @@ import difflib
 import json
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -190,8 +191,8 @@ def n_seeds(spec: StudySpec) -> int:
     return max(spec.seeds, spec.train_seeds or 0) if trained_scenarios(spec) else spec.seeds
 
 
-def read_spec(path: str | Path) -> StudySpec:
-    """Read a spec from a TOML file whose keys are the fields of `StudySpec`.
+def read_spec(path: str | Path, data: Sequence[str] = ()) -> StudySpec:
+    """Read a spec from a TOML file whose keys are the fields of `StudySpec`; `data` wins over the file's own.
 
     Relative paths stay as written: they are relative to the folder the command is run in.
 
@@ -208,7 +209,7 @@ def read_spec(path: str | Path) -> StudySpec:
         raise UsageError(f"the spec {path} cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"the spec {path} is no TOML: {error}") from error
-    return spec_from(document)
+    return spec_from({**document, **({"data": list(data)} if data else {})})
 
 
 def spec_from(document: dict[str, Any]) -> StudySpec:

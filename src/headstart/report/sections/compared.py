@@ -31,10 +31,21 @@ def compared_section(record: StudyRecord) -> Section:
         Paragraph(
             "The best method is the one with the highest score on validation (or inner folds of train). "
             "The test score is reported and chooses nothing, neither the method nor its options."
+            + _unequal_seeds(record)
         )
     )
     blocks += equal_terms(record)
     return Section("compared", "What was compared", tuple(blocks))
+
+
+def _unequal_seeds(record: StudyRecord) -> str:
+    """How methods with different numbers of seeds are compared; "" where all have as many."""
+    planned = {len(row.cells) for row in record.summaries if row.n_seeds}
+    if len(planned) < 2:
+        return ""
+    return (
+        " Where one method has run under more seeds than another, the best is chosen on those that both have."
+    )
 
 
 def _names(record: StudyRecord, part: str) -> list[str]:
