@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from pathlib import Path
 
-import pytest
-
 from headstart.cli.main import main
-from headstart.testing.images import class_folders
-
-DOCS = Path(__file__).parents[2] / "docs"
-BLOCKS = re.findall(
-    r"^```(\w+)\n(.*?)^```", (DOCS / "tutorial.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
-)
 
 
-@pytest.fixture
-def photos(tmp_path, monkeypatch):
-    """A folder `photos` in the working folder."""
-    monkeypatch.chdir(tmp_path)
-    return class_folders(tmp_path / "photos", n_per_class=10)
-
-
-def test_every_block_of_the_tutorial_runs(photos, capsys):
-    for language, block in BLOCKS:
-        if language == "sh":
-            for line in block.splitlines():
-                assert main(shlex.split(line)[1:]) == 0, f"{line}: {capsys.readouterr().err}"
-        elif language == "python":
-            exec(compile(block, "tutorial.md", "exec"), {})
-        else:
-            Path("study.toml").write_text(block)
+def test_every_block_of_the_tutorial_runs(run_page, capsys):
+    run_page("tutorial.md")
     said = capsys.readouterr()
     assert "Best on photos" in said.out
     assert "['disc']" in said.out
@@ -42,8 +18,5 @@ def test_every_block_of_the_tutorial_runs(photos, capsys):
     assert "all are done already" in capsys.readouterr().err
 
 
-def test_the_tutorial_names_only_options_that_there_are():
-    named = set(re.findall(r"--[a-z][a-z-]+", (DOCS / "tutorial.md").read_text("utf-8")))
-    assert named <= set(re.findall(r"--[a-z][a-z-]+", (DOCS / "reference.md").read_text("utf-8"))) | {
-        "--debug"
-    }
+def test_the_tutorial_names_only_options_that_there_are(options_of):
+    assert options_of("tutorial.md") <= options_of("reference.md") | {"--debug"}

@@ -97,7 +97,7 @@ def _features_lines(facts: dict[str, Any]) -> list[str]:
 
 
 def _trained_lines(facts: dict[str, Any]) -> list[str]:
-    from headstart.report.wording import count
+    from headstart.report.wording import count, percent
 
     if facts["scenario"] == "finetune":
         after = f" (what comes after {facts['cut']})" if facts["cut"] else ""
@@ -109,7 +109,7 @@ def _trained_lines(facts: dict[str, Any]) -> list[str]:
     lines = [f"{trained} at learning rate {facts['learning_rate']:.2g}"]
     if facts["path"] == "plain":
         return lines
-    kept = f"; kept for {facts['share_kept']:.0%} of the images" if facts["path"] == "cache" else ""
+    kept = f"; kept for {percent(facts['share_kept'])} of the images" if facts["path"] == "cache" else ""
     return [*lines, f"frozen part in {facts['prefix_precision']}: {facts['path_reason']}{kept}"]
 
 
