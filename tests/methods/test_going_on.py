@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from headstart.methods.kept import finished, kept_until_done
 from headstart.testing.images import class_folders
 
 PROGRAM = [sys.executable, "-W", "ignore", "-m", "headstart.testing.training"]
@@ -65,3 +66,18 @@ def test_two_processes_train_as_one(data, tmp_path, uninterrupted):
     found = load_file(tmp_path / "w.safetensors")
     for name, tensor in uninterrupted.items():
         assert np.allclose(found[name], tensor, atol=5e-3), name
+
+
+def test_a_finished_run_is_kept_until_what_follows_it_is_done(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with pytest.raises(OSError, match="full"), kept_until_done():
+        assert finished(folder)
+        raise OSError("the disk is full")
+    assert folder.exists()
+    with kept_until_done():
+        finished(folder)
+        assert folder.exists()
+    assert not folder.exists()
+    folder.mkdir()
+    assert not finished(folder) and not folder.exists()

@@ -75,13 +75,14 @@ def fit(
     command is given again.
     """
     from headstart.export.save import check_place, save_bundle
+    from headstart.methods.kept import kept_until_done
 
     if scenario not in SCENARIOS:
         raise UnknownName("scenario", scenario, SCENARIOS)
     if (study is None) == (data is None):
         raise UsageError("name either DATA or --from STUDY; see headstart fit --help")
     first = rank() == 0
-    with shown() if first else nullcontext():
+    with shown() if first else nullcontext(), kept_until_done():
         check_place(out)
         if study is not None:
             classifier, target, name = _handed_over(study, flags)

@@ -170,6 +170,7 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
         *,
         strict: bool,
     ) -> FineTuneClassifier:
+        from headstart.backbones.freeze import find_cut
         from headstart.backbones.load import load
         from headstart.methods.training import Part, Training
 
@@ -180,6 +181,7 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
                 f"a classifier needs two classes or more; got one class only: {str(self.classes_[0])!r}"
             )
         backbone: Backbone = load(self.backbone).at(self.input_size)
+        find_cut(backbone, self.trainable)  # a cut that cannot be is told before anything is computed
         matrix, ok = self._seen(backbone, items, digests, paths, strict)
         self._note_problems(ok, digests, labels, held)
         extract_seconds = time.perf_counter() - start

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +70,35 @@ def clear(base: Path, older_than_days: float = 0.0) -> int:
         except Busy as error:
             warn(f"not removed: {error}")
     return freed
+
+
+_waiting: ContextVar[list[Path] | None] = ContextVar("headstart_finished_runs", default=None)
+
+
+@contextmanager
+def kept_until_done() -> Iterator[None]:
+    """Keep the runs that finish inside the block until it ends well: what follows training may fail too.
+
+    Where it does (the disk is full while the model is written), the same command goes on after the training.
+    """
+    finished_runs: list[Path] = []
+    token = _waiting.set(finished_runs)
+    try:
+        yield
+    finally:
+        _waiting.reset(token)
+    for folder in finished_runs:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def finished(folder: Path) -> bool:
+    """Remove the folder of a finished run, now or at the end of `kept_until_done`; True if it stays for now."""
+    waiting = _waiting.get()
+    if waiting is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        return False
+    waiting.append(folder)
+    return True
 
 
 def _size(folder: Path) -> int:

@@ -27,6 +27,7 @@ from headstart.methods.schedule import rate_factor
 from headstart.methods.training_options import TrainingOptions
 
 EVAL_BATCH = 64
+WORTH_SECONDS = 30.0
 
 
 PLAIN_EPOCH = -1
@@ -145,11 +146,11 @@ class Loop:
     def run(self) -> Trained:
         """Train to the end, from the last checkpoint if there is one; the kept weights are in the network."""
         self._go_on()
-        epoch = self.step // self.per_epoch
         began = time.monotonic() - self.trained.seconds
-        while epoch < self.n_epochs and not self.trained.stopped_early:
-            self._epoch(epoch, began)
-            epoch += 1
+        while len(self.trained.curve) < self.n_epochs and not self.trained.stopped_early:
+            self._epoch(len(self.trained.curve), began)
+        if self.checkpoints is not None and self.trained.seconds > WORTH_SECONDS:
+            self._save()  # what follows training may fail: the same command then goes on from here
         self._load_kept()
         return self.trained
 

@@ -19,6 +19,7 @@ from headstart.methods.training_options import TrainingOptions
 
 LOWEST, HIGHEST = 1e-6, 1e-1
 STEPS = 40
+LEAST_STEPS = 10
 SMOOTH = 0.8
 BLOWN_UP = 3.0
 SHARE = 1 / 3
@@ -31,6 +32,11 @@ class RangeTest:
     rates: tuple[float, ...]
     losses: tuple[float, ...]
     chosen: float
+
+
+def n_trial_steps(n_steps: int) -> int:
+    """Steps of a test before a run of `n_steps`: at most a tenth of it, never less than ten."""
+    return max(LEAST_STEPS, min(STEPS, n_steps // 10))
 
 
 def range_test(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import shutil
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -37,7 +36,7 @@ from headstart.images.views import PLAIN, policy
 from headstart.methods import detect, processes
 from headstart.methods.calibrate import fit_temperature
 from headstart.methods.checkpoint import Checkpoints
-from headstart.methods.kept import runs_folder
+from headstart.methods.kept import finished, runs_folder
 from headstart.methods.loop import (
     EVAL_BATCH,
     PLAIN_EPOCH,
@@ -60,7 +59,7 @@ from headstart.methods.network import (
 )
 from headstart.methods.optimise import make_groups
 from headstart.methods.prefix import GIGABYTE, Kept, cache_key, held_folder, note_of, open_cache
-from headstart.methods.range_test import RangeTest, range_test
+from headstart.methods.range_test import RangeTest, n_trial_steps, range_test
 from headstart.methods.sources import PixelBatches, StreamedBatches, Views
 from headstart.methods.training_options import DEFAULT_EPOCHS, TrainingOptions
 
@@ -168,7 +167,7 @@ class Training:
             self.record["seconds"] = {**self.record.get("seconds", {}), "all": time.perf_counter() - start}
         processes.wait()
         if processes.first():
-            shutil.rmtree(folder, ignore_errors=True)
+            finished(folder)
         return outcome
 
     def _cut(self) -> Cut:
@@ -245,9 +244,9 @@ class Training:
         if n_views >= epochs and self.options.augment != "none":
             return (
                 "stream",
-                f"{n_views} views in {epochs} epochs: no view is seen twice, so keeping them saves nothing",
+                f"{n_views} views, {_counted(epochs)}: no view is seen twice, so keeping them saves nothing",
             )
-        return "cache", f"{n_views} views are run once and seen in {epochs} epochs"
+        return "cache", f"{n_views} views are run once and seen in {_counted(epochs)}"
 
     def _epochs(self) -> int:
         return int(self.options.epochs or DEFAULT_EPOCHS[self.scenario])
@@ -477,8 +476,11 @@ class Training:
         if options.learning_rate is not None:
             return options.learning_rate
         if "learning_rate" not in self.decided:
+            n_steps = math.ceil(source.n / options.batch_size) * int(options.epochs or 1)
             found: RangeTest = range_test(
-                lambda trial: self._loop(copy.deepcopy(net), source, trial, fast), options
+                lambda trial: self._loop(copy.deepcopy(net), source, trial, fast),
+                options,
+                steps=n_trial_steps(n_steps),
             )
             self._decide(learning_rate=found.chosen, range_test=asdict(found))
         self.record["range_test"] = self.decided.get("range_test")
@@ -497,7 +499,7 @@ class Training:
             n_epochs = max(1, int(self.seconds / max(expected, 1e-9)))
         emit(
             Notice(
-                f"training: {n_epochs} epochs of about {expected:.0f} s ({n_epochs * expected / 60:.1f} min)"
+                f"training: {_counted(n_epochs)} of about {max(1, round(expected))} s ({n_epochs * expected / 60:.1f} min)"
             )
         )
         return n_epochs
@@ -592,6 +594,10 @@ def _rate(ready: Ready, pixels: PixelBatches) -> float:
     start = time.perf_counter()
     stream.run(sample)
     return len(sample) / (time.perf_counter() - start)
+
+
+def _counted(epochs: int) -> str:
+    return f"{epochs} epoch{'' if epochs == 1 else 's'}"
 
 
 def _diverged(error: Diverged, again: bool) -> Finding:

@@ -42,7 +42,9 @@ def main(arguments: list[str]) -> None:
         method.fit_table(split_table(scan(data), seed=0))
     if first():
         with written_aside(out) as aside:
-            save_file({name: each.contiguous() for name, each in method.network_.state_dict().items()}, str(aside))
+            save_file(
+                {name: each.contiguous() for name, each in method.network_.state_dict().items()}, str(aside)
+            )
 
 
 if __name__ == "__main__":
