@@ -256,7 +256,15 @@ class _Run:
             "extract_seconds": passes.extract_seconds(facts, len(data.table)),
             "extract_bytes": facts["peak_bytes"],
         }
-        outcome = self._trained(cell, data, pass_cost) if cell.trains else self._fitted(cell, data, pass_cost)
+        if not cell.trains:
+            self._keep(self._fitted(cell, data, pass_cost), data)
+            return
+        from headstart.methods.kept import kept_until_done
+
+        with kept_until_done():  # a fold that is finished is not trained again if a later one is stopped
+            self._keep(self._trained(cell, data, pass_cost), data)
+
+    def _keep(self, outcome: CellOutcome, data: Dataset) -> None:
         test = [(data.table.paths[row], data.table.digests[row]) for row in outcome.test_rows]
         self.store.put_result(outcome.result, outcome.probabilities, test)
 
@@ -271,10 +279,7 @@ class _Run:
         rates = passes.known_rates(self.store)
         expected = cell_seconds(cell, data, self._variant(cell), rates)
         emit(Notice(f"{cell.dataset}, seed {cell.seed}: {cell.method}, about {spoken(expected)}"))
-        race = self.races.get(cell.dataset)
-        found = None if race is None else race.rate(cell)
-        changed: dict[str, Any] = {} if found is None else {"learning_rate": found}
-        make = partial(classifier_of, cache_gb=self.spec.cache_gb, **changed)
+        make = partial(classifier_of, cache_gb=self.spec.cache_gb)
         return run_trained_cell(cell, data, make_classifier=make, **pass_cost)
 
     def _variant(self, cell: Cell) -> Variant:

@@ -111,12 +111,6 @@ class Race:
         """What has been cut so far."""
         return tuple(CutMethod(**each) for each in self.state["cut"])
 
-    def rate(self, cell: Cell) -> float | None:
-        """The learning rate that a range test found for this run in an earlier rung."""
-        runs = [run for key, run in self.state["runs"].items() if key.startswith(f"{cell.id} ")]
-        rates = [run["learning_rate"] for run in runs if run["learning_rate"]]
-        return float(rates[0]) if rates else None
-
     def run(
         self,
         done: frozenset[str],
@@ -170,8 +164,7 @@ class Race:
         if key not in self.state["runs"]:
             if time_is_up():
                 raise OutOfTime
-            rate = self.rate(cell)
-            self.state["runs"][key] = run_rung(cell, options | ({"learning_rate": rate} if rate else {}))
+            self.state["runs"][key] = run_rung(cell, options)
             self._save()
         found: dict[str, Any] = self.state["runs"][key]
         return found

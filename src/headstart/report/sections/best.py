@@ -91,7 +91,7 @@ def _tuned(shown: CellResult) -> str:
         return f", with {tuned} chosen on {on}" if tuned else ""
     fit = shown.training[0]
     said = f", with the weights of epoch {fit.get('kept_epoch')} of {len(fit.get('curve') or ())}, chosen on {on}"
-    by = "by a range test on train" if fit.get("range_test") else "given or found in an earlier rung"
+    by = "by a range test on train" if fit.get("range_test") else "as given"
     return (
         f"{said}; learning rate {float(fit['learning_rate']):.2g}, {by}" if fit.get("learning_rate") else said
     )
