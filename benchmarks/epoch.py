@@ -86,6 +86,7 @@ class InMemory:
 def prepared(part: object, codes: np.ndarray, name: str) -> tuple[object, object]:
     """Kept activations of two views, and what makes a loop over a source, as `fit` does."""
     from headstart.backbones.load import load
+    from headstart.base.runtime import cache_folder
     from headstart.methods.training import Part, Training
     from headstart.methods.training_options import TrainingOptions
 
@@ -96,16 +97,7 @@ def prepared(part: object, codes: np.ndarray, name: str) -> tuple[object, object
     run = Training(
         "finetune", load("lite0"), options, train, None, [str(c) for c in np.unique(codes)], None, 0, 10.0
     )
-    from contextlib import ExitStack
-
-    from headstart.base.runtime import cache_folder
-
-    run.cut, run.stack, run.folder, run.decided = (
-        run._cut(),
-        ExitStack(),
-        cache_folder() / "runs" / "epoch",
-        {},
-    )
+    run.folder = cache_folder() / "runs" / "epoch"
     run.folder.mkdir(parents=True, exist_ok=True)
     source, _ = run._sources()
     assert run.mode == "cache", run.record
@@ -114,12 +106,10 @@ def prepared(part: object, codes: np.ndarray, name: str) -> tuple[object, object
     print(f"  {name}: bfloat16 {fast}, {run.record.get('dtype_trial')}")
 
     def loop_of(given: object) -> object:
-        run.decided.pop("epoch_seconds", None)
         one = TrainingOptions(**{**vars(options), "epochs": 1})
         loop = run._loop(net, given, one, fast)  # type: ignore[arg-type]
         if given is source:
-            run._estimate(loop)
-            loop_of.expected = run.record["epoch_seconds_expected"]  # type: ignore[attr-defined]
+            loop_of.expected = run._epoch_seconds(net, given, None, options, fast)  # type: ignore[attr-defined,arg-type]
         return loop
 
     return source, loop_of

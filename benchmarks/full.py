@@ -81,12 +81,7 @@ def ours(images: np.ndarray, codes: np.ndarray) -> tuple[list[float], float, str
     )  # fmt: skip
     names = [str(n) for n in range(10)]
     run = Training("full", load("lite0"), options, Part([], [], codes.ravel()), None, names, None, 0, 0.0)
-    run.cut, run.mode, run.decided, run._decide = (
-        run._cut(),
-        "plain",
-        {},
-        lambda **values: run.decided.update(values),
-    )  # type: ignore[method-assign]
+    run.mode, run._decide = "plain", lambda **values: run.decided.update(values)  # type: ignore[method-assign]
     normalise = normaliser(how.mean, how.std)
 
     class Given:
@@ -127,7 +122,7 @@ def plain(images: np.ndarray, codes: np.ndarray) -> tuple[list[float], float]:
         "full", load("lite0"), TrainingOptions(), Part([], [], codes.ravel()), None, [str(n) for n in range(10)],
         None, 0, 0.0,
     )  # fmt: skip
-    run.cut, run.mode = run._cut(), "plain"
+    run.mode = "plain"
     net = run._net().to(memory_format=torch.contiguous_format).eval()
     how = load("lite0").card.preprocessing
     normalise = normaliser(how.mean, how.std)

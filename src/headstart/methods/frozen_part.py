@@ -1,0 +1,312 @@
+"""The frozen part of a run: where the network is cut, and what the trained part is fed with.
+
+The frozen part runs in the fastest engine and precision that its check allows; what a precision costs in
+accuracy is measured on the validation images before it is used.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from headstart.backbones.freeze import Cut, find_cut
+from headstart.base.errors import BackboneError, EngineError
+from headstart.base.events import warn
+from headstart.base.files import write_text
+from headstart.base.findings import Finding
+from headstart.features.calibration import Calibration, calibration_rows
+from headstart.features.engines.prepare import Ready, prepare_runner, settle
+from headstart.features.taps import Place
+from headstart.images.decode import ImageItem
+from headstart.images.prepare import prepare
+from headstart.images.views import PLAIN, policy
+from headstart.methods import processes
+from headstart.methods.loop import (
+    PLAIN_EPOCH,
+    Batches,
+    scores_of,
+)
+from headstart.methods.mixing import mixes_pixels
+from headstart.methods.network import (
+    TransferNet,
+    make_net,
+    normaliser,
+)
+from headstart.methods.prefix import GIGABYTE, cache_key, held_folder, note_of, open_cache
+from headstart.methods.sources import PixelBatches, StreamedBatches, Views
+from headstart.methods.training_options import DEFAULT_EPOCHS, TrainingOptions
+
+if TYPE_CHECKING:
+    from headstart.backbones.load import Backbone
+    from headstart.methods.heads_base import Head
+
+LEAST_IMAGES_INT8 = 2000
+INT8_MAY_LOSE = 0.005
+LEAST_LIKENESS = 0.999
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Images with their class numbers."""
+
+    items: Sequence[ImageItem]
+    digests: Sequence[str]
+    codes: np.ndarray
+
+
+@dataclass(eq=False)
+class FrozenPart:
+    """What a run is of, and what feeds it.
+
+    Parameters
+    ----------
+    scenario : {"finetune", "full", "scratch"}
+    backbone : Backbone
+    options : TrainingOptions
+    train, held : Part
+        `held` chooses the epoch; may be None.
+    classes : sequence of str
+    head : Head, optional
+        Fitted on features of the plain views, to start from.
+    seed : int
+    cache_gb : float
+    seconds : float, optional
+        Training time after which no new epoch starts.
+    """
+
+    scenario: str
+    backbone: Backbone
+    options: TrainingOptions
+    train: Part
+    held: Part | None
+    classes: Sequence[str]
+    head: Head | None
+    seed: int
+    cache_gb: float
+    seconds: float | None = None
+    record: dict[str, Any] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    decided: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder = Path()
+        self.stack = ExitStack()
+
+    @cached_property
+    def cut(self) -> Cut:
+        """What trains, and the module before it."""
+        if self.scenario == "finetune":
+            return find_cut(self.backbone, self.options.trainable)
+        return find_cut(self.backbone, "all")
+
+    def _batchnorm(self) -> str:
+        return "update" if self.scenario == "scratch" else self.options.batchnorm
+
+    def _decide(self, **values: Any) -> None:
+        """Keep what was measured, so that a run that goes on decides the same."""
+        self.decided.update(values)
+        if processes.first():
+            write_text(self.folder / "decided.json", json.dumps(self.decided))
+
+    def _net(self) -> TransferNet:
+        net = make_net(
+            self.backbone, self.cut, len(self.classes), from_cut=self.mode != "plain", seed=self.seed,
+            fresh_weights=self.scenario == "scratch",
+        )  # fmt: skip
+        if self.head is not None:
+            net.head.start_from(self.head)  # type: ignore[operator]
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    # ---- inputs ---------------------------------------------------------------------------------------------
+
+    def _sources(self) -> tuple[Batches, Batches | None]:
+        by = policy(self.options.augment)
+        how = self.backbone.card.preprocessing
+        n_views = 0 if self.options.fresh or self.scenario != "finetune" else self.options.views
+        if by.name == "none":
+            n_views = 1
+        views = Views(self.train.items, self.train.digests, how, by, self.seed, n_views)
+        held_views = (
+            Views(self.held.items, self.held.digests, how, policy("none"), 0, 1)
+            if self.held is not None
+            else None
+        )
+        normalise = normaliser(how.mean, how.std)
+        pixels = PixelBatches(views, self.options, normalise)
+        held_pixels = PixelBatches(held_views, self.options, normalise) if held_views else None
+        self.mode, why = self._mode(n_views)
+        self.record.update(path=self.mode, path_reason=why, views=n_views, augment=by.name)
+        if self.mode == "plain":
+            return pixels, held_pixels
+        try:
+            return self._from_cut(pixels, held_pixels)
+        except (BackboneError, EngineError) as error:
+            warn(f"the frozen part runs plainly in torch: {error}")
+            self.mode = "plain"
+            self.record.update(path="plain", path_reason=str(error))
+            return pixels, held_pixels
+
+    def _mode(self, n_views: int) -> tuple[str, str]:
+        """Plain (whole network in torch), stream (frozen part by the engine each time) or cache."""
+        if not self.cut.after:
+            return "plain", "every part of the network trains, or trained parts lie at its beginning"
+        if mixes_pixels(self.options):
+            return "stream", "pixels are mixed, so the frozen part sees new images in every step"
+        if not n_views:
+            return "stream", "views are drawn anew in each epoch"
+        epochs = self._epochs()
+        if n_views >= epochs and self.options.augment != "none":
+            return (
+                "stream",
+                f"{n_views} views, {counted(epochs)}: no view is seen twice, so keeping them saves nothing",
+            )
+        return "cache", f"{n_views} views are run once and seen in {counted(epochs)}"
+
+    def _epochs(self) -> int:
+        return int(self.options.epochs or DEFAULT_EPOCHS[self.scenario])
+
+    def _from_cut(
+        self, pixels: PixelBatches, held_pixels: PixelBatches | None
+    ) -> tuple[Batches, Batches | None]:
+        layer = self.backbone.layers[self.cut.after]
+        self.shape = layer.shape
+        ready = self._runner("float32")
+        self._check_suffix(StreamedBatches(pixels, ready.runner, layer.shape))
+        cap = int(self.cache_gb * GIGABYTE)
+        held: Batches | None = None
+        if held_pixels is not None:
+            stream = StreamedBatches(held_pixels, ready.runner, layer.shape)
+            folder = self._held_folder(held_pixels.views, ready, (PLAIN,))
+            held, kept = open_cache(stream, folder, (PLAIN,), cap, "frozen part of validation")
+            self.record["validation_prefix"] = note_of(kept)
+            self.float32_rate = kept.n_computed / kept.seconds if kept.n_computed else math.nan
+        ready = self._prefix_precision(ready, held_pixels, held)
+        self.record["prefix"] = ready.facts.to_dict()
+        stream = StreamedBatches(pixels, ready.runner, layer.shape)
+        if self.mode == "stream":
+            return stream, held
+        numbers = [PLAIN] if self.options.augment == "none" else list(range(pixels.views.n_views))
+        folder = self._held_folder(pixels.views, ready, numbers)
+        if self.options.augment == "none":
+            stream.source.views = replace(pixels.views, n_views=1)
+        source, kept = open_cache(stream, folder, numbers, cap, "frozen part")
+        self.record["cache"] = note_of(kept)
+        if isinstance(source, StreamedBatches):
+            self.mode = "stream"
+            self.record.update(path="stream", path_reason="there is no room to keep activations")
+        return source, held
+
+    def _check_suffix(self, stream: StreamedBatches) -> None:
+        """The network in two parts says of some images what it says whole, else it is not cut."""
+        rows = np.arange(min(4, stream.n))
+        parts = [
+            make_net(self.backbone, self.cut, len(self.classes), from_cut=each, seed=0).body.eval()
+            for each in (True, False)
+        ]
+        with torch.no_grad():
+            cut = parts[0](stream.get(rows, PLAIN_EPOCH).inputs)
+            whole = parts[1](stream.source.get(rows, PLAIN_EPOCH).inputs)
+        likeness = float(torch.nn.functional.cosine_similarity(cut, whole).min())
+        if not likeness >= LEAST_LIKENESS:
+            raise BackboneError(
+                f"the network cut after {self.cut.after} differs from the whole one (least cosine {likeness:.4f})"
+            )
+
+    def _held_folder(self, views: Views, ready: Ready, numbers: Sequence[int]) -> Path:
+        served = (ready.facts.engine, f"{ready.facts.precision}{self.calibration_id}")
+        key = cache_key(views, self.backbone.card.weights_digest, self.cut.after, served, numbers)
+        return self.stack.enter_context(held_folder(key))
+
+    def _runner(self, precision: str) -> Ready:
+        card = self.backbone.card
+        name, rows = ("", None)
+        if precision == "int8":
+            name, rows = calibration_rows(card, self.train.digests)
+        self.calibration_id = f"/{name}" if name else ""
+
+        def sample(n: int) -> np.ndarray:
+            chosen = (rows or list(range(len(self.train.items))))[:n]
+            return np.stack([prepare(self.train.items[row], card.preprocessing) for row in chosen])
+
+        wish = settle("auto", precision)
+        place = Place(self.cut.after, "flat")
+        return prepare_runner(lambda: self.backbone, card, [place], wish, Calibration(name, sample))
+
+    def _prefix_precision(
+        self, ready: Ready, held_pixels: PixelBatches | None, held: Batches | None
+    ) -> Ready:
+        """int8 where it is asked for, or where it is faster and costs no accuracy on the validation images."""
+        wished = self.options.prefix_precision
+        decided = self.decided.get("prefix_precision")
+        if wished == "auto" and decided is None:
+            tried = self._try_int8(ready, held_pixels, held)
+            decided = "int8" if processes.from_first(tried == "int8") else "float32"
+            self._decide(prefix_precision=decided)
+        if "int8" not in (wished, decided):
+            self.calibration_id = ""
+            return ready
+        return self._runner("int8")
+
+    def _try_int8(self, ready: Ready, held_pixels: PixelBatches | None, held: Batches | None) -> str:
+        n_runs = len(self.train.items) * max(1, self.options.views)
+        why = ""
+        if self.mode != "cache" or n_runs < LEAST_IMAGES_INT8:
+            why = f"{n_runs} runs of the frozen part are too few to prepare int8 for"
+        elif held_pixels is None or held is None or self.head is None or self.held is None:
+            why = "without validation images and a fitted head its cost cannot be measured"
+        elif ready.facts.engine != "onnxruntime":
+            why = f"the engine is {ready.facts.engine}"
+        if why:
+            self.record["int8_trial"] = {"used": False, "reason": why}
+            return "float32"
+        assert held_pixels is not None and held is not None and self.held is not None
+        trial = self._runner("int8")
+        if trial.facts.precision != "int8":
+            self.record["int8_trial"] = {
+                "used": False,
+                "reason": "int8 missed its bound of likeness to float32",
+            }
+            return "float32"
+        stream = StreamedBatches(held_pixels, trial.runner, self.shape)
+        start = time.perf_counter()
+        net = self._net()
+        net.eval()
+        coarse = scores_of(net, stream).argmax(1).numpy() == self.held.codes
+        fine = scores_of(net, held).argmax(1).numpy() == self.held.codes
+        rates = [_rate(each, held_pixels) for each in (ready, trial)]
+        loss = float(fine.mean() - coarse.mean())
+        faster = rates[1] > 1.1 * rates[0]
+        used = faster and loss <= max(INT8_MAY_LOSE, 1 / len(fine))
+        self.record["int8_trial"] = {
+            "used": used, "accuracy_float32": float(fine.mean()), "accuracy_int8": float(coarse.mean()),
+            "images_per_second_float32": rates[0], "images_per_second_int8": rates[1],
+            "seconds": time.perf_counter() - start,
+        }  # fmt: skip
+        return "int8" if used else "float32"
+
+
+def _rate(ready: Ready, pixels: PixelBatches) -> float:
+    """Images a second of a frozen part on some validation images in memory."""
+    rows = np.arange(min(64, pixels.n))
+    sample = pixels.pixels(rows, -1)
+    stream = StreamedBatches(pixels, ready.runner, ())
+    stream.run(sample[: ready.runner.batch_size])
+    start = time.perf_counter()
+    stream.run(sample)
+    return len(sample) / (time.perf_counter() - start)
+
+
+def counted(epochs: int) -> str:
+    """In words."""
+    return f"{epochs} epoch{'' if epochs == 1 else 's'}"

@@ -1,0 +1,148 @@
+"""What a run measures before it trains: whether bfloat16 is faster, the learning rate, how long an epoch takes."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from headstart.backbones.layers import stage_modules
+from headstart.base.events import Notice, emit
+from headstart.base.runtime import has_bfloat16
+from headstart.methods import processes
+from headstart.methods.frozen_part import FrozenPart, counted
+from headstart.methods.loop import (
+    EVAL_BATCH,
+    PLAIN_EPOCH,
+    Batches,
+    Loop,
+)
+from headstart.methods.network import (
+    TransferNet,
+    frozen_names,
+    set_mode,
+)
+from headstart.methods.optimise import make_groups
+from headstart.methods.range_test import RangeTest, n_trial_steps, range_test
+from headstart.methods.training_options import TrainingOptions
+
+if TYPE_CHECKING:
+    pass
+
+TIMED_STEPS = 3
+
+
+@dataclass(eq=False)
+class Measured(FrozenPart):
+    """A run that can set up its loop, on the network itself or on a copy that may be spoilt."""
+
+    def _loop(
+        self, net: TransferNet, source: Batches, options: TrainingOptions, fast: bool, **more: Any
+    ) -> Loop:
+        frozen = frozen_names(net, self.backbone, self.cut)
+        groups = make_groups(
+            net, stage_modules(self.backbone.module), options, pretrained=self.scenario != "scratch"
+        )
+
+        def mode(training: bool) -> None:
+            set_mode(net, frozen, training=training, batchnorm=self._batchnorm())
+
+        shape: Any = torch.compile(net) if options.compile else None
+        loop = Loop(
+            net, mode, source, self.train.codes, len(self.classes), options, groups, seed=self.seed,
+            bfloat16=fast, held_codes=None if self.held is None else self.held.codes, seconds=self.seconds, **more,
+        )  # fmt: skip
+        if shape is not None:
+            loop.shape = shape
+        return loop
+
+    def _bfloat16(self, net: TransferNet, source: Batches, options: TrainingOptions) -> bool:
+        """Whether to train in bfloat16: as asked, else where it is measured to be faster."""
+        if options.dtype != "auto":
+            return options.dtype == "bfloat16"
+        if not (has_bfloat16() or torch.cuda.is_available()):
+            self.record["dtype_trial"] = {"reason": "this processor has no bfloat16"}
+            return False
+        if "bfloat16" not in self.decided:
+            rates = {
+                name: self._steps_per_second(net, source, options, name == "bfloat16")
+                for name in ("float32", "bfloat16")
+            }
+            self.record["dtype_trial"] = rates
+            self._decide(bfloat16=processes.agreed(rates["bfloat16"] > 1.1 * rates["float32"]))
+        return bool(self.decided["bfloat16"])
+
+    def _steps_per_second(
+        self, net: TransferNet, source: Batches, options: TrainingOptions, fast: bool
+    ) -> float:
+        trial = copy.copy(options)
+        trial.learning_rate, trial.compile = 0.0, False
+        loop = self._loop(copy.deepcopy(net), source, trial, fast)
+        loop.mode(True)
+        rows = np.arange(min(options.batch_size, source.n))
+        batch = source.get(rows, 0)
+        loop._train_step(rows, batch)
+        start = time.perf_counter()
+        for _ in range(TIMED_STEPS):
+            loop._train_step(rows, batch)
+        return TIMED_STEPS / (time.perf_counter() - start)
+
+    def _learning_rate(
+        self, net: TransferNet, source: Batches, options: TrainingOptions, fast: bool
+    ) -> float:
+        if options.learning_rate is not None:
+            return options.learning_rate
+        if "learning_rate" not in self.decided:
+            n_steps = math.ceil(source.n / options.batch_size) * int(options.epochs or 1)
+            found: RangeTest = range_test(
+                lambda trial: self._loop(copy.deepcopy(net), source, trial, fast),
+                options,
+                steps=n_trial_steps(n_steps),
+            )
+            self._decide(learning_rate=found.chosen, range_test=asdict(found))
+        self.record["range_test"] = self.decided.get("range_test")
+        return float(self.decided["learning_rate"])
+
+    def _plan_epochs(
+        self, net: TransferNet, source: Batches, held: Batches | None, options: TrainingOptions, fast: bool
+    ) -> int:
+        """Tell how long training will take; where a time is given and no number of epochs, those that fit."""
+        if "epoch_seconds" not in self.decided:
+            self._decide(epoch_seconds=self._epoch_seconds(net, source, held, options, fast))
+        expected = float(self.decided["epoch_seconds"])
+        self.record["epoch_seconds_expected"] = expected
+        n_epochs = self._epochs()
+        if self.seconds is not None and self.options.epochs is None:
+            n_epochs = max(1, int(self.seconds / max(expected, 1e-9)))
+        emit(
+            Notice(
+                f"training: {counted(n_epochs)} of about {max(1, round(expected))} s ({n_epochs * expected / 60:.1f} min)"
+            )
+        )
+        return n_epochs
+
+    def _epoch_seconds(
+        self, net: TransferNet, source: Batches, held: Batches | None, options: TrainingOptions, fast: bool
+    ) -> float:
+        """Seconds that an epoch is expected to take: some steps, their inputs, and the validation images."""
+        step = 1.0 / self._steps_per_second(net, source, options, fast)
+        size = min(options.batch_size, source.n)
+        start = time.perf_counter()
+        for number in range(TIMED_STEPS):
+            source.get(np.arange(number * size, (number + 1) * size) % source.n, 0)
+        fetch = (time.perf_counter() - start) / TIMED_STEPS
+        # inputs are fetched beside the step before, on the same processors
+        seconds = math.ceil(source.n / options.batch_size) * (step + fetch)
+        if held is not None:
+            some = min(held.n, EVAL_BATCH)
+            start = time.perf_counter()
+            inputs = held.get(np.arange(some), PLAIN_EPOCH).inputs.to(next(net.parameters()).device)
+            with torch.inference_mode():
+                copy.deepcopy(net).eval()(inputs)
+            seconds += (time.perf_counter() - start) * held.n / some
+        return seconds
