@@ -206,6 +206,15 @@ def test_a_network_that_cannot_be_cut_trains_whole_and_says_so(pictures):
     assert any("runs plainly" in each.message for each in heard if isinstance(each, Notice))
 
 
+def test_training_that_makes_it_worse_gives_back_the_fitted_head(pictures, backbone, monkeypatch):
+    from headstart.methods.loop import Loop
+
+    monkeypatch.setattr(Loop, "_loss", lambda self, scores, labels, truth: (labels * scores).sum(1).mean())
+    table = split_table(pictures, seed=3)
+    tuned = small(backbone, trainable="last:1", learning_rate=1e-2, augment="none").fit_table(table)
+    assert tuned.chosen_["epoch"] == 0 and tuned.selection_ == tuned.start_selection_
+
+
 def test_mixed_pixels_run_the_frozen_part_anew(pictures, backbone):
     method = small(backbone, trainable="last:1", mixup=0.4, cutmix=0.4).fit(
         pictures.items(), labels_of(pictures)

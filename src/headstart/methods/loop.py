@@ -109,6 +109,8 @@ class Loop:
     checkpoints : Checkpoints, optional
     seconds : float, optional
         Stop after the epoch in which this much training time has passed (equal budgets).
+    fitted_start : bool
+        Whether the head is fitted already, so that the start is worth comparing with what training gives.
     """
 
     net: nn.Module
@@ -124,6 +126,7 @@ class Loop:
     held_codes: np.ndarray | None = None
     checkpoints: Checkpoints | None = None
     seconds: float | None = None
+    fitted_start: bool = False
 
     def __post_init__(self) -> None:
         self.n_epochs = int(self.options.epochs or 1)
@@ -146,6 +149,7 @@ class Loop:
     def run(self) -> Trained:
         """Train to the end, from the last checkpoint if there is one; the kept weights are in the network."""
         self._go_on()
+        self._count_the_start()
         began = time.monotonic() - self.trained.seconds
         while len(self.trained.curve) < self.n_epochs and not self.trained.stopped_early:
             self._epoch(len(self.trained.curve), began)
@@ -153,6 +157,14 @@ class Loop:
             self._save()  # what follows training may fail: the same command then goes on from here
         self._load_kept()
         return self.trained
+
+    def _count_the_start(self) -> None:
+        """What a fitted head gives before any step is a candidate too (epoch 0): training must better it."""
+        if self.fitted_start and not self.trained.curve and self.step == 0:
+            held = self._validate()
+            if held is not None and self.options.keep == "best":
+                self.trained.kept_accuracy = held[1]
+                self.best = {name: each.clone() for name, each in self._kept_now().items()}
 
     def _epoch(self, epoch: int, began: float) -> None:
         start = time.monotonic()

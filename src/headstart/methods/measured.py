@@ -55,7 +55,8 @@ class Measured(FrozenPart):
         shape: Any = torch.compile(net) if options.compile else None
         loop = Loop(
             net, mode, source, self.train.codes, len(self.classes), options, groups, seed=self.seed,
-            bfloat16=fast, held_codes=None if self.held is None else self.held.codes, seconds=self.seconds, **more,
+            bfloat16=fast, held_codes=None if self.held is None else self.held.codes, seconds=self.seconds,
+            fitted_start=self.head is not None, **more,
         )  # fmt: skip
         if shape is not None:
             loop.shape = shape
