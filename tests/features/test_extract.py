@@ -10,7 +10,7 @@ from headstart.backbones.load import from_module, load
 from headstart.base.errors import BadOptions, DataError, EngineError, UnknownName
 from headstart.base.events import collected_warnings
 from headstart.base.optional import installed
-from headstart.base.runtime import processor_flags
+from headstart.base.runtime import has_int8
 from headstart.features.calibration import calibration_rows, sample_rows
 from headstart.features.engines import prepare as preparing
 from headstart.features.engines.exports import clear_exports, compare, export_folder
@@ -131,7 +131,7 @@ def test_a_full_disk_does_not_end_the_run(images, store, monkeypatch):
 
 
 @pytest.mark.skipif(
-    "sse2" in processor_flags() and not processor_flags() & {"avx512_vnni", "avx_vnni"},
+    not has_int8(),
     reason="int8 overflows on x86 processors without VNNI, so float32 serves",
 )
 def test_int8_is_calibrated_on_the_users_images_and_named_after_them(store):

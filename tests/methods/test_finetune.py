@@ -215,6 +215,19 @@ def test_training_that_makes_it_worse_gives_back_the_fitted_head(pictures, backb
     assert tuned.chosen_["epoch"] == 0 and tuned.selection_ == tuned.start_selection_
 
 
+def test_a_trial_of_int8_that_is_refused_is_recorded_and_nobody_is_warned(pictures, backbone, monkeypatch):
+    from headstart.methods import frozen_part
+
+    monkeypatch.setattr(frozen_part, "has_int8", lambda: False)
+    monkeypatch.setattr(frozen_part, "LEAST_IMAGES_INT8", 1)
+    heard = []
+    with listening(heard.append):
+        method = small(backbone, trainable="last:1").fit(pictures.items(), labels_of(pictures))
+    trial = method.record_["int8_trial"]
+    assert not trial["used"] and "no int8 arithmetic" in trial["reason"]
+    assert not [each for each in heard if isinstance(each, Notice) and each.level == "warning"]
+
+
 def test_mixed_pixels_run_the_frozen_part_anew(pictures, backbone):
     method = small(backbone, trainable="last:1", mixup=0.4, cutmix=0.4).fit(
         pictures.items(), labels_of(pictures)

@@ -66,6 +66,16 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 @contextmanager
+def unheard() -> Iterator[None]:
+    """Tell nobody what happens inside the block: for trials whose outcome is recorded otherwise."""
+    token = _listeners.set(())
+    try:
+        yield
+    finally:
+        _listeners.reset(token)
+
+
+@contextmanager
 def collected_warnings() -> Iterator[list[str]]:
     """Gather the warnings of the block (each sentence once, in order)."""
     seen: list[str] = []

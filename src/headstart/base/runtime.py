@@ -47,6 +47,13 @@ def has_bfloat16() -> bool:
     return bool(processor_flags() & {"avx512_bf16", "amx_bf16", "bf16"})
 
 
+def has_int8() -> bool:
+    """Whether the processor adds products of bytes in 32 bits at once; without it int8 overflows or is slow."""
+    if platform.machine().lower() not in ("x86_64", "amd64", "i686"):
+        return True
+    return bool(processor_flags() & {"avx512_vnni", "avx_vnni", "amx_int8"})
+
+
 def cache_folder() -> Path:
     """Where features, exports and downloads are kept: $HEADSTART_CACHE, else the user's cache folder."""
     if named := os.environ.get(CACHE_VARIABLE):

@@ -21,9 +21,10 @@ import torch
 
 from headstart.backbones.freeze import Cut, find_cut
 from headstart.base.errors import BackboneError, EngineError
-from headstart.base.events import warn
+from headstart.base.events import unheard, warn
 from headstart.base.files import write_text
 from headstart.base.findings import Finding
+from headstart.base.runtime import has_int8
 from headstart.features.calibration import Calibration, calibration_rows
 from headstart.features.engines.prepare import Ready, prepare_runner, settle
 from headstart.features.taps import Place
@@ -31,17 +32,9 @@ from headstart.images.decode import ImageItem
 from headstart.images.prepare import prepare
 from headstart.images.views import PLAIN, policy
 from headstart.methods import processes
-from headstart.methods.loop import (
-    PLAIN_EPOCH,
-    Batches,
-    scores_of,
-)
+from headstart.methods.loop import PLAIN_EPOCH, Batches, scores_of
 from headstart.methods.mixing import mixes_pixels
-from headstart.methods.network import (
-    TransferNet,
-    make_net,
-    normaliser,
-)
+from headstart.methods.network import TransferNet, make_net, normaliser
 from headstart.methods.prefix import GIGABYTE, cache_key, held_folder, note_of, open_cache
 from headstart.methods.sources import PixelBatches, StreamedBatches, Views
 from headstart.methods.training_options import DEFAULT_EPOCHS, TrainingOptions
@@ -267,11 +260,14 @@ class FrozenPart:
             why = "without validation images and a fitted head its cost cannot be measured"
         elif ready.facts.engine != "onnxruntime":
             why = f"the engine is {ready.facts.engine}"
+        elif not has_int8():
+            why = "this processor has no int8 arithmetic that is quick and exact (VNNI)"
         if why:
             self.record["int8_trial"] = {"used": False, "reason": why}
             return "float32"
         assert held_pixels is not None and held is not None and self.held is not None
-        trial = self._runner("int8")
+        with unheard():
+            trial = self._runner("int8")
         if trial.facts.precision != "int8":
             self.record["int8_trial"] = {
                 "used": False,

@@ -24,6 +24,7 @@ from headstart.base.errors import EngineError
 from headstart.base.files import written_aside
 
 BATCH = 8
+WARNINGS, ERRORS_ALONE = 2, 3  # of ONNX Runtime's log
 QUANTISED_OPS = ("Conv", "MatMul", "Gemm", "Add", "Clip", "Relu")
 
 
@@ -84,9 +85,13 @@ def _reader(pixels: np.ndarray) -> Any:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
+    import onnxruntime
+
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
+    onnxruntime.set_default_logger_severity(ERRORS_ALONE)
     try:
         yield
     finally:
+        onnxruntime.set_default_logger_severity(WARNINGS)
         logging.disable(level)
