@@ -48,7 +48,10 @@ def test_the_suffix_of_every_kind_of_network_says_what_the_whole_network_says(na
 
 def test_last_k_of_lite0_is_what_the_words_say():
     cut = find_cut(load("lite0"), "last:2")
-    roots = {".".join(name.split(".")[:2]) if name.startswith("blocks") else name.split(".")[0] for name in cut.trainable}
+    roots = {
+        ".".join(name.split(".")[:2]) if name.startswith("blocks") else name.split(".")[0]
+        for name in cut.trainable
+    }
     assert cut.after == "blocks.4"
     assert roots == {"blocks.5", "blocks.6", "conv_head", "bn2"}
 

@@ -35,7 +35,9 @@ def test_a_mirrored_view_is_the_crop_the_other_way_round():
     crop, light = policy("crop"), policy("light")
     assert crop.mirror == 0 and light.mirror == 0.5
     seen = views_of(picture(), "a", range(40), HOW, light, 0).astype(int)
-    rising = [np.diff(view[:, :, 1].mean(0)).mean() for view in seen]  # green grows downwards, red to the right
+    rising = [
+        np.diff(view[:, :, 1].mean(0)).mean() for view in seen
+    ]  # green grows downwards, red to the right
     to_the_right = [np.diff(view[:, 8:24, 0].astype(float), axis=1) for view in seen]
     falling = sum(np.median(each) < 0 for each in to_the_right)
     assert len(rising) == 40 and 8 <= falling <= 32

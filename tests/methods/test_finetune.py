@@ -78,7 +78,9 @@ def test_training_starts_from_the_accuracy_of_the_features_scenario(pictures, ba
     "trainable", ["head", "last:1", "last:2", "norm", "bias", ("blocks.1.*", "blocks.2.0.weight")]
 )
 def test_nothing_frozen_moves_by_one_bit(trainable, batchnorm, pictures, backbone):
-    method = small(backbone, trainable=trainable, batchnorm=batchnorm, learning_rate=1e-2, epochs=2)
+    method = small(
+        backbone, trainable=trainable, batchnorm=batchnorm, learning_rate=1e-2, epochs=2, keep="last"
+    )
     method.fit(pictures.items(), labels_of(pictures))
     trained = set(find_cut(backbone, trainable).trainable)
     after = method.network_.body.net.state_dict()
@@ -108,7 +110,7 @@ def test_frozen_parts_stay_in_evaluation_mode_while_the_rest_trains(backbone):
 
 def test_kept_activations_train_the_same_network_as_the_plain_path(pictures, backbone, monkeypatch):
     table = split_table(pictures, seed=1)
-    options = {"trainable": "last:1", "epochs": 4, "views": 2, "learning_rate": 3e-3}
+    options = {"trainable": "last:1", "epochs": 4, "views": 2, "learning_rate": 3e-3, "manifold_mixup": 0.0}
     kept = small(backbone, **options).fit_table(table)
     assert kept.record_["path"] == "cache" and kept.record_["cache"]["share"] == 1.0
     monkeypatch.setattr(Training, "_mode", lambda self, n_views: ("plain", "asked by a test"))

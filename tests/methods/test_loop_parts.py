@@ -1,5 +1,7 @@
 """The parts of the loop by themselves: the course of the rate, mixing, groups, the rule of the range test."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -88,7 +90,7 @@ def test_gradual_unfreezing_opens_one_depth_after_the_other():
         for epoch in range(12)
     ]
     assert opened[0] == [0] and opened[-1] == [0, 1, 2, 3, 4]
-    assert all(set(a) <= set(b) for a, b in zip(opened, opened[1:], strict=False))
+    assert all(set(a) <= set(b) for a, b in pairwise(opened))
     assert opened[8] == [0, 1, 2, 3, 4], "all are open by two thirds of the epochs"
 
 

@@ -72,7 +72,7 @@ def modes_disagree(in_train_mode: float, in_eval_mode: float) -> Finding | None:
     return Finding(
         "modes disagree",
         f"the same images score {in_train_mode:.1%} in training mode and {in_eval_mode:.1%} in evaluation mode",
-        "BatchNorm's statistics do not fit yet: train longer or in larger batches, or keep pretrained ones (--batchnorm keep)",
+        "BatchNorm's statistics do not fit: train longer, in larger batches, or keep pretrained ones (--batchnorm keep)",
     )
 
 

@@ -220,7 +220,9 @@ class Loop:
         labels = soft_labels(truth, self.n_classes, self.options.label_smoothing)
         labels = mixed_labels(labels, batch.other, batch.left)
         draw = np.random.default_rng([self.seed, self.step, 2])
-        given, labels = mix_at_cut(batch.inputs.to(self.device), labels, self.options.manifold_mixup, draw)
+        given, labels = mix_at_cut(
+            batch.inputs.to(self.device), labels, self.options.manifold_mixup or 0.0, draw
+        )
         scores = self._scores(given)
         loss = self._loss(scores, labels, truth)
         value = float(loss.detach())

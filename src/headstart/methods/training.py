@@ -30,6 +30,7 @@ from headstart.methods.loop import (
     scores_of,
 )
 from headstart.methods.measured import Measured
+from headstart.methods.mixing import mixes_pixels
 from headstart.methods.network import (
     TransferNet,
     frozen_names,
@@ -37,6 +38,7 @@ from headstart.methods.network import (
     set_mode,
     whole_state,
 )
+from headstart.methods.training_options import DEFAULT_MIXING
 
 if TYPE_CHECKING:
     pass
@@ -124,6 +126,8 @@ class Training(Measured):
         if torch.get_num_threads() != n_threads() and n_processes() == 1:
             torch.set_num_threads(n_threads())
         options = copy.copy(self.options)
+        if options.manifold_mixup is None:
+            options.manifold_mixup = 0.0 if self.mode == "plain" or mixes_pixels(options) else DEFAULT_MIXING
         options.epochs = self._epochs()
         fast = self._bfloat16(net, source, options)
         options.learning_rate = self._learning_rate(net, source, options, fast)
@@ -151,7 +155,8 @@ class Training(Measured):
             scenario=self.scenario, trainable=self.cut.asked, after=self.cut.after,
             n_trained=sum(each.numel() for each in net.parameters() if each.requires_grad),
             batchnorm=self._batchnorm(), dtype="bfloat16" if fast else "float32",
-            learning_rate=options.learning_rate, epochs=options.epochs,
+            learning_rate=options.learning_rate,
+            manifold_mixup=options.manifold_mixup, epochs=options.epochs,
             start="plain" if self.head is None else "head-first",
             n_processes=n_processes(),
         )  # fmt: skip

@@ -15,6 +15,8 @@ AUGMENTS = ("none", "crop", "light", "medium")
 DEFAULT_TRAINABLE = "last:2"
 DEFAULT_EPOCHS = {"finetune": 8, "full": 4, "scratch": 30}
 """Where the option `epochs` is left open."""
+DEFAULT_MIXING = 0.3
+"""Of `manifold_mixup`, where the network is cut."""
 
 
 @dataclass(kw_only=True)
@@ -67,8 +69,13 @@ class TrainingOptions:
     label_smoothing: float = option(0.1, "share of a label spread over all classes", low=0.0, high=0.9)
     mixup: float = option(0.0, "strength (alpha) of mixup on pixels", low=0.0, high=10.0)
     cutmix: float = option(0.0, "strength (alpha) of cutmix on pixels", low=0.0, high=10.0)
-    manifold_mixup: float = option(0.0, "strength (alpha) of mixing at the cut", low=0.0, high=10.0)
-    ema: float = option(0.0, "decay of a running average of the weights (0: off)", low=0.0, high=0.99999)
+    manifold_mixup: float | None = option(
+        None,
+        "strength (alpha) of mixing at the cut (default: 0.3; 0 without a cut, and where pixels are mixed)",
+        low=0.0,
+        high=10.0,
+    )
+    ema: float = option(0.99, "decay of a running average of the weights (0: off)", low=0.0, high=0.99999)
     clip: float = option(1.0, "largest norm of a step's gradient (0: no limit)", low=0.0, high=1e6)
     balance: str = option(
         "none",
@@ -86,10 +93,10 @@ class TrainingOptions:
     )
     compile: bool = option(False, "compile the trained part with torch.compile")
     views: int = option(
-        4, "augmented views of each image, each run through the frozen part once", low=1, high=1000
+        6, "augmented views of each image, each run through the frozen part once", low=1, high=1000
     )
     augment: str = option(
-        "light",
+        "medium",
         "how views differ: crop; light: crop and mirror; medium: light and brightness, contrast, colour",
         choices=AUGMENTS,
     )
