@@ -78,7 +78,7 @@ class InMemory:
     def get(self, rows: np.ndarray, epoch: int) -> object:
         import torch
 
-        from headstart.methods.loop import Batch
+        from headstart.methods.batches import Batch
 
         return Batch(self.all[torch.from_numpy(rows)])
 

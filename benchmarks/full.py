@@ -67,7 +67,7 @@ def ours(images: np.ndarray, codes: np.ndarray) -> tuple[list[float], float, str
 
     from headstart.backbones.load import load
     from headstart.base.runtime import n_threads
-    from headstart.methods.loop import Batch
+    from headstart.methods.batches import Batch
     from headstart.methods.network import normaliser
     from headstart.methods.training import Part, Training
     from headstart.methods.training_options import TrainingOptions

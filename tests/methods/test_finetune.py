@@ -260,6 +260,28 @@ def test_every_option_of_the_loop_trains(options, pictures, backbone):
     assert method.score(pictures.items(), labels_of(pictures)) > 0.6
 
 
+@pytest.mark.parametrize("balance", ["none", "weights"])
+def test_a_batch_in_pieces_trains_the_same_network_as_a_whole_one(balance, pictures, backbone, monkeypatch):
+    from headstart.methods import loop
+
+    options = {
+        "scenario": "full",
+        "batch_size": 16,
+        "epochs": 2,
+        "balance": balance,
+        "l2_sp": 0.1,
+        "keep": "last",
+    }
+    labels = ["a" if label == "disc" else "b" for label in labels_of(pictures)]
+    whole = small(backbone, **options).fit(pictures.items(), labels)
+    monkeypatch.setattr(loop, "PIECE_VALUES", 5 * 3 * 32 * 32)
+    pieces = small(backbone, **options).fit(pictures.items(), labels)
+    theirs = whole.network_.state_dict()
+    assert all(
+        torch.allclose(each, theirs[name], atol=1e-4) for name, each in pieces.network_.state_dict().items()
+    )
+
+
 def test_the_rate_is_found_where_none_is_given_and_the_test_is_kept(pictures, backbone):
     method = small(backbone, learning_rate=None, epochs=1).fit(pictures.items(), labels_of(pictures))
     found = method.record_["range_test"]

@@ -32,7 +32,7 @@ from headstart.images.decode import ImageItem
 from headstart.images.prepare import prepare
 from headstart.images.views import PLAIN, policy
 from headstart.methods import processes
-from headstart.methods.loop import PLAIN_EPOCH, Batches, scores_of
+from headstart.methods.batches import PLAIN_EPOCH, Batches, scores_of
 from headstart.methods.mixing import mixes_pixels
 from headstart.methods.network import TransferNet, make_net, normaliser
 from headstart.methods.prefix import GIGABYTE, cache_key, held_folder, note_of, open_cache

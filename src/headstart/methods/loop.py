@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,36 +20,16 @@ from torch import Tensor, nn
 from headstart.base.errors import HeadstartError
 from headstart.base.events import Progress, emit
 from headstart.methods import processes
+from headstart.methods.batches import Batch, Batches, scores_of
 from headstart.methods.checkpoint import Checkpoints
 from headstart.methods.mixing import mix_at_cut, mixed_labels, soft_labels
 from headstart.methods.optimise import Groups, make_optimiser, set_rates
 from headstart.methods.schedule import rate_factor
 from headstart.methods.training_options import TrainingOptions
 
-EVAL_BATCH = 64
 WORTH_SECONDS = 30.0
-
-
-PLAIN_EPOCH = -1
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Inputs of some images; where pixels were mixed, with which row of the batch and how much is left."""
-
-    inputs: Tensor
-    other: np.ndarray | None = None
-    left: np.ndarray | None = None
-
-
-class Batches(Protocol):
-    """Where inputs come from: a pure function of rows and epoch, so that it can be asked ahead of time."""
-
-    n: int
-
-    def get(self, rows: np.ndarray, epoch: int) -> Batch:
-        """Inputs of these images in this epoch; `PLAIN_EPOCH` is the plain view, never mixed."""
-        ...
+PIECE_VALUES = 32 * 3 * 224 * 224
+"""Values of a piece of a batch: 32 images of 224 pixels."""
 
 
 @dataclass(frozen=True)
@@ -223,14 +203,20 @@ class Loop:
         given, labels = mix_at_cut(
             batch.inputs.to(self.device), labels, self.options.manifold_mixup or 0.0, draw
         )
-        scores = self._scores(given)
-        loss = self._loss(scores, labels, truth)
-        value = float(loss.detach())
+        self.optimiser.zero_grad(set_to_none=True)
+        value, right = 0.0, 0
+        for part in self._pieces(given):
+            scores = self._scores(given[part])
+            loss = self._loss(scores, labels[part], truth[part]) * self._share(truth[part], truth)
+            total: Any = loss
+            total.backward()
+            value += float(loss.detach())
+            right += int((scores.detach().argmax(1) == truth[part]).sum())
         if processes.agreed(not math.isfinite(value)):
             raise Diverged(self.step, self.rate)
-        self.optimiser.zero_grad(set_to_none=True)
-        total: Any = loss + self.groups.pull(self.options.l2_sp)
-        total.backward()
+        if self.options.l2_sp:
+            pull: Any = self.groups.pull(self.options.l2_sp)
+            pull.backward()
         if self.options.clip:
             nn.utils.clip_grad_norm_(self.groups.parameters(), self.options.clip)
         self.optimiser.step()
@@ -238,8 +224,32 @@ class Loop:
         self.step += 1
         n = len(rows)
         self.sums[0] += value * n
-        self.sums[1] += float((scores.detach().argmax(1) == truth).sum())
+        self.sums[1] += right
         self.sums[2] += n
+
+    def _pieces(self, given: Tensor) -> list[slice]:
+        """A batch in pieces whose gradients add up to its own, where it is large: memory holds one piece.
+
+        Not where BatchNorm normalises by the batch, nor with several processes (each step is one exchange).
+        """
+        n = len(given)
+        size = max(1, PIECE_VALUES // max(1, given[0].numel()))
+        if (
+            size >= n
+            or processes.together()
+            or any(
+                isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training
+                for part in self.net.modules()
+            )
+        ):
+            return [slice(0, n)]
+        return [slice(at, min(at + size, n)) for at in range(0, n, size)]
+
+    def _share(self, part: Tensor, truth: Tensor) -> float:
+        """What a piece counts in the loss of its batch."""
+        if self.weights is None:
+            return len(part) / len(truth)
+        return float(self.weights[part].sum() / self.weights[truth].sum())
 
     def _scores(self, given: Tensor) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
@@ -372,13 +382,3 @@ class Loop:
         self.trained.curve = [Epoch(**line) for line in state["curve"]]
         for name in ("kept_epoch", "kept_accuracy", "images_seen", "stopped_early", "seconds"):
             setattr(self.trained, name, state[name])
-
-
-def scores_of(net: nn.Module, batches: Batches, device: torch.device | str = "cpu") -> Tensor:
-    """Class scores (n, k) of the plain views, on the CPU."""
-    parts = []
-    with torch.inference_mode():
-        for at in range(0, batches.n, EVAL_BATCH):
-            rows = np.arange(at, min(at + EVAL_BATCH, batches.n))
-            parts.append(net(batches.get(rows, PLAIN_EPOCH).inputs.to(device)).float().cpu())
-    return torch.cat(parts).clone()

@@ -15,13 +15,9 @@ from headstart.backbones.layers import stage_modules
 from headstart.base.events import Notice, emit
 from headstart.base.runtime import has_bfloat16
 from headstart.methods import processes
+from headstart.methods.batches import EVAL_BATCH, PLAIN_EPOCH, Batches
 from headstart.methods.frozen_part import FrozenPart, counted
-from headstart.methods.loop import (
-    EVAL_BATCH,
-    PLAIN_EPOCH,
-    Batches,
-    Loop,
-)
+from headstart.methods.loop import Loop
 from headstart.methods.network import (
     TransferNet,
     frozen_names,

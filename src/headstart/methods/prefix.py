@@ -25,8 +25,8 @@ from headstart.base.events import Notice, Progress, emit, warn
 from headstart.base.files import folder_lock
 from headstart.base.hashing import digest_bytes, digest_json
 from headstart.methods import processes
+from headstart.methods.batches import Batch
 from headstart.methods.kept import activations_folder
-from headstart.methods.loop import Batch
 from headstart.methods.sources import StreamedBatches, Views, as_inputs, rounded
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from headstart.backbones.card import Preprocessing
 from headstart.base.runtime import n_threads
 from headstart.images.decode import ImageItem
 from headstart.images.views import PLAIN, ViewPolicy, views_of
-from headstart.methods.loop import PLAIN_EPOCH, Batch
+from headstart.methods.batches import PLAIN_EPOCH, Batch
 from headstart.methods.mixing import mix_pixels, mixes_pixels
 
 if TYPE_CHECKING:

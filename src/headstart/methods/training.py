@@ -18,17 +18,12 @@ from headstart.base.findings import Finding
 from headstart.base.hashing import digest_bytes, digest_json
 from headstart.base.runtime import n_processes, n_threads
 from headstart.methods import detect, processes
+from headstart.methods.batches import Batches, scores_of
 from headstart.methods.calibrate import fit_temperature
 from headstart.methods.checkpoint import Checkpoints
 from headstart.methods.frozen_part import Part
 from headstart.methods.kept import finished, runs_folder
-from headstart.methods.loop import (
-    Batches,
-    Diverged,
-    Loop,
-    Trained,
-    scores_of,
-)
+from headstart.methods.loop import Diverged, Loop, Trained
 from headstart.methods.measured import Measured
 from headstart.methods.mixing import mixes_pixels
 from headstart.methods.network import (
