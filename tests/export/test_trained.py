@@ -172,7 +172,10 @@ def test_views_are_averaged_and_one_view_is_the_plain_one(trained, tiny_model, n
         bundle = load_bundle(folder)
         plain = bundle.predict_proba(items).probabilities
         assert np.array_equal(bundle.predict_proba(items, views=1).probabilities, plain)
-        seen = [views_for_prediction(item, 3, bundle.preprocessing, POLICIES["light"]) for item in items]
+        seen = [
+            views_for_prediction(item, 3, bundle.preprocessing, POLICIES[bundle.view_policy])
+            for item in items
+        ]
         by_hand = np.stack(
             [np.mean([bundle.runner().run(one[None])[0][0] for one in each], 0) for each in seen]
         )

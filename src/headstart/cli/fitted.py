@@ -121,7 +121,8 @@ def _selection_line(facts: dict[str, Any]) -> str:
         return "" if facts["scenario"] == "features" else printable(f"chosen on {facts['selected_on']}")
     said = f"accuracy on {facts['selected_on']}: {percent(reached)}"
     if facts["scenario"] != "features":
-        said += f" after epoch {facts['chosen']['epoch']}"
+        epoch = facts["chosen"]["epoch"]
+        said += f" after epoch {epoch}" if epoch else " as it started: no epoch bettered it"
         if before is not None and isfinite(before):
             said += f", from {percent(before)} with a linear head on the frozen network"
     return f"{said} (what it was chosen by; `evaluate` tests it)"

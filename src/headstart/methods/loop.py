@@ -52,6 +52,7 @@ class Trained:
     curve: list[Epoch] = field(default_factory=list)
     kept_epoch: int = 0
     kept_accuracy: float | None = None
+    kept_loss: float | None = None
     images_seen: int = 0
     n_steps: int = 0
     stopped_early: bool = False
@@ -143,7 +144,7 @@ class Loop:
         if self.fitted_start and not self.trained.curve and self.step == 0:
             held = self._validate()
             if held is not None and self.options.keep == "best":
-                self.trained.kept_accuracy = held[1]
+                self.trained.kept_loss, self.trained.kept_accuracy = held
                 self.best = {name: each.clone() for name, each in self._kept_now().items()}
 
     def _epoch(self, epoch: int, began: float) -> None:
@@ -310,6 +311,7 @@ class Loop:
         )
         if held is None or self.options.keep == "last" or better:
             self.trained.kept_epoch, self.trained.kept_accuracy = epoch + 1, line.held_accuracy
+            self.trained.kept_loss = line.held_loss
             self.best = {name: each.clone() for name, each in self._kept_now().items()}
 
     def _kept_now(self) -> dict[str, Tensor]:
@@ -363,7 +365,8 @@ class Loop:
             "step": self.step, "sums": list(self.sums), "moving": dict(self._moving()),
             "optimiser": self.optimiser.state_dict(), "average": self.average, "best": self.best,
             "curve": [vars(line) for line in self.trained.curve], "kept_epoch": self.trained.kept_epoch,
-            "kept_accuracy": self.trained.kept_accuracy, "images_seen": self.trained.images_seen,
+            "kept_accuracy": self.trained.kept_accuracy, "kept_loss": self.trained.kept_loss,
+            "images_seen": self.trained.images_seen,
             "stopped_early": self.trained.stopped_early, "seconds": self.trained.seconds,
         })  # fmt: skip
 
@@ -380,5 +383,5 @@ class Loop:
         self.step, self.sums = state["step"], state["sums"]
         self.average, self.best = state["average"], state["best"]
         self.trained.curve = [Epoch(**line) for line in state["curve"]]
-        for name in ("kept_epoch", "kept_accuracy", "images_seen", "stopped_early", "seconds"):
+        for name in ("kept_epoch", "kept_accuracy", "kept_loss", "images_seen", "stopped_early", "seconds"):
             setattr(self.trained, name, state[name])

@@ -38,7 +38,7 @@ from headstart.methods.training_options import DEFAULT_MIXING
 if TYPE_CHECKING:
     pass
 
-RUN_VERSION = "1"
+RUN_VERSION = "2"
 
 
 @dataclass(eq=False)
@@ -169,7 +169,8 @@ class Training(Measured):
             temperature = fit_temperature(scores, self.held.codes)
         self._detect(net, loop, scores, source, frozen)
         self.record.update(
-            curve=[asdict(line) for line in trained.curve], kept_epoch=trained.kept_epoch, temperature=temperature,
+            curve=[asdict(line) for line in trained.curve], kept_epoch=trained.kept_epoch,
+            kept_loss=trained.kept_loss, temperature=temperature,
             images_seen=trained.images_seen, stopped_early=trained.stopped_early, n_steps=loop.step,
             seconds={"train": trained.seconds},
             findings=[each.to_dict() for each in self.findings],

@@ -168,7 +168,7 @@ def run_rung(cell: Cell, data: Dataset, make_classifier: MakeClassifier) -> dict
     record = model.record_
     return {
         "score": model.selection_ if model.selection_ == model.selection_ else None,
-        "loss": record["curve"][record["kept_epoch"] - 1]["held_loss"],
+        "loss": record["kept_loss"],
         "error": "",
         "epochs": len(record["curve"]),
         "seconds": cost.seconds,

@@ -62,7 +62,7 @@ def _curve(result: CellResult) -> Curve | None:
         accuracy=_known(lines, "accuracy"),
         held_loss=_known(lines, "held_loss"),
         held_accuracy=_known(lines, "held_accuracy"),
-        kept=int(fit.get("kept_epoch") or len(lines)),
+        kept=len(lines) if fit.get("kept_epoch") is None else int(fit["kept_epoch"]),
         start=None if start is None or start != start else float(start),
     )
 
