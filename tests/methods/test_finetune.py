@@ -166,6 +166,17 @@ def test_every_view_of_an_image_runs_through_the_frozen_part_once(backbone, pict
     assert again.n_computed == 0 and sum(seen) == 3 * len(pictures)
 
 
+def test_images_that_are_not_augmented_run_through_the_frozen_part_once(backbone, pictures, monkeypatch):
+    real, streamed = StreamedBatches.run, []
+    monkeypatch.setattr(
+        StreamedBatches, "run", lambda self, given: streamed.append(len(given)) or real(self, given)
+    )
+    method = small(backbone, trainable="last:1", augment="none", epochs=4)
+    method.fit(pictures.items(), labels_of(pictures))
+    assert method.record_["path"] == "cache" and method.record_["cache"]["n_views"] == 1
+    assert sum(streamed) == 4, "the four images of the check of the cut, and none in any epoch"
+
+
 def test_a_full_disk_costs_the_cache_and_nothing_else(backbone, pictures, tmp_path, monkeypatch):
     import shutil
 

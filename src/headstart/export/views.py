@@ -7,14 +7,12 @@ Convolutional Neural Networks, NeurIPS 2012 (section 4.1).
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 
 from headstart.backbones.card import Preprocessing
+from headstart.base.ahead import ahead
 from headstart.base.errors import BadImage
 from headstart.base.hashing import digest_bytes
 from headstart.base.runtime import n_threads
@@ -68,24 +66,8 @@ def run_views(
         parts = [runner.run(pixels[at : at + size])[0] for at in range(0, n_views, size)]
         return row, np.concatenate(parts).mean(0, keepdims=True)
 
-    for row, found in _ahead(work, len(items), max(1, min(runner.n_workers, n_threads()))):
+    for row, found in ahead(work, range(len(items)), max(1, min(runner.n_workers, n_threads()))):
         if isinstance(found, BadImage):
             bad(row, found)
         else:
             yield [row], found
-
-
-def _ahead(work: Callable[[int], Any], n: int, workers: int) -> Iterator[Any]:
-    """Results in order, a few ahead of the consumer."""
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Any]] = deque()
-        try:
-            for row in range(n):
-                waiting.append(pool.submit(work, row))
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for each in waiting:
-                each.cancel()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from headstart.backbones.card import Preprocessing
+from headstart.base.ahead import ahead
 from headstart.base.errors import BadImage
 from headstart.base.runtime import n_threads
 from headstart.features.engines.runner import Runner
@@ -46,18 +45,8 @@ def run_items(
         return good, pixels if alone or not good else runner.run(pixels), failed
 
     workers = n_threads() if alone else runner.n_workers
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Any]] = deque()
-        try:
-            for batch in batches:
-                waiting.append(pool.submit(work, batch))
-                if len(waiting) > workers + 1:
-                    yield from _finished(waiting.popleft().result(), runner, bad)
-            while waiting:
-                yield from _finished(waiting.popleft().result(), runner, bad)
-        finally:
-            for each in waiting:
-                each.cancel()
+    for done in ahead(work, batches, workers):
+        yield from _finished(done, runner, bad)
 
 
 def decode_batch(

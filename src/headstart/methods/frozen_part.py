@@ -7,11 +7,10 @@ accuracy is measured on the validation images before it is used.
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -183,16 +182,13 @@ class FrozenPart:
             folder = self._held_folder(held_pixels.views, ready, (PLAIN,))
             held, kept = open_cache(stream, folder, (PLAIN,), cap, "frozen part of validation")
             self.record["validation_prefix"] = note_of(kept)
-            self.float32_rate = kept.n_computed / kept.seconds if kept.n_computed else math.nan
         ready = self._prefix_precision(ready, held_pixels, held)
         self.record["prefix"] = ready.facts.to_dict()
         stream = StreamedBatches(pixels, ready.runner, layer.shape)
         if self.mode == "stream":
             return stream, held
-        numbers = [PLAIN] if self.options.augment == "none" else list(range(pixels.views.n_views))
+        numbers = range(pixels.views.n_views)
         folder = self._held_folder(pixels.views, ready, numbers)
-        if self.options.augment == "none":
-            stream.source.views = replace(pixels.views, n_views=1)
         source, kept = open_cache(stream, folder, numbers, cap, "frozen part")
         self.record["cache"] = note_of(kept)
         if isinstance(source, StreamedBatches):
@@ -252,9 +248,9 @@ class FrozenPart:
         return self._runner("int8")
 
     def _try_int8(self, ready: Ready, held_pixels: PixelBatches | None, held: Batches | None) -> str:
-        n_runs = len(self.train.items) * max(1, self.options.views)
+        n_runs = len(self.train.items) * (self.record["views"] if self.mode == "cache" else self._epochs())
         why = ""
-        if self.mode != "cache" or n_runs < LEAST_IMAGES_INT8:
+        if n_runs < LEAST_IMAGES_INT8:
             why = f"{n_runs} runs of the frozen part are too few to prepare int8 for"
         elif held_pixels is None or held is None or self.head is None or self.held is None:
             why = "without validation images and a fitted head its cost cannot be measured"

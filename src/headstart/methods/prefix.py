@@ -10,9 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from headstart.base.ahead import ahead
 from headstart.base.errors import Busy
 from headstart.base.events import Notice, Progress, emit, warn
 from headstart.base.files import folder_lock
@@ -148,7 +147,7 @@ class CachedBatches:
             return row, rounded(_in_batches(runner, pixels))
 
         written: list[int] = []
-        for count, (row, found) in enumerate(_ahead(work, todo, max(2, runner.n_workers))):
+        for count, (row, found) in enumerate(ahead(work, todo, max(2, runner.n_workers))):
             kept = found if found.dtype == np.float16 else rounded(_in_batches(runner, found))
             at = self.place[row] * len(self.numbers)
             self._rows[at : at + len(self.numbers)] = kept
@@ -177,24 +176,6 @@ class CachedBatches:
 def _in_batches(runner: Runner, pixels: np.ndarray) -> np.ndarray:
     size = runner.batch_size
     return np.concatenate([runner.run(pixels[at : at + size])[0] for at in range(0, len(pixels), size)])
-
-
-def _ahead(
-    work: Callable[[int], tuple[int, np.ndarray]], rows: Sequence[int], workers: int
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Results in order, a few ahead of the consumer."""
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Any]] = deque()
-        try:
-            for row in rows:
-                waiting.append(pool.submit(work, row))
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for each in waiting:
-                each.cancel()
 
 
 def _reserve(path: Path, n_bytes: int) -> None:
