@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from headstart.backbones.load import Backbone
 
-WORDS = ("head", "norm", "bias", "all", "last:1", "last:2", "last:3")
+WORDS = ("head", "norm", "bias", "all")
 NORMS = ("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm", "RmsNorm", "RMSNorm", "Affine")
 
 
