@@ -157,7 +157,11 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(photos, tmp_path, run):
     """Stopped while its runs are under way; a second start does only the rest."""
     command = ["study", str(photos), "--input-size", "48", "--engine", "torch", "--layer", "stage4,stage5"]
     command += ["--head", "nearest_mean,lda,logistic", "--seeds", "10", "--out", str(tmp_path / "out")]
-    code = f"import sys\nfrom headstart.cli.main import main\nsys.exit(main({command!r}))"
+    code = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # background shells have it ignored
+        f"from headstart.cli.main import main\nsys.exit(main({command!r}))"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code], stderr=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
