@@ -26,9 +26,17 @@ PILLOW = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
+    "box": Image.Resampling.BOX,
+    "hamming": Image.Resampling.HAMMING,
 }
-FILTERS = {"bilinear": "bilinear", "bicubic": "catmull_rom", "lanczos": "lanczos3"}
-REACH = {"nearest": 1, "bilinear": 1, "bicubic": 2, "lanczos": 3}
+FILTERS = {
+    "bilinear": "bilinear",
+    "bicubic": "catmull_rom",
+    "lanczos": "lanczos3",
+    "box": "box",
+    "hamming": "hamming",
+}
+REACH = {"nearest": 1, "bilinear": 1, "bicubic": 2, "lanczos": 3, "box": 1, "hamming": 1}
 Box = tuple[float, float, float, float]
 
 
@@ -61,7 +69,7 @@ def resize(
     """
     near, (left, top) = _near(pixels, box, height, width, REACH[interpolation])
     moved = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
-    if exact or _fast() is None:
+    if exact or _fast() is None or interpolation == "hamming":  # which the fast one lacks
         image = Image.fromarray(near).resize((width, height), PILLOW[interpolation], box=moved)
         return np.asarray(image)
     return _resize_fast(near, moved, height, width, interpolation)

@@ -134,6 +134,25 @@ def subsample(
     return np.sort(np.concatenate(chosen)) if chosen else np.zeros(0, np.int64)
 
 
+def shares(codes: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Which rows a random share of each class holds.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n,)
+        Class numbers.
+    share : float
+        0..1; a class keeps one row or more outside.
+    seed : int
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+    """
+    found: np.ndarray = _share_out(codes, (1 - share, share, 0.0), np.random.default_rng([seed, 5])) == 1
+    return found
+
+
 def split_digest(table: ImageTable) -> str:
     """Content of a split: which image (by digest and name) is in which part, whatever the order of rows."""
     splits = table.splits or ("",) * len(table)

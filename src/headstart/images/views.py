@@ -2,25 +2,32 @@
 
 A view is a pure function of (policy, seed, image digest, number): the same number gives the same pixels,
 whatever else runs. Random resized crops follow Szegedy et al., Going Deeper with Convolutions, CVPR 2015
-(section 6), as torchvision draws them; colours are scaled as in torchvision's ColorJitter.
+(section 6), as torchvision draws them; colours are scaled as in torchvision's ColorJitter. What most policies
+begin with (crop, mirror, colours) is done here without torch, the crop in one with the resize; the operators of
+`headstart.images.augment` follow.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageEnhance
 
 from headstart.backbones.card import Preprocessing
-from headstart.base.errors import UnknownName
+from headstart.base.errors import BadOptions
 from headstart.base.hashing import digest_bytes, digest_json
 from headstart.images.decode import ImageItem, open_picture
 from headstart.images.geometry import upright
 from headstart.images.prepare import prepare
 from headstart.images.resize import resize
+
+if TYPE_CHECKING:
+    from headstart.images.augment import Policy
 
 PLAIN = -1
 """Number of the view that evaluation sees: resized and cropped as the weights expect, nothing drawn."""
@@ -35,21 +42,33 @@ class ViewPolicy:
     ----------
     name : str
     least_area : float
-        A crop covers between this share and all of the image's area; 1 crops nothing.
+        A crop covers between this share and all of the image's area; 1 cuts as evaluation does.
     mirror : float
         Probability of a mirror image (left and right).
     colour : float
         Brightness, contrast and saturation are scaled by factors drawn from 1 - colour .. 1 + colour.
+    then : Policy, optional
+        What follows.
     """
 
     name: str
     least_area: float = 1.0
     mirror: float = 0.0
     colour: float = 0.0
+    then: Policy | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether views differ from what evaluation sees."""
+        return self.least_area < 1 or self.mirror > 0 or self.colour > 0 or self.then is not None
 
     def digest(self) -> str:
         """Hash of all that decides a view beside seed, image and number."""
-        return digest_json(asdict(self))
+        then = {"then": self.then.digest()} if self.then is not None else {}
+        return digest_json({
+            "name": self.name if self.then is None else "", "least_area": self.least_area, "mirror": self.mirror,
+            "colour": self.colour, **then,
+        })  # fmt: skip
 
 
 POLICIES = {
@@ -63,16 +82,48 @@ POLICIES = {
 }
 
 
-def policy(name: str) -> ViewPolicy:
-    """The policy of that name.
+def policy(name: str | Path | Policy) -> ViewPolicy:
+    """How views differ, by the name of a policy, from a TOML file (a name that ends in .toml) or a policy.
 
     Raises
     ------
-    UnknownName
+    UnknownName, BadOptions
     """
-    if name not in POLICIES:
-        raise UnknownName("augmentation", name, POLICIES)
-    return POLICIES[name]
+    if isinstance(name, str) and name in POLICIES:
+        return POLICIES[name]
+    from headstart.images.augment import policy as find
+
+    return as_views(find(name))
+
+
+def as_views(by: Policy) -> ViewPolicy:
+    """A policy with its leading crop, mirror and colours taken out, to be done in one with the resize.
+
+    Raises
+    ------
+    BadOptions
+        It mixes images of a batch, which a view cannot.
+    """
+    if by.mixes:
+        raise BadOptions([
+            f"augment: the policy {by.name!r} mixes images of a batch; in training give --mixup or --cutmix"
+        ])  # fmt: skip
+    rest, least, mirror, colour = list(by.steps), 1.0, 0.0, 0.0
+    if rest and getattr(rest[0], "op", "") == "random_resized_crop" and rest[0].p == 1:
+        given = dict(rest[0].values)  # type: ignore[union-attr]
+        if set(given) == {"area"} and not isinstance(given["area"], tuple):
+            least = float(given["area"])
+            rest = rest[1:]
+    if rest and getattr(rest[0], "op", "") == "horizontal_flip":
+        mirror = rest[0].p
+        rest = rest[1:]
+    if rest and getattr(rest[0], "op", "") == "colour_jitter" and rest[0].p == 1:
+        given = dict(rest[0].values)  # type: ignore[union-attr]
+        strengths = {given.pop(each, None) for each in ("brightness", "contrast", "saturation")}
+        if not given and len(strengths) == 1 and isinstance(strength := strengths.pop(), float):
+            colour = strength
+            rest = rest[1:]
+    return ViewPolicy(by.name, least, mirror, colour, replace(by, steps=tuple(rest)) if rest else None)
 
 
 def views_of(
@@ -102,8 +153,14 @@ def views_of(
         The image cannot be read.
     """
     out = np.empty((len(numbers), how.height, how.width, 3), np.uint8)
-    if by.name == "none" or all(number == PLAIN for number in numbers):
+    if not by.changes or all(number == PLAIN for number in numbers):
         out[:] = prepare(item, how)
+        return out
+    if by.least_area >= 1:
+        plain = prepare(item, how)
+        for at, number in enumerate(numbers):
+            draw = generator(by, seed, digest, number)
+            out[at] = plain if number == PLAIN else _changed(plain, how, by, draw)
         return out
     side = max(how.height, how.width) / math.sqrt(by.least_area)
     picture = open_picture(item, min_side=math.ceil(side))
@@ -124,17 +181,31 @@ def generator(by: ViewPolicy, seed: int, digest: str, number: int) -> np.random.
 
 def _view(whole: np.ndarray, how: Preprocessing, by: ViewPolicy, draw: np.random.Generator) -> np.ndarray:
     box = crop_box(whole.shape[0], whole.shape[1], how.height / how.width, by.least_area, draw)
-    view = resize(whole, box, how.height, how.width, how.interpolation)
-    if draw.random() < by.mirror:
+    return _changed(resize(whole, box, how.height, how.width, how.interpolation), how, by, draw)
+
+
+def _changed(view: np.ndarray, how: Preprocessing, by: ViewPolicy, draw: np.random.Generator) -> np.ndarray:
+    """The steps after the crop."""
+    if by.mirror and draw.random() < by.mirror:
         view = view[:, ::-1]
-    return _coloured(view, by.colour, draw) if by.colour else view
+    if by.colour:
+        view = _coloured(view, by.colour, draw)
+    if by.then is None:
+        return view
+    from headstart.images.augment import augment
+
+    view = augment(view, by.then, draw)
+    if view.shape[:2] == (how.height, how.width):
+        return view
+    return resize(view, (0, 0, view.shape[1], view.shape[0]), how.height, how.width, how.interpolation)
 
 
 def _coloured(view: np.ndarray, strength: float, draw: np.random.Generator) -> np.ndarray:
-    """Brightness, contrast and saturation scaled, in this order."""
+    """Brightness, contrast and saturation scaled, in drawn order."""
     image = Image.fromarray(np.ascontiguousarray(view))
-    for kind in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        image = kind(image).enhance(float(draw.uniform(1 - strength, 1 + strength)))
+    kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+    for at in draw.permutation(3):
+        image = kinds[at](image).enhance(float(draw.uniform(1 - strength, 1 + strength)))
     return np.asarray(image)
 
 

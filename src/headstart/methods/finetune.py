@@ -24,6 +24,7 @@ from headstart.base.runtime import n_threads
 from headstart.features.extractor import FeatureExtractor, item_digest, listed
 from headstart.images.prepare import prepare
 from headstart.images.table import ImageTable, Problem
+from headstart.images.views import policy
 from headstart.methods.calibrate import softmax
 from headstart.methods.heads import make_head
 from headstart.methods.heads_select import inner_folds
@@ -156,6 +157,10 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
         found = mistakes(self)
         if self.mixup and self.manifold_mixup:
             found.append("mixup and manifold_mixup: give one of them")
+        try:
+            policy(self.augment)
+        except UsageError as error:
+            found.append(str(error))
         if found:
             raise BadOptions(found)
 
@@ -170,6 +175,7 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
         *,
         strict: bool,
     ) -> FineTuneClassifier:
+        from headstart.backbones.classic import require_pretrained
         from headstart.backbones.freeze import find_cut
         from headstart.backbones.load import load
         from headstart.methods.training import Part, Training
@@ -181,6 +187,8 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
                 f"a classifier needs two classes or more; got one class only: {str(self.classes_[0])!r}"
             )
         backbone: Backbone = load(self.backbone).at(self.input_size)
+        if self.scenario != "scratch":
+            require_pretrained(backbone.card)
         find_cut(backbone, self.trainable)  # a cut that cannot be is told before anything is computed
         matrix, ok = self._seen(backbone, items, digests, paths, strict)
         self._note_problems(ok, digests, labels, held)

@@ -45,6 +45,10 @@ if TYPE_CHECKING:
 LEAST_IMAGES_INT8 = 2000
 INT8_MAY_LOSE = 0.005
 LEAST_LIKENESS = 0.999
+TRAIN_SHARE = 6 / 7
+"""Of the input's side, for training images of networks of any size: 192 of 224 pixels."""
+STEP = 32
+LEAST_SIDE = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +105,35 @@ class FrozenPart:
             return find_cut(self.backbone, self.options.trainable)
         return find_cut(self.backbone, "all")
 
+    @cached_property
+    def for_training(self) -> Backbone:
+        """The network at the size that training images have: smaller where crops show things larger anyway.
+
+        The train-test resolution discrepancy (Touvron et al., NeurIPS 2019, section 3): random crops enlarge
+        things, so a network trained at a somewhat smaller size sees them as large as evaluation does.
+
+        Raises
+        ------
+        BackboneError
+            Its positions are tied to the size.
+        """
+        asked = self.options.train_size
+        shape = self.backbone.card.preprocessing
+        side = min(shape.height, shape.width)
+        if asked is None:
+            share = policy(self.options.augment).least_area
+            if self.scenario != "finetune" or side < LEAST_SIDE or shape.height != shape.width or share >= 1:
+                return self.backbone
+        size = asked or STEP * round(TRAIN_SHARE * side / STEP)
+        small = self.backbone.at(size)
+        if small.module is self.backbone.module:
+            return small
+        if asked is None:
+            return self.backbone
+        raise BackboneError(
+            f"train_size: {self.backbone.card.name} is tied to its input size; give the size of all images instead"
+        )
+
     def _batchnorm(self) -> str:
         return "update" if self.scenario == "scratch" else self.options.batchnorm
 
@@ -125,10 +158,11 @@ class FrozenPart:
     def _sources(self) -> tuple[Batches, Batches | None]:
         by = policy(self.options.augment)
         how = self.backbone.card.preprocessing
+        small = self.for_training
         n_views = 0 if self.options.fresh or self.scenario != "finetune" else self.options.views
-        if by.name == "none":
+        if not by.changes:
             n_views = 1
-        views = Views(self.train.items, self.train.digests, how, by, self.seed, n_views)
+        views = Views(self.train.items, self.train.digests, small.card.preprocessing, by, self.seed, n_views)
         held_views = (
             Views(self.held.items, self.held.digests, how, policy("none"), 0, 1)
             if self.held is not None
@@ -137,8 +171,12 @@ class FrozenPart:
         normalise = normaliser(how.mean, how.std)
         pixels = PixelBatches(views, self.options, normalise)
         held_pixels = PixelBatches(held_views, self.options, normalise) if held_views else None
-        self.mode, why = self._mode(n_views)
-        self.record.update(path=self.mode, path_reason=why, views=n_views, augment=by.name)
+        self.mode, why = self._mode(n_views, by.changes)
+        shown = small.card.preprocessing
+        self.record.update(
+            path=self.mode, path_reason=why, views=n_views, augment=by.name,
+            train_size=[shown.height, shown.width],
+        )  # fmt: skip
         if self.mode == "plain":
             return pixels, held_pixels
         try:
@@ -149,7 +187,7 @@ class FrozenPart:
             self.record.update(path="plain", path_reason=str(error))
             return pixels, held_pixels
 
-    def _mode(self, n_views: int) -> tuple[str, str]:
+    def _mode(self, n_views: int, changes: bool) -> tuple[str, str]:
         """Plain (whole network in torch), stream (frozen part by the engine each time) or cache."""
         if not self.cut.after:
             return "plain", "every part of the network trains, or trained parts lie at its beginning"
@@ -158,7 +196,7 @@ class FrozenPart:
         if not n_views:
             return "stream", "views are drawn anew in each epoch"
         epochs = self._epochs()
-        if n_views >= epochs and self.options.augment != "none":
+        if n_views >= epochs and changes:
             return (
                 "stream",
                 f"{n_views} views, {counted(epochs)}: no view is seen twice, so keeping them saves nothing",
@@ -171,24 +209,25 @@ class FrozenPart:
     def _from_cut(
         self, pixels: PixelBatches, held_pixels: PixelBatches | None
     ) -> tuple[Batches, Batches | None]:
-        layer = self.backbone.layers[self.cut.after]
-        self.shape = layer.shape
-        ready = self._runner("float32")
-        self._check_suffix(StreamedBatches(pixels, ready.runner, layer.shape))
+        shape = self.for_training.layers[self.cut.after].shape
+        self.shape = self.backbone.layers[self.cut.after].shape
+        ready = self._runner("float32", self.backbone)
+        small = ready if self.for_training is self.backbone else self._runner("float32", self.for_training)
+        self._check_suffix(StreamedBatches(pixels, small.runner, shape))
         cap = int(self.cache_gb * GIGABYTE)
         held: Batches | None = None
         if held_pixels is not None:
-            stream = StreamedBatches(held_pixels, ready.runner, layer.shape)
+            stream = StreamedBatches(held_pixels, ready.runner, self.shape)
             folder = self._held_folder(held_pixels.views, ready, (PLAIN,))
             held, kept = open_cache(stream, folder, (PLAIN,), cap, "frozen part of validation")
             self.record["validation_prefix"] = note_of(kept)
-        ready = self._prefix_precision(ready, held_pixels, held)
-        self.record["prefix"] = ready.facts.to_dict()
-        stream = StreamedBatches(pixels, ready.runner, layer.shape)
+        small = self._prefix_precision(ready, small, held_pixels, held)
+        self.record["prefix"] = small.facts.to_dict()
+        stream = StreamedBatches(pixels, small.runner, shape)
         if self.mode == "stream":
             return stream, held
         numbers = range(pixels.views.n_views)
-        folder = self._held_folder(pixels.views, ready, numbers)
+        folder = self._held_folder(pixels.views, small, numbers)
         source, kept = open_cache(stream, folder, numbers, cap, "frozen part")
         self.record["cache"] = note_of(kept)
         if isinstance(source, StreamedBatches):
@@ -217,8 +256,8 @@ class FrozenPart:
         key = cache_key(views, self.backbone.card.weights_digest, self.cut.after, served, numbers)
         return self.stack.enter_context(held_folder(key))
 
-    def _runner(self, precision: str) -> Ready:
-        card = self.backbone.card
+    def _runner(self, precision: str, backbone: Backbone) -> Ready:
+        card = backbone.card
         name, rows = ("", None)
         if precision == "int8":
             name, rows = calibration_rows(card, self.train.digests)
@@ -230,10 +269,10 @@ class FrozenPart:
 
         wish = settle("auto", precision)
         place = Place(self.cut.after, "flat")
-        return prepare_runner(lambda: self.backbone, card, [place], wish, Calibration(name, sample))
+        return prepare_runner(lambda: backbone, card, [place], wish, Calibration(name, sample))
 
     def _prefix_precision(
-        self, ready: Ready, held_pixels: PixelBatches | None, held: Batches | None
+        self, ready: Ready, small: Ready, held_pixels: PixelBatches | None, held: Batches | None
     ) -> Ready:
         """int8 where it is asked for, or where it is faster and costs no accuracy on the validation images."""
         wished = self.options.prefix_precision
@@ -244,8 +283,8 @@ class FrozenPart:
             self._decide(prefix_precision=decided)
         if "int8" not in (wished, decided):
             self.calibration_id = ""
-            return ready
-        return self._runner("int8")
+            return small
+        return self._runner("int8", self.for_training)
 
     def _try_int8(self, ready: Ready, held_pixels: PixelBatches | None, held: Batches | None) -> str:
         n_runs = len(self.train.items) * (self.record["views"] if self.mode == "cache" else self._epochs())
@@ -263,7 +302,7 @@ class FrozenPart:
             return "float32"
         assert held_pixels is not None and held is not None and self.held is not None
         with unheard():
-            trial = self._runner("int8")
+            trial = self._runner("int8", self.backbone)
         if trial.facts.precision != "int8":
             self.record["int8_trial"] = {
                 "used": False,

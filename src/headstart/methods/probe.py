@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from headstart.backbones.input_size import Given
 from headstart.base.errors import DataError
 from headstart.features.extractor import FeatureExtractor, listed
 from headstart.features.store import DEFAULT_CACHE_GB
@@ -71,7 +72,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc,u
         head_options: dict[str, Any] | None = None,
         engine: str = "auto",
         precision: str = "float32",
-        input_size: int | tuple[int, int] | None = None,
+        input_size: Given | None = None,
         n_folds: int = 5,
         seed: int = 0,
         refit: bool = False,

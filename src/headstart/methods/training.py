@@ -17,6 +17,7 @@ from headstart.base.files import folder_lock
 from headstart.base.findings import Finding
 from headstart.base.hashing import digest_bytes, digest_json
 from headstart.base.runtime import n_processes, n_threads
+from headstart.images.views import policy
 from headstart.methods import detect, processes
 from headstart.methods.batches import Batches, scores_of
 from headstart.methods.calibrate import fit_temperature
@@ -103,6 +104,7 @@ class Training(Measured):
         return digest_json({
             "version": RUN_VERSION, "scenario": self.scenario, "weights": self.backbone.card.weights_digest,
             "preprocessing": self.backbone.card.preprocessing.digest(), "options": asdict(self.options),
+            "policy": policy(self.options.augment).digest(),
             "images": [digest_bytes(*(each.encode() for each in part.digests)) for part in parts],
             "codes": [digest_bytes(part.codes.astype("<i8").tobytes()) for part in parts],
             "classes": list(self.classes), "seed": self.seed, "seconds": self.seconds,

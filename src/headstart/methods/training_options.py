@@ -11,7 +11,6 @@ from headstart.base.options import option
 
 SCENARIOS = ("features", "finetune", "full", "scratch")
 TRAINED = ("finetune", "full", "scratch")
-AUGMENTS = ("none", "crop", "light", "medium")
 DEFAULT_TRAINABLE = "last:2"
 DEFAULT_EPOCHS = {"finetune": 8, "full": 4, "scratch": 30}
 """Where the option `epochs` is left open."""
@@ -97,8 +96,17 @@ class TrainingOptions:
     )
     augment: str = option(
         "medium",
-        "how views differ: crop; light: crop and mirror; medium: light and brightness, contrast, colour",
-        choices=AUGMENTS,
+        "how views differ: none; crop; light: crop and mirror; medium: light and brightness, contrast, colour; "
+        "heavy, rand_augment, trivial_augment, augmix; or a policy in a file NAME.toml",
+        metavar="POLICY",
+    )
+    train_size: int | None = option(
+        None,
+        "side of the training images in pixels (default: 6/7 of the input's where finetune crops and the network "
+        "takes any size, else the input's): crops show things larger than evaluation does (FixRes)",
+        low=16,
+        high=4096,
+        metavar="PIXELS",
     )
     fresh: bool = option(False, "draw new views in each epoch instead of a fixed number of them")
     prefix_precision: str = option(

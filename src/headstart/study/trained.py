@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from headstart.images.views import policy
 from headstart.methods.training_options import DEFAULT_EPOCHS, TrainingOptions
 from headstart.study.partition import Dataset
 from headstart.study.records import Cell
@@ -63,6 +64,9 @@ def options_of(spec: StudySpec, scenario: str) -> dict[str, Any]:
         "seconds": None,
     }[spec.equal]
     options["seconds"] = spec.train_seconds if spec.equal == "seconds" else None
+    if str(options["augment"]).endswith(".toml"):
+        # the id of a run hangs on what the file says, not on its name
+        options["augment_digest"] = policy(options["augment"]).digest()
     if scenario == "scratch":
         options.update(start="plain", batchnorm="update")
     return options
@@ -108,11 +112,12 @@ def classifier_of(cell: Cell, *, cache_gb: float, **changed: Any) -> FineTuneCla
     from headstart.methods.finetune import FineTuneClassifier
 
     cut = {"trainable": cell.cut} if cell.scenario == "finetune" else {}
+    options = {name: value for name, value in cell.options.items() if name != "augment_digest"}
     return FineTuneClassifier(
         scenario=cell.scenario,
         backbone=cell.backbone,
         input_size=(cell.height, cell.width),
         seed=cell.seed or 0,
         cache_gb=cache_gb,
-        **{**cut, **cell.options, **changed},
+        **{**cut, **options, **changed},
     )
