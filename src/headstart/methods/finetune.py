@@ -22,10 +22,13 @@ from headstart.base.errors import BadImage, BadOptions, DataError, UsageError
 from headstart.base.options import mistakes, option
 from headstart.base.runtime import n_threads
 from headstart.features.extractor import FeatureExtractor, item_digest, listed
+from headstart.images.flow import Flow
 from headstart.images.prepare import prepare
 from headstart.images.table import ImageTable, Problem
 from headstart.images.views import policy
 from headstart.methods.calibrate import softmax
+from headstart.methods.from_flow import given_options, held_out
+from headstart.methods.from_flow import named as named_of
 from headstart.methods.heads import make_head
 from headstart.methods.heads_select import inner_folds
 from headstart.methods.training_options import TRAINED, TrainingOptions
@@ -101,26 +104,41 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         *,
         validation: tuple[Any, Any] | None = None,
         groups: Sequence[Any] | None = None,
+        steps_per_epoch: int | None = None,
+        validation_data: Any = None,
     ) -> FineTuneClassifier:
         """Train on X; `validation`, else one inner fold of X, chooses the epoch that is kept.
 
         Parameters
         ----------
-        X : sequence of paths, PIL images or arrays, or one array (n, height, width[, 3])
+        X : sequence of paths, PIL images or arrays, or one array (n, height, width[, 3]), or a Flow
+            A generator's flow brings its labels, its policy and its batch size.
         y : sequence, shape (n,)
         validation : (X, y), optional
         groups : sequence, optional
             What the inner folds must not part.
+        steps_per_epoch : int, optional
+            Steps that count as an epoch of a flow (default: as many as show every image once).
+        validation_data : Flow or (X, y), optional
+            As `validation`, by Keras's name.
 
         Raises
         ------
         BadOptions, DataError, UnknownName, BackboneError
         """
         self._check()
+        given_options(X, y, steps_per_epoch, validation, validation_data)
+        validation = validation or held_out(validation_data)
+        self._given = {}
+        if isinstance(X, Flow):
+            self._given = {
+                "augment": X.policy, "batch_size": X.batch_size, "steps_per_epoch": steps_per_epoch,
+            }  # fmt: skip
+            X, y = named_of(X)
         items, labels = listed(X), np.asarray(y)
         _same_length(items, labels)
         held_items: list[Any] = []
@@ -140,6 +158,7 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
         A table without splits is all train. Images that cannot be read are left out and kept in `problems_`.
         """
         self._check()
+        self._given = {}
         name = table.target(target)
         fitting = table.rows("train") if table.splits is not None else table.rows("all")
         if not fitting:
@@ -200,7 +219,7 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
         head = self._head(matrix, coded, train, out)
         self.n_train_, self.n_validation_ = len(train), len(out)
         run = Training(
-            self.scenario, backbone, _options(self), _part(Part, items, digests, coded, train),
+            self.scenario, backbone, _options(self, self._given), _part(Part, items, digests, coded, train),
             _part(Part, items, digests, coded, out) if len(out) else None,
             [str(each) for each in self.classes_], head, self.seed, self.cache_gb, self.seconds,
         )  # fmt: skip
@@ -321,10 +340,9 @@ def _same_length(items: Sequence[Any], labels: np.ndarray) -> None:
         raise DataError(f"{len(items)} images with {len(labels) if labels.ndim else 0} labels")
 
 
-def _options(estimator: FineTuneClassifier) -> TrainingOptions:
-    return TrainingOptions(
-        **{f.name: getattr(estimator, f.name) for f in dataclasses.fields(TrainingOptions)}
-    )
+def _options(estimator: FineTuneClassifier, given: dict[str, Any]) -> TrainingOptions:
+    own = {f.name: getattr(estimator, f.name) for f in dataclasses.fields(TrainingOptions)}
+    return TrainingOptions(**{**own, **given})
 
 
 def _part(

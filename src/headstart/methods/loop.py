@@ -25,7 +25,7 @@ from headstart.methods.checkpoint import Checkpoints
 from headstart.methods.mixing import mix_at_cut, mixed_labels, soft_labels
 from headstart.methods.optimise import Groups, make_optimiser, set_rates
 from headstart.methods.schedule import rate_factor
-from headstart.methods.training_options import TrainingOptions
+from headstart.methods.training_options import TrainingOptions, n_steps_of
 
 WORTH_SECONDS = 30.0
 PIECE_VALUES = 32 * 3 * 224 * 224
@@ -113,7 +113,7 @@ class Loop:
         self.n_epochs = int(self.options.epochs or 1)
         self.rate = float(self.options.learning_rate or 1e-3)
         self.optimiser = make_optimiser(self.groups, self.options, self.rate)
-        self.per_epoch = math.ceil(self.train.n / self.options.batch_size)
+        self.per_epoch = n_steps_of(self.train.n, self.options)
         self.n_steps = self.per_epoch * self.n_epochs
         self.names = frozenset(name for name, each in self.net.named_parameters() if each.requires_grad)
         self.step = 0
@@ -177,8 +177,23 @@ class Loop:
         draw = np.random.default_rng([self.seed, epoch, 1])
         if self.options.balance == "sampling":
             share = 1.0 / np.bincount(self.codes, minlength=self.n_classes)[self.codes]
-            return draw.choice(self.train.n, self.train.n, p=share / share.sum())
+            n = (
+                self.train.n
+                if self.options.steps_per_epoch is None
+                else self.per_epoch * self.options.batch_size
+            )
+            return draw.choice(self.train.n, n, p=share / share.sum())
+        if self.options.steps_per_epoch is not None:
+            return self._stretch(epoch)
         return draw.permutation(self.train.n)
+
+    def _stretch(self, epoch: int) -> np.ndarray:
+        """An epoch of a given length: the next stretch of one permutation after the other."""
+        n, length = self.train.n, self.per_epoch * self.options.batch_size
+        first, last = epoch * length, (epoch + 1) * length
+        turns = range(first // n, -(-last // n))
+        order = [np.random.default_rng([self.seed, turn, 1]).permutation(n) for turn in turns]
+        return np.concatenate(order)[first - turns[0] * n :][:length]
 
     def _batches(self, epoch: int) -> Iterator[tuple[np.ndarray, Batch]]:
         """Rows and inputs of the steps that are left of an epoch, the next batch fetched meanwhile."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ from headstart.methods.network import (
 )
 from headstart.methods.optimise import make_groups
 from headstart.methods.range_test import RangeTest, n_trial_steps, range_test
-from headstart.methods.training_options import TrainingOptions
+from headstart.methods.training_options import TrainingOptions, n_steps_of
 
 if TYPE_CHECKING:
     pass
@@ -95,7 +94,7 @@ class Measured(FrozenPart):
         if options.learning_rate is not None:
             return options.learning_rate
         if "learning_rate" not in self.decided:
-            n_steps = math.ceil(source.n / options.batch_size) * int(options.epochs or 1)
+            n_steps = n_steps_of(source.n, options) * int(options.epochs or 1)
             found: RangeTest = range_test(
                 lambda trial: self._loop(copy.deepcopy(net), source, trial, fast),
                 options,
@@ -134,7 +133,7 @@ class Measured(FrozenPart):
             source.get(np.arange(number * size, (number + 1) * size) % source.n, 0)
         fetch = (time.perf_counter() - start) / TIMED_STEPS
         # inputs are fetched beside the step before, on the same processors
-        seconds = math.ceil(source.n / options.batch_size) * (step + fetch)
+        seconds = n_steps_of(source.n, options) * (step + fetch)
         if held is not None:
             some = min(held.n, EVAL_BATCH)
             start = time.perf_counter()

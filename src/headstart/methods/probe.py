@@ -16,9 +16,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from headstart.backbones.input_size import Given
 from headstart.base.errors import DataError
-from headstart.features.extractor import FeatureExtractor, listed
+from headstart.features.extractor import FeatureExtractor, item_digest, listed
 from headstart.features.store import DEFAULT_CACHE_GB
+from headstart.images.flow import Flow
 from headstart.images.table import ImageTable
+from headstart.methods.from_flow import Seen, given_options, held_out, named, ready
 from headstart.methods.heads import make_head
 
 if TYPE_CHECKING:
@@ -94,27 +96,38 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc,u
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         *,
         validation: tuple[Any, Any] | None = None,
         groups: Sequence[Any] | None = None,
+        steps_per_epoch: int | None = None,
+        validation_data: Any = None,
     ) -> TransferClassifier:
         """Fit the head on the features of X; the network does not change.
 
         Parameters
         ----------
-        X : sequence of paths, PIL images or arrays, or one array (n, height, width[, 3])
+        X : sequence of paths, PIL images or arrays, or one array (n, height, width[, 3]), or a Flow
+            A generator's flow brings its labels; where it augments, features are of what it shows.
         y : sequence, shape (n,)
         validation : (X, y), optional
             Images to choose the regularisation on; without them inner folds of X serve.
         groups : sequence, optional
             What inner folds must not part.
+        steps_per_epoch : int, optional
+            Batches of a flow that are learned from (default: one epoch).
+        validation_data : Flow or (X, y), optional
+            As `validation`, by Keras's name.
 
         Raises
         ------
         DataError, BadOptions, UnknownName
         """
         make_head(self.head, **(self.head_options or {}))
+        given_options(X, y, steps_per_epoch, validation, validation_data)
+        validation = validation or held_out(validation_data)
+        if isinstance(X, Flow):
+            return self._fit_flow(X, steps_per_epoch, validation)
         items, labels = listed(X), np.asarray(y)
         if len(items) != len(labels):
             raise DataError(f"{len(items)} images with {len(labels)} labels")
@@ -123,6 +136,32 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc,u
         features = extractor.transform(items)
         held = None if validation is None else (extractor.transform(validation[0]), np.asarray(validation[1]))
         return self._fit_head(features, labels, held, groups, extractor, time.perf_counter() - start)
+
+    def _fit_flow(self, flow: Flow, steps: int | None, validation: Any) -> TransferClassifier:
+        """Features of what a flow shows; rows of one image stay together in the inner folds."""
+        from headstart.backbones.load import load
+
+        items, labels = named(flow)
+        start = time.perf_counter()
+        extractor = self._extractor()
+        held = None if validation is None else (extractor.transform(validation[0]), np.asarray(validation[1]))
+        if not flow.views.changes and steps is None:
+            features = extractor.transform(items)
+            return self._fit_head(features, labels, held, None, extractor, time.perf_counter() - start)
+        backbone = load(self.backbone).at(self.input_size)
+        seen = Seen(flow, steps or len(flow), backbone.card.preprocessing)
+        shown = self._extractor()
+        shown.set_params(backbone=ready(backbone), input_size=None)
+        found = shown.extract(seen, seen.digests([item_digest(each) for each in items]))
+        if found.problems:
+            raise DataError(f"{len(found.problems)} images cannot be read ({found.problems[0].reason})")
+        features = shown.joined(found)
+        if held is None:
+            extractor.transform(items[:1])  # learns its width, for predicting
+        groups = seen.rows.tolist()
+        return self._fit_head(
+            features, labels[seen.rows], held, groups, extractor, time.perf_counter() - start
+        )
 
     def fit_table(self, table: ImageTable, target: str | None = None) -> TransferClassifier:
         """Fit on the table's train split, choose on its validation split if there is one; test is never read.

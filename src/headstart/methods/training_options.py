@@ -5,6 +5,7 @@ The standard library alone is imported, so that `--help` stays quick.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from headstart.base.options import option
@@ -41,6 +42,13 @@ class TrainingOptions:
         metavar="NUMBER",
     )
     batch_size: int = option(32, "images a step", low=1, high=4096)
+    steps_per_epoch: int | None = option(
+        None,
+        "steps that count as an epoch (default: as many as show every image once)",
+        low=1,
+        high=10**7,
+        metavar="NUMBER",
+    )
     optimiser: str = option("adamw", "how weights follow gradients", choices=("adamw", "sgd"))
     learning_rate: float | None = option(
         None, "largest learning rate (default: found by a range test)", low=1e-8, high=10.0, metavar="NUMBER"
@@ -118,3 +126,8 @@ class TrainingOptions:
     checkpoint_minutes: float = option(
         3.0, "time between checkpoints, from which the same command goes on", low=0.0, high=10000.0
     )
+
+
+def n_steps_of(n_images: int, options: TrainingOptions) -> int:
+    """Steps of an epoch."""
+    return options.steps_per_epoch or math.ceil(n_images / options.batch_size)

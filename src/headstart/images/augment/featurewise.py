@@ -27,7 +27,7 @@ class Featurewise:
     center, scale : bool
         Subtract the mean, divide by the standard deviation, each a channel at a time.
     whiten : bool
-        Multiply by the ZCA matrix after that.
+        Multiply by the ZCA matrix after that; centres too, as Keras does.
     epsilon : float
         Added to singular values.
 
@@ -39,7 +39,7 @@ class Featurewise:
     Examples
     --------
     >>> sample = np.random.default_rng(0).random((50, 4, 4, 3), np.float32)
-    >>> white = Featurewise(center=True, whiten=True).fit(sample).apply(sample)
+    >>> white = Featurewise(whiten=True).fit(sample).apply(sample)
     >>> bool(abs(np.cov(white.reshape(50, -1).T) - np.eye(48)).max() < 1)
     True
     """
@@ -51,6 +51,9 @@ class Featurewise:
     mean_: Any = field(default=None, init=False, repr=False)
     std_: Any = field(default=None, init=False, repr=False)
     matrix_: Any = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.center = self.center or self.whiten
 
     def fit(self, images: np.ndarray) -> Featurewise:
         """Learn from a sample.
