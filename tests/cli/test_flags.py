@@ -43,7 +43,7 @@ def test_every_mistake_is_named_at_once():
         build(StudySpec, {"head": ["logistc"], "input_size": ["big,8"], "seeds": 0})
     said = str(caught.value)
     assert "did you mean 'logistic'" in said
-    assert "input_size: expected a whole number, got 'big'" in said
+    assert "input_size: 'big' is no size; write 224, or 100x200 (height x width, in pixels)" in said
     assert "seeds: 0 is below 1" in said
     assert "input_size: 8 is below 16" in said
 

@@ -91,8 +91,9 @@ def test_a_cut_that_does_not_exist_is_refused_with_the_nearest_names(refused, ph
 
 def test_an_input_size_that_the_network_cannot_take_is_refused(refused, photos, tmp_path):
     name = tiny_weights(tmp_path, "test_vit3")
-    said = refused(photos, *FINETUNE, "--backbone", name, "--input-size", "96")
-    assert "the network cannot take images of 96 x 96" in said
+    said = refused(photos, *FINETUNE, "--backbone", name, "--size", "100")
+    assert "the network cannot take images of 100 x 100" in said
+    assert "near: 96 x 96 and 112 x 112" in said
     said = refused(photos, *FINETUNE, "--backbone", name, "--input-size", "15")
     assert "input_size: 15 is below 16" in said
 

@@ -166,7 +166,7 @@ def test_done_cells_cost_nothing_and_stay_in_the_plan():
 
 def test_the_estimate_rests_on_measured_rates_where_there_are_some():
     spec = StudySpec(data=("x",), head=("knn",), layer=("pool",))
-    rates = Rates({("lite0", 224): 3.0}, {"knn": 2.0})
+    rates = Rates({("lite0", 224, 224): 3.0}, {"knn": 2.0})
     plan = planned(spec, [table()], rates=rates)
     assert plan.estimate.extract_seconds == pytest.approx(10) and plan.estimate.fit_seconds == pytest.approx(
         6

@@ -47,8 +47,8 @@ def test_wrong_types_inside_a_list_name_the_value(tmp_path):
         read_spec(tmp_path / "s.toml")
     assert caught.value.mistakes == (
         "data: expected a list of texts, got 3",
-        "input_size: expected a list of whole numbers, got 'big'",
-        "input_size: expected a list of whole numbers, got True",
+        "input_size: 'big' is no size; write 224, or 100x200 (height x width, in pixels)",
+        "input_size: True is no size; write 224, or 100x200 (height x width, in pixels)",
     )
 
 

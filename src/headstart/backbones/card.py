@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from headstart.backbones.input_size import LEAST, MOST, Given, sides
 from headstart.base.errors import BadOptions
 from headstart.base.hashing import digest_json
 
@@ -29,13 +30,26 @@ class Preprocessing:
     crop: float = 0.875
     crop_mode: str = "center"
 
-    def at(self, size: int | tuple[int, int] | None) -> Preprocessing:
-        """The same preprocessing at another input size in pixels (None: unchanged)."""
+    def at(self, size: Given | None) -> Preprocessing:
+        """The same preprocessing at another input size in pixels (None: unchanged).
+
+        Parameters
+        ----------
+        size : int, "HEIGHTxWIDTH" or (height, width)
+
+        Raises
+        ------
+        BadOptions
+            It is no size, or a side is outside 16 .. 2048 pixels.
+        """
         if size is None:
             return self
-        height, width = (size, size) if isinstance(size, int) else size
-        if not (16 <= height <= 2048 and 16 <= width <= 2048):
-            raise BadOptions([f"input size: {height} x {width} is outside 16 .. 2048 pixels"])
+        try:
+            height, width = sides(size)
+        except ValueError as error:
+            raise BadOptions([f"input size: {error}"]) from error
+        if not (min(height, width) >= LEAST and max(height, width) <= MOST):
+            raise BadOptions([f"input size: {height} x {width} is outside {LEAST} .. {MOST} pixels"])
         return replace(self, height=height, width=width)
 
     def digest(self) -> str:

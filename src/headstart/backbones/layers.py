@@ -16,6 +16,15 @@ from headstart.base.errors import BackboneError, UnknownName
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+
+class CannotRun(BackboneError):
+    """The network stopped on a blank image: at which module, and what it said."""
+
+    def __init__(self, height: int, width: int, module: str, said: str) -> None:
+        self.module, self.said = module, said
+        super().__init__(f"the network cannot take images of {height} x {width}: {said}")
+
+
 LAYOUTS = ("vector", "tokens", "nchw", "nhwc")
 
 
@@ -57,9 +66,15 @@ def trace(module: nn.Module, height: int, width: int) -> dict[str, Layer]:
 
     Modules that return anything but one tensor with the batch first (attention windows, tuples) are not
     places where features can be taken, and are left out.
+
+    Raises
+    ------
+    CannotRun
+        The network stops, or a map comes out empty.
     """
     import torch
 
+    begun = [""]
     found: dict[str, Layer] = {}
     leaves: dict[str, tuple[str, tuple[int, ...]]] = {}
     calls: dict[str, int] = {}
@@ -80,6 +95,11 @@ def trace(module: nn.Module, height: int, width: int) -> dict[str, Layer]:
         for name, part in module.named_modules()
         if name
     ]
+    hooks += [
+        part.register_forward_pre_hook(lambda *_, name=name: begun.append(name))
+        for name, part in module.named_modules()
+        if name
+    ]
     was_training = module.training
     try:
         module.eval()
@@ -87,13 +107,16 @@ def trace(module: nn.Module, height: int, width: int) -> dict[str, Layer]:
         blank = torch.zeros(2, 3, height, width, device=first.device if first is not None else None)
         with torch.no_grad():
             module(blank)
-    except (RuntimeError, AssertionError, ValueError) as error:
+    except (RuntimeError, AssertionError, ValueError, IndexError, ZeroDivisionError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BackboneError(f"the network cannot take images of {height} x {width}: {said}") from error
+        raise CannotRun(height, width, begun[-1], said) from error
     finally:
         module.train(was_training)
         for hook in hooks:
             hook.remove()
+    for layer in found.values():
+        if 0 in layer.shape:
+            raise CannotRun(height, width, layer.name, f"its map there has the shape {layer.shape}")
     return {
         layer.name: Layer(layer.name, layer.kind, layer.shape, layer.layout, order, layer.calls)
         for order, layer in enumerate(found.values())
@@ -147,6 +170,9 @@ def aliases(module: nn.Module, traced: dict[str, Layer]) -> dict[str, str]:
         for layer in order
         if layer.order < first and not layer.name.startswith(inside) and len(layer.shape) > 1
     ]
+    told = getattr(module, "stem", None)
+    if isinstance(told, str):  # a chart of named layers says it itself
+        early = [layer for layer in early if layer.name == told]
     if early:
         named["stem"] = early[-1].name
     named.update({f"stage{number + 1}": name for number, name in enumerate(stages)})

@@ -7,9 +7,6 @@ checked, every value must be finite; what does not fit is refused with what was 
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.backbones.card import BackboneCard, Preprocessing
 from headstart.backbones.catalog import PACKAGED, packaged_card
+from headstart.backbones.classic import CLASSIC, is_classic
+from headstart.backbones.classic_weights import load_classic
+from headstart.backbones.hub import Absent, pretrained
+from headstart.backbones.input_size import Given
 from headstart.backbones.layers import Layer, aliases, resolve, trace
 from headstart.base.errors import BackboneError, UnknownName
 from headstart.base.files import written_aside
@@ -28,11 +29,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Backbone:
-    """A loaded network, its card and its layers as traced at the card's input size."""
+    """A loaded network, its card and its layers as traced at the card's input size.
+
+    `original` is the network at the size of its weights, where this one is at another.
+    """
 
     card: BackboneCard
     module: nn.Module
     layers: dict[str, Layer]
+    original: Backbone | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
         return self  # a value: nothing changes its weights, so scikit-learn's clones share it
@@ -41,19 +46,33 @@ class Backbone:
         """Module name of an alias or module name."""
         return resolve(layer, self.card.layers, self.layers)
 
-    def at(self, size: int | tuple[int, int] | None) -> Backbone:
-        """The same network for another input size in pixels.
+    def at(self, size: Given | None) -> Backbone:
+        """The same network for another input size.
+
+        A network of convolutions runs as it is; one with positions gets them resampled, in a copy, from those
+        of its weights (this one is not changed).
+
+        Parameters
+        ----------
+        size : int, "HEIGHTxWIDTH" or (height, width), optional
+            Pixels; None for the size as it is.
 
         Raises
         ------
+        BadOptions
+            No size, or outside 16 .. 2048 pixels.
         BackboneError
-            The network's positions are fixed to the size of its weights.
+            The network cannot take such images: the message says where they run out and which sizes work.
         """
+        from headstart.backbones.sizes import at_size
+
         shape = self.card.preprocessing.at(size)
+        first = self.original or self
         if shape == self.card.preprocessing:
             return self
-        layers = trace(self.module, shape.height, shape.width)
-        return Backbone(replace(self.card, preprocessing=shape), self.module, layers)
+        if shape == first.card.preprocessing:
+            return first
+        return at_size(first, shape)
 
 
 def card(name: str | Backbone) -> BackboneCard:
@@ -75,19 +94,26 @@ def card(name: str | Backbone) -> BackboneCard:
 def _load_named(name: str) -> Backbone:
     if name in PACKAGED:
         return _load_packaged(name)
+    if is_classic(name):
+        return load_classic(name)
     kind, _, rest = name.partition(":")
     if kind == "timm" and "@" in rest:
         return _load_file(name, *rest.split("@", 1))
     if kind in ("timm", "hf-hub", "local-dir") and rest:
         return _load_timm(name)
+    raise unknown_backbone(name)
+
+
+def unknown_backbone(name: str) -> BackboneError | UnknownName:
+    """What to say of a name that is no backbone: the nearest ones."""
     if name.endswith((".safetensors", ".pth", ".pt", ".bin")):
-        raise BackboneError(f"{name}: say which architecture the file is for: timm:ARCHITECTURE@{name}")
+        return BackboneError(f"{name}: say which architecture the file is for: timm:ARCHITECTURE@{name}")
     import timm
 
-    known = [*PACKAGED, *(f"timm:{each}" for each in timm.list_models())]
+    known = [*PACKAGED, *CLASSIC, *(f"timm:{each}" for each in timm.list_models())]
     if f"timm:{name}" in known:
-        raise UnknownName("backbone", name, [f"timm:{name}"], "(timm's architectures are written timm:NAME)")
-    raise UnknownName("backbone", name, known)
+        return UnknownName("backbone", name, [f"timm:{name}"], "(timm's architectures are written timm:NAME)")
+    return UnknownName("backbone", name, known)
 
 
 def load(name: str | Backbone) -> Backbone:
@@ -119,10 +145,11 @@ def from_module(module: nn.Module, preprocessing: Preprocessing, name: str = "mo
         weights_bytes=sum(part.numel() * part.element_size() for part in state.values()),
         classes=0,
     )
-    return _with_layers(made, module)
+    return with_layers(made, module)
 
 
-def _with_layers(made: BackboneCard, module: nn.Module) -> Backbone:
+def with_layers(made: BackboneCard, module: nn.Module) -> Backbone:
+    """A backbone from a card and a network: its layers traced, their aliases found."""
     module.eval()
     traced = trace(module, made.preprocessing.height, made.preprocessing.width)
     named = aliases(module, traced)
@@ -159,7 +186,7 @@ def _load_packaged(name: str) -> Backbone:
         )
     by_position = dict(zip(expected, state.values(), strict=True))
     fill(module, by_position, name)
-    return _with_layers(packaged_card(name), module)
+    return with_layers(packaged_card(name), module)
 
 
 def fill(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
@@ -229,7 +256,7 @@ def _load_file(name: str, architecture: str, file: str) -> Backbone:
     elif head not in state and head in module.state_dict():
         module = timm.create_model(architecture, num_classes=0)
     fill(module, state, name)
-    return _with_layers(_timm_card(name, module, f"local file {Path(file).name}"), module)
+    return with_layers(_timm_card(name, module, f"local file {Path(file).name}"), module)
 
 
 def _load_timm(name: str) -> Backbone:
@@ -239,41 +266,17 @@ def _load_timm(name: str) -> Backbone:
     if name.startswith("timm:") and not timm.is_model(wanted.split(".")[0]):
         raise UnknownName("timm architecture", wanted, timm.list_models())
     try:
-        with hub_if_reachable():
-            module = timm.create_model(wanted, pretrained=True)
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        module, weights = pretrained(name, wanted)
+    except BackboneError:
+        raise
+    except (Absent, OSError, RuntimeError, ValueError, KeyError) as error:
         said = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
         raise BackboneError(
             f"{name}: the weights are not on this machine and could not be fetched{offline}: {said}; go online once, "
             f"or give a file: timm:{wanted.split('.')[0]}@FILE, or use a packaged backbone: {', '.join(PACKAGED)}"
         ) from error
-    return _with_layers(_timm_card(name, module, f"Hugging Face hub ({wanted})"), module)
-
-
-@contextmanager
-def hub_if_reachable(seconds: float = 3.0) -> Iterator[None]:
-    """Let the hub's client work from its own cache alone where the hub does not answer (instead of minutes of retries)."""
-    from urllib.parse import urlsplit
-
-    from huggingface_hub import constants
-
-    place = urlsplit(constants.ENDPOINT)
-    port = place.port or (443 if place.scheme == "https" else 80)
-    proxied = any(
-        os.environ.get(name)
-        for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY")
-    )
-    before = constants.HF_HUB_OFFLINE
-    try:
-        if not before and not proxied:
-            socket.create_connection((place.hostname or "", port), timeout=seconds).close()
-    except OSError:
-        constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
+    return with_layers(_timm_card(name, module, weights), module)
 
 
 def _timm_card(name: str, module: nn.Module, weights: str) -> BackboneCard:
@@ -308,13 +311,11 @@ def _timm_card(name: str, module: nn.Module, weights: str) -> BackboneCard:
 
 
 def write_weights(backbone: Backbone, path: Path) -> None:
-    """Write a network's weights as safetensors, whole or not at all."""
+    """Write a network's weights as safetensors, whole or not at all; positions as they were before resampling."""
     from safetensors.torch import save_file
 
-    state = {
-        name: tensor.detach().cpu().contiguous().clone()
-        for name, tensor in backbone.module.state_dict().items()
-    }
+    module = (backbone.original or backbone).module
+    state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
     with written_aside(path) as aside:
         save_file(
             state,

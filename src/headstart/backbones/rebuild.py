@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING
 
 from headstart.backbones.card import BackboneCard
+from headstart.backbones.classic import PREFIX
 from headstart.base.errors import BackboneError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def bare_network(card: BackboneCard, given: Backbone | None = None) -> nn.Module:
-    """The architecture of a card, its own classifier replaced by nothing; weights are of no meaning.
+    """The architecture of a card at its input size, its own classifier replaced by nothing; weights mean nothing.
 
     Parameters
     ----------
@@ -31,11 +32,19 @@ def bare_network(card: BackboneCard, given: Backbone | None = None) -> nn.Module
     import timm
     from torch import nn
 
+    from headstart.backbones.classic_networks import build_classic
+    from headstart.backbones.sizes import fitted
+
+    shape = card.preprocessing
     module: nn.Module
     if given is not None:
-        module = copy.deepcopy(given.module)
+        module = copy.deepcopy(given.at((shape.height, shape.width)).module)
+    elif card.architecture.startswith(PREFIX):
+        top = "logits" in (card.layers or {})
+        module = build_classic(card.architecture, card.classes, top, pooled=True)
     elif timm.is_model(name := card.architecture.split(".")[0]):
         module = timm.create_model(name, num_classes=card.classes)
+        module, _ = fitted(module, shape.height, shape.width, card.architecture)
     else:
         raise BackboneError(
             f"{card.name}: timm has no architecture {card.architecture!r}; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+from headstart.backbones.sizes import fitted
 from headstart.base.errors import BackboneError
 
 if TYPE_CHECKING:
@@ -29,9 +30,12 @@ def random_copy(backbone: Backbone, seed: int) -> nn.Module:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        name = backbone.card.architecture
-        if timm.is_model(name.split(".")[0]):
-            made: nn.Module = timm.create_model(name.split(".")[0], num_classes=backbone.card.classes)
+        name = backbone.card.architecture.split(".")[0]
+        if timm.is_model(name):
+            made: nn.Module = timm.create_model(name, num_classes=backbone.card.classes)
+            if _resampled(backbone):
+                shape = backbone.card.preprocessing
+                made, _ = fitted(made, shape.height, shape.width, name)
             if _shapes(made) == _shapes(backbone.module):
                 return made
         copied = copy.deepcopy(backbone.module)
@@ -44,6 +48,11 @@ def random_copy(backbone: Backbone, seed: int) -> nn.Module:
                     "so the scenario scratch cannot draw them; give it one"
                 )
         return copied
+
+
+def _resampled(backbone: Backbone) -> bool:
+    """Whether its positions are not those of its weights' own size."""
+    return backbone.original is not None and backbone.module is not backbone.original.module
 
 
 def _shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:

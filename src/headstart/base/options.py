@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from headstart.base.errors import BadOptions
@@ -22,9 +22,18 @@ def option(
     low: float | None = None,
     high: float | None = None,
     metavar: str = "",
+    read: Callable[[Any], Any] | None = None,
+    also: Sequence[str] = (),
 ) -> Any:
-    """One option: a dataclass field whose metadata holds its help, choices and range (ends included)."""
-    metadata = {"help": help, "choices": tuple(choices), "low": low, "high": high, "metavar": metavar}
+    """One option: a dataclass field whose metadata holds its help, choices and range (ends included).
+
+    `read` makes a value of what was written, or raises ValueError with what is wrong with it; `also` are other
+    names that a file may call it by, the first of which is a flag too.
+    """
+    metadata: dict[str, Any] = {
+        "help": help, "choices": tuple(choices), "low": low, "high": high, "metavar": metavar,
+        "read": read, "also": tuple(also),
+    }  # fmt: skip
     if isinstance(default, list | dict | set):
         raise TypeError("give an immutable default (a tuple, not a list)")
     return dataclasses.field(default=default, metadata=metadata)
@@ -45,6 +54,8 @@ def _mistake(field: dataclasses.Field[Any], value: Any) -> list[str]:
     low, high = field.metadata.get("low"), field.metadata.get("high")
     if value is None:
         return []
+    if read := field.metadata.get("read"):
+        return complaints(field.name, read, value)
     if choices and value not in choices:
         near = difflib.get_close_matches(str(value), choices, n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
@@ -54,6 +65,15 @@ def _mistake(field: dataclasses.Field[Any], value: Any) -> list[str]:
             return [f"{field.name}: {value} is below {low}"]
         if high is not None and value > high:
             return [f"{field.name}: {value} is above {high}"]
+    return []
+
+
+def complaints(name: str, read: Callable[[Any], Any], value: Any) -> list[str]:
+    """What is wrong with a value that `read` is to understand: one sentence, or none."""
+    try:
+        read(value)
+    except ValueError as error:
+        return [f"{name}: {error}"]
     return []
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.base.errors import UsageError
 from headstart.cli.flags import Json, verb
 from headstart.cli.screen import shown
 from headstart.cli.text import printable, say, say_json, table
@@ -19,6 +20,7 @@ EXAMPLE = """
 headstart backbones
 headstart backbones 'resnet*'
 headstart backbones lite0 --layers
+headstart backbones lite0 --layers --size 96x192
 headstart backbones lite0 --selftest imagenet-sample/
 """
 
@@ -52,6 +54,15 @@ def backbones(
             show_default=False,
         ),
     ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            "--size",
+            metavar="SIZE",
+            help="with --layers: at this input size, 224 or 100x200 (height x width)",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
 ) -> int | None:
     """List pretrained networks: without PATTERN the packaged ones, with it those of timm too.
@@ -61,7 +72,9 @@ def backbones(
     if selftest is not None:
         return _selftest(pattern or "lite0", selftest, json)
     if layers:
-        _layers(pattern or "lite0", every, json)
+        _layers(pattern or "lite0", every, size, json)
+    elif size is not None:
+        raise UsageError("--size goes with --layers; give both, or neither")
     else:
         _list(pattern, json)
     return None
@@ -81,14 +94,17 @@ def _list(pattern: str | None, json: bool) -> None:
         say("\nmore: headstart backbones PATTERN searches timm's networks (fetched when first used)")
 
 
-def _layers(name: str, every: bool, json: bool) -> None:
+def _layers(name: str, every: bool, size: str | None, json: bool) -> None:
     from headstart.backbones.load import load
+    from headstart.backbones.sizes import smallest_size
 
     with shown():
-        loaded = load(name)
+        loaded = load(name).at(size)
+        least = smallest_size(loaded)
     rows, cuts = layer_rows(loaded, every), cut_rows(loaded)
     if json:
-        say_json({**loaded.card.to_dict(), "layers": rows, "stages": stage_rows(loaded), "cuts": cuts})
+        own = {"layers": rows, "stages": stage_rows(loaded), "cuts": cuts, "smallest_size": list(least)}
+        say_json({**loaded.card.to_dict(), **own})
         return
     card = loaded.card
     shape = card.preprocessing
@@ -100,7 +116,7 @@ def _layers(name: str, every: bool, json: bool) -> None:
         "trained on": card.trained_on,
         "paper": card.paper,
         "parameters": f"{card.n_parameters:,}",
-        "input": f"{shape.height} x {shape.width} pixels",
+        "input": f"{shape.height} x {shape.width} pixels (smallest {least[0]} x {least[1]})",
         "resize": f"{shape.interpolation}, crop {shape.crop:g} ({shape.crop_mode})",
         "mean, std": f"{shape.mean}, {shape.std}",
     }

@@ -45,7 +45,7 @@ class FitOptions:
     head: str = same("head", "logistic")
     engine: str = same("engine")
     precision: str = same("precision")
-    input_size: int | None = same("input_size", None)
+    input_size: int | str | None = same("input_size", None)
     folds: int = option(
         5,
         "inner folds of train, where there are no validation images (training holds one out)",
@@ -92,5 +92,5 @@ class FeatureOptions:
     pooling: tuple[str, ...] = same("pooling")
     engine: str = same("engine")
     precision: str = same("precision")
-    input_size: int | None = same("input_size", None)
+    input_size: int | str | None = same("input_size", None)
     cache_gb: float = same("cache_gb")

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 import typer
 
 from headstart.base.errors import BadOptions
-from headstart.base.options import mistakes
+from headstart.base.options import complaints, mistakes
 
 T = TypeVar("T")
 Verb = Callable[..., int | None]
@@ -75,12 +75,12 @@ def _fields(declared: type) -> tuple[dataclasses.Field[Any], ...]:
 def _parameter(field: dataclasses.Field[Any], hint: Any) -> inspect.Parameter:
     several = "tuple" in str(hint)
     flag = typer.Option(
-        _declared_name(field),
+        *_declared_names(field),
         help=help_text(field, several),
         metavar=_metavar(field, hint),
         show_default=False,
     )
-    kind: Any = list[str] | None if several else hint | None
+    kind: Any = list[str] | None if several else (str if field.metadata.get("read") else hint) | None
     annotation = Annotated[kind, flag]
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
@@ -90,10 +90,11 @@ def flag_name(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _declared_name(field: dataclasses.Field[Any]) -> str:
-    """With `--no-NAME` beside it where the option is on unless told otherwise."""
+def _declared_names(field: dataclasses.Field[Any]) -> list[str]:
+    """Its other name first; with `--no-NAME` beside it where the option is on unless told otherwise."""
     name = flag_name(field.name)
-    return f"{name}/--no-{name[2:]}" if field.default is True else name
+    own = f"{name}/--no-{name[2:]}" if field.default is True else name
+    return [*(flag_name(each) for each in (field.metadata.get("also") or ())[:1]), own]
 
 
 def _metavar(field: dataclasses.Field[Any], hint: Any) -> str | None:
@@ -141,25 +142,32 @@ def build(declared: type[T], given: Mapping[str, Any], base: T | None = None, *,
         value = given.get(field.name)
         if value is None or value == []:
             continue
-        values[field.name] = (
-            _several(field.name, value, hints[field.name], found) if isinstance(value, list) else value
-        )
+        read = field.metadata.get("read")
+        if isinstance(value, list):
+            values[field.name] = _several(field.name, value, read or get_args(hints[field.name])[0], found)
+        elif read is None:
+            values[field.name] = value
+        elif wrong := complaints(field.name, read, value):
+            found += wrong
+        else:
+            values[field.name] = read(value)
     made: T = dataclasses.replace(base, **values) if base is not None else declared(**values)  # type: ignore[type-var]
-    if check:
+    if check or found:
         found += [line for line in mistakes(made) if line not in found]
     if found:
         raise BadOptions(found)
     return made
 
 
-def _several(name: str, texts: list[str], hint: Any, found: list[str]) -> tuple[Any, ...]:
-    kind = get_args(hint)[0]
+def _several(name: str, texts: list[str], kind: Any, found: list[str]) -> tuple[Any, ...]:
     items: list[Any] = []
     for text in (part.strip() for each in texts for part in each.split(",")):
         if not text:
             continue
         try:
             items.append(kind(text))
-        except ValueError:
-            found.append(f"{name}: expected {_WORDS[kind]}, got {text!r}")
+        except ValueError as error:
+            found.append(
+                f"{name}: expected {_WORDS[kind]}, got {text!r}" if kind in _WORDS else f"{name}: {error}"
+            )
     return tuple(items)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 20
 EXAMPLE = """
 headstart study photos/
+headstart study photos/ --size 96,160,224 --head logistic
 headstart study photos/ --backbone lite0,lite1 --layer auto --head logistic,knn --budget 10m
 headstart study photos/ --scenario features,finetune,full,scratch --train-seeds 1 --train-input-size 96
 headstart study textiles elpv --seeds 5 --out runs/both
@@ -138,16 +139,21 @@ def result_table(rows: list[dict[str, Any]], several: bool) -> list[str]:
 
 def _parts(rows: list[dict[str, Any]]) -> dict[str, str]:
     """Headings that name a method, with their keys: networks that train have a cut, and no pooling or head."""
+    sizes = {"pixels": "pixels"} if len({_pixels(row) for row in rows} - {""}) > 1 else {}
     if all(row["scenario"] == "features" for row in rows):
-        return {name: name for name in ("backbone", "layer", "pooling", "head")}
+        return {"backbone": "backbone", **sizes, **{name: name for name in ("layer", "pooling", "head")}}
     heads = {"pooling": "pooling", "head": "head"} if any(row["head"] for row in rows) else {}
-    return {"scenario": "scenario", "backbone": "backbone", "layer or cut": "place", **heads}
+    return {"scenario": "scenario", "backbone": "backbone", **sizes, "layer or cut": "place", **heads}
+
+
+def _pixels(row: dict[str, Any]) -> str:
+    return f"{row['height']}x{row['width']}" if row["height"] else ""
 
 
 def _cells(row: dict[str, Any], parts: list[str]) -> list[str]:
     from headstart.report.wording import duration, percent
 
-    named = {**row, "place": row["cut"] or row["layer"]}
+    named = {**row, "place": row["cut"] or row["layer"], "pixels": _pixels(row)}
     names = [named[part] for part in parts]
     names[0 if not row["head"] else -1] += " *" if row["best"] else ""
     if row["status"] in ("failed", "missing", "cut"):

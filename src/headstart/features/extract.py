@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from headstart.backbones.card import BackboneCard
+from headstart.backbones.classic import require_pretrained
+from headstart.backbones.input_size import Given
 from headstart.backbones.load import Backbone
 from headstart.backbones.load import card as card_of
 from headstart.backbones.load import load as load_backbone
@@ -76,7 +78,7 @@ def extract(
     taps: Sequence[Tap] = (Tap("pool"),),
     engine: str = "auto",
     precision: str = "float32",
-    input_size: int | tuple[int, int] | None = None,
+    input_size: Given | None = None,
     cache_gb: float = DEFAULT_CACHE_GB,
     store: FeatureStore | None = None,
     calibration: Calibration | None = None,
@@ -95,7 +97,7 @@ def extract(
     taps : sequence of Tap
     engine, precision : str
         See `headstart.features.engines.prepare.settle`.
-    input_size : int or (height, width), optional
+    input_size : int, "HEIGHTxWIDTH" or (height, width), optional
         Pixels; default the card's.
     cache_gb : float
         Cap of the feature cache in gigabytes; 0 keeps nothing.
@@ -136,7 +138,7 @@ class _Work:
 
     def __init__(
         self, items: Sequence[ImageItem], digests: Sequence[str], paths: Sequence[str] | None,
-        backbone: str | Backbone, taps: tuple[Tap, ...], wish: Wish, input_size: int | tuple[int, int] | None,
+        backbone: str | Backbone, taps: tuple[Tap, ...], wish: Wish, input_size: Given | None,
         calibration: Calibration | None,
     ) -> None:  # fmt: skip
         self.items, self.digests = items, digests
@@ -144,6 +146,7 @@ class _Work:
         self.backbone, self.size, self.wish = backbone, input_size, wish
         self._loaded: Backbone | None = backbone.at(input_size) if isinstance(backbone, Backbone) else None
         base = card_of(backbone)
+        require_pretrained(base)
         self.card = self._loaded.card if self._loaded else _sized(base, input_size)
         self.places = {tap: self._place(tap) for tap in taps}
         self.given = calibration
@@ -290,7 +293,7 @@ class _Work:
         )  # fmt: skip
 
 
-def _sized(card: BackboneCard, size: int | tuple[int, int] | None) -> BackboneCard:
+def _sized(card: BackboneCard, size: Given | None) -> BackboneCard:
     from dataclasses import replace
 
     return replace(card, preprocessing=card.preprocessing.at(size))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from headstart.backbones.input_size import Given
 from headstart.base.errors import DataError
 from headstart.base.hashing import digest_bytes, digest_file
 from headstart.features.extract import Extraction, extract
@@ -68,7 +69,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc,un
     pooling : {"avg", "max", "avg+std", "gem", "flat"}
     engine : {"auto", "torch", "onnxruntime", "openvino"}
     precision : {"float32", "bfloat16", "int8"}
-    input_size : int or (height, width), optional
+    input_size : int, "HEIGHTxWIDTH" or (height, width), optional
         Pixels; default the backbone's own.
     cache_gb : float
         Cap of the feature cache in gigabytes; 0 keeps nothing.
@@ -95,7 +96,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc,un
         pooling: str = "avg",
         engine: str = "auto",
         precision: str = "float32",
-        input_size: int | tuple[int, int] | None = None,
+        input_size: Given | None = None,
         cache_gb: float = DEFAULT_CACHE_GB,
     ) -> None:
         self.backbone = backbone

@@ -123,16 +123,25 @@ def accuracy_against_seconds(marks: Sequence[Mark], frontier: Sequence[int], bes
 
 
 def accuracy_by_layer(layers: Sequence[str], marks: Sequence[Mark], span: tuple[float, float]) -> str:
-    """Accuracy with 95 % intervals over the layers of one backbone, shallow to deep, one line a series.
+    """`accuracy_by_step` over layers, shallow to deep."""
+    return accuracy_by_step(layers, marks, span, "layer, shallow to deep")
+
+
+def accuracy_by_step(
+    steps: Sequence[str], marks: Sequence[Mark], span: tuple[float, float], label: str
+) -> str:
+    """Accuracy with 95 % intervals over the layers or the input sizes of one backbone, one line a series.
 
     Parameters
     ----------
-    layers : sequence of str
-        Names in order of depth.
+    steps : sequence of str
+        Names in order of depth or of size.
     marks : sequence of Mark
-        `x` is the position of the layer in `layers`.
+        `x` is the position of the mark in `steps`.
     span : tuple of float
         Least and greatest accuracy on the axis, 0..1.
+    label : str
+        What the steps are.
     """
 
     def draw(figure: Any) -> None:
@@ -142,14 +151,14 @@ def accuracy_by_layer(layers: Sequence[str], marks: Sequence[Mark], span: tuple[
             shift = (number - (len(groups) - 1) / 2) * min(0.09, 0.6 / max(1, len(groups)))
             moved = [Mark(mark.series, mark.x + shift, mark.value, mark.low, mark.high) for mark in group]
             _errorbar(axes, sorted(moved, key=lambda mark: mark.x), number, series, joined=True)
-        crowded = len(layers) > 7 or max(map(len, layers), default=0) > 9
+        crowded = len(steps) > 7 or max(map(len, steps), default=0) > 9
         axes.set_xticks(
-            range(len(layers)),
-            [_drawable(name) for name in layers],
+            range(len(steps)),
+            [_drawable(name) for name in steps],
             rotation=35 if crowded else 0,
             ha="right" if crowded else "center",
         )
-        axes.set_xlabel("layer, shallow to deep")
+        axes.set_xlabel(label)
         axes.set_ylim(100 * span[0] - 2, 100 * span[1] + 2)
         _percent_axis(axes, "test accuracy, %")
         _legend(figure, axes)

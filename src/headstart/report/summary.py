@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from headstart.report.sections.sizes import sides_of
 from headstart.report.verdict import cut_claims, datasets, missing_claims, ranked, verdict
 from headstart.report.wording import total_seconds
 from headstart.study.records import MethodSummary, StudyRecord
@@ -23,10 +24,10 @@ class Summary:
     missing : tuple of str
         What was planned and is not there, and what the budget cut.
     rows : tuple of dict
-        One a method and dataset, the best first. Keys: dataset, method, scenario, backbone, layer, pooling,
-        head, cut, status, best (bool), selection (0..1 or None), one of {"value", "low", "high"} or None for
-        each of `SCORE_KEYS`, n, n_seeds, n_failed, seconds, train_seconds, images_seen, peak_bytes,
-        model_bytes, errors.
+        One a method and dataset, the best first. Keys: dataset, method, scenario, backbone, height and width
+        of the input in pixels (None where nothing has run), layer, pooling, head, cut, status, best (bool),
+        selection (0..1 or None), one of {"value", "low", "high"} or None for each of `SCORE_KEYS`, n, n_seeds,
+        n_failed, seconds, train_seconds, images_seen, peak_bytes, model_bytes, errors.
     findings : tuple of dict
         Keys: dataset, method, kind, message, advice, level, runs.
     """
@@ -60,12 +61,16 @@ def _findings(record: StudyRecord) -> tuple[dict[str, Any], ...]:
 
 
 def _row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
+    cells = {result.cell.id: result.cell for result in record.results}
+    height, width = sides_of(cells, row) or (None, None)
     scores = {key: row.scores[key].to_dict() if key in row.scores else None for key in SCORE_KEYS}
     return {
         "dataset": row.dataset,
         "method": row.method,
         "scenario": row.scenario,
         "backbone": row.backbone,
+        "height": height,
+        "width": width,
         "layer": row.layer,
         "pooling": row.pooling,
         "head": row.head,

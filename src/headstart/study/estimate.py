@@ -24,7 +24,7 @@ class Rates:
     Attributes
     ----------
     images_per_second : dict
-        (backbone, height) to a measured rate; others are guessed from `reference` for lite0 at 224 pixels.
+        (backbone, height, width) to a measured rate; others are guessed from `reference` for lite0 at 224 pixels.
     fit_seconds : dict
         Head to measured seconds a fit; others are guessed from the number of images.
     train_seconds : dict
@@ -33,7 +33,7 @@ class Rates:
         Images a second, decoding included, of lite0 at 224 pixels.
     """
 
-    images_per_second: Mapping[tuple[str, int], float] = field(default_factory=dict)
+    images_per_second: Mapping[tuple[str, int, int], float] = field(default_factory=dict)
     fit_seconds: Mapping[str, float] = field(default_factory=dict)
     train_seconds: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     reference: float = 120.0
@@ -69,22 +69,24 @@ def estimated(
     rates : Rates
     """
     by_name = {data.table.name: data for data in datasets}
-    cards = {(each.card.name, each.card.preprocessing.height): each for each in variants}
-    passes = {(cell.dataset, cell.backbone, cell.height) for cell in pending}
-    extract = sum(len(by_name[name].table) / _rate(cards[key, size], rates) for name, key, size in passes)
+    cards = {_sized(each): each for each in variants}
+    passes = {(cell.dataset, (cell.backbone, cell.height, cell.width)) for cell in pending}
+    extract = sum(len(by_name[name].table) / _rate(cards[key], rates) for name, key in passes)
     fit, train, disk = 0.0, 0.0, 0
-    taps = {(cell.dataset, cell.backbone, cell.height, cell.module, cell.pooling) for cell in pending}
+    taps = {
+        (cell.dataset, cell.backbone, cell.height, cell.width, cell.module, cell.pooling) for cell in pending
+    }
     for cell in pending:
         data = by_name[cell.dataset]
         partition = data.partition(cell.seed)
         n_train = len(partition.folds[0].train)
         if cell.trains:
-            train += cell_seconds(cell, data, cards[cell.backbone, cell.height], rates)
+            train += cell_seconds(cell, data, cards[cell.backbone, cell.height, cell.width], rates)
         else:
             fit += rates.fit_seconds.get(cell.head, 0.2 + n_train / 2000) * len(partition.folds)
         disk += _CELL_BYTES + 4 * len(partition.test_rows) * len(data.classes())
     disk += sum(len(by_name[name].table) * _WIDTH * 4 for name, *_ in taps)
-    measured = all((key, size) in rates.images_per_second for _, key, size in passes)
+    measured = all(key in rates.images_per_second for _, key in passes)
     measured = measured and all(_is_measured(cell, rates) for cell in pending)
     return Estimate(extract, fit, disk, measured, train)
 
@@ -116,10 +118,24 @@ def cell_seconds(cell: Cell, data: Dataset, variant: Variant, rates: Rates) -> f
 
 def _rate(variant: Variant, rates: Rates) -> float:
     card, shape = variant.card, variant.card.preprocessing
-    if known := rates.images_per_second.get((card.name, shape.height)):
+    if known := rates.images_per_second.get(_sized(variant)):
         return known
+    pixels = shape.height * shape.width
+    others = {
+        height * width: rate
+        for (name, height, width), rate in rates.images_per_second.items()
+        if name == card.name
+    }
+    if others:  # measured at another size: time goes with the pixels
+        near = min(others, key=lambda each: abs(each - pixels))
+        return others[near] * near / pixels
     size = max(card.n_parameters, 1_000_000) / 4_652_008
-    return rates.reference / size / (shape.height * shape.width / 224**2)
+    return rates.reference / size / (pixels / 224**2)
+
+
+def _sized(variant: Variant) -> tuple[str, int, int]:
+    shape = variant.card.preprocessing
+    return variant.card.name, shape.height, shape.width
 
 
 def spoken(seconds: float) -> str:

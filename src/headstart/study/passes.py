@@ -88,7 +88,9 @@ def known_rates(store: StudyStore) -> Rates:
     """Rates that earlier runs in this folder measured."""
     passes = store.passes().values()
     rates = {
-        (f["backbone"], f["height"]): f["images_per_second"] for f in passes if f.get("images_per_second")
+        (f["backbone"], f["height"], f.get("width", f["height"])): f["images_per_second"]
+        for f in passes
+        if f.get("images_per_second")
     }
     times: dict[str, list[float]] = {}
     for run in store.runs():
@@ -231,6 +233,7 @@ def _facts(
         "dataset": source.table.name,
         "backbone": variant.card.name,
         "height": variant.card.preprocessing.height,
+        "width": variant.card.preprocessing.width,
         "engine": dict(engine),
         "seconds": found.seconds,
         "n_cached": found.n_cached,

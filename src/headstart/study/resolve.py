@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from headstart.backbones.card import BackboneCard, Preprocessing
+from headstart.backbones.classic import require_pretrained
 from headstart.base.errors import BadOptions, HeadstartError, MissingPackage, UnknownName
 from headstart.study.spec import ENGINES, PRECISIONS, StudySpec, spec_mistakes
 
@@ -42,6 +43,7 @@ def resolve(
     *,
     card_of: Callable[[str], BackboneCard] | None = None,
     modules_of: Callable[[str], Iterable[str]] | None = None,
+    check_size: Callable[[str, Preprocessing], None] | None = None,
 ) -> tuple[Variant, ...]:
     """Check every name of a spec and find its backbones, input sizes and layers.
 
@@ -51,23 +53,30 @@ def resolve(
     card_of, modules_of : callable, optional
         Name of a backbone to its card and to its module names; by default `headstart.backbones.load`. The
         network is loaded only where a layer is named by its module.
+    check_size : callable, optional
+        Raises BackboneError where the backbone of that name cannot take the size; by default it is run, where
+        `card_of` is not given.
 
     Raises
     ------
     BadOptions
-        With every mistake of the spec: values, backbones, layers, two names for one place, an engine that
-        cannot serve here.
+        With every mistake of the spec: values, backbones, sizes, layers, two names for one place, an engine
+        that cannot serve here.
     """
+    check_size = check_size or (_run_once if card_of is None else None)
     card_of, modules_of = card_of or _load_card, modules_of or _load_modules
     found, variants = spec_mistakes(spec), []
     found.extend(_engine_mistakes(spec))
     for name in dict.fromkeys(spec.backbone):
         try:
             card = card_of(name)
+            if set(spec.scenario) != {"scratch"}:
+                require_pretrained(card)
             sized = _shapes(spec, card)
         except HeadstartError as error:
             found.append(f"backbone: {error}")
             continue
+        found.extend(_size_mistakes(card, sized, check_size) if check_size else ())
         places, wrong = _places(spec.layer, card, modules_of) if FEATURES in spec.scenario else ((), [])
         if "finetune" in spec.scenario:
             wrong += _cut_mistakes(spec.trainable, card)
@@ -94,6 +103,29 @@ def _shapes(spec: StudySpec, card: BackboneCard) -> dict[Preprocessing, list[str
             used = sized.setdefault(card.preprocessing.at(size or None), [])
             used.extend([scenario] if scenario not in used else [])
     return sized
+
+
+def _size_mistakes(
+    card: BackboneCard, sized: Iterable[Preprocessing], check_size: Callable[[str, Preprocessing], None]
+) -> list[str]:
+    """Sizes that the network cannot take."""
+    found = []
+    for shape in sized:
+        try:
+            check_size(card.name, shape)
+        except HeadstartError as error:
+            found.append(f"input_size: {error}")
+    return found
+
+
+def _run_once(backbone: str, shape: Preprocessing) -> None:
+    """Packaged networks are spared: they take every size there is, and a finished study loads no torch."""
+    from headstart.backbones.catalog import PACKAGED
+
+    if backbone not in PACKAGED:
+        from headstart.backbones.load import load
+
+        load(backbone).at((shape.height, shape.width))
 
 
 def _cut_mistakes(trainable: tuple[str, ...], card: BackboneCard) -> list[str]:

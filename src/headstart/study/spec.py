@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from headstart.backbones.input_size import Size, read_size
 from headstart.base.errors import BadOptions, UsageError
 from headstart.base.files import write_text
-from headstart.base.options import mistakes, option
+from headstart.base.options import complaints, mistakes, option
 from headstart.methods.heads_catalog import HEAD_NAMES
 from headstart.methods.training_options import DEFAULT_TRAINABLE, SCENARIOS, TRAINED, TrainingOptions
 
@@ -81,18 +82,21 @@ class StudySpec:
         "classifier on top of the features",
         choices=HEAD_NAMES,
     )
-    input_size: tuple[int, ...] = option(
-        (), "side of the input in pixels (default: the backbone's own)", low=16, high=2048, metavar="PIXELS"
+    input_size: tuple[Size, ...] = option(
+        (),
+        "size of the input in pixels: 224, or 100x200 for height x width (default: the backbone's own)",
+        metavar="SIZE",
+        read=read_size,
+        also=("size", "sizes"),
     )
     seeds: int = option(3, "runs of each method, wherever the seed changes something", low=1, high=100)
     folds: int = option(
         0, "test on every image once, in this many folds (0: the given split, or 60/20/20)", low=0, high=50
     )
     trainable: tuple[str, ...] = _training("trainable", (DEFAULT_TRAINABLE,))
-    train_input_size: tuple[int, ...] = option(
-        (), "input_size of the scenarios full and scratch (default: as input_size)", low=16, high=2048,
-        metavar="PIXELS",
-    )  # fmt: skip
+    train_input_size: tuple[Size, ...] = option(
+        (), "size of the scenarios full and scratch (default: as size)", metavar="SIZE", read=read_size
+    )
     train_seeds: int | None = option(
         None, "runs of each method that trains (default: as seeds)", low=1, high=100, metavar="NUMBER"
     )
@@ -130,6 +134,9 @@ class StudySpec:
     cache_gb: float = option(10.0, "most disk the feature cache may use, in GB", low=0.0, high=100000.0)
 
 
+FIELDS = {field.name: field for field in dataclasses.fields(StudySpec)}
+
+
 def budget_seconds(text: str) -> float | None:
     """Seconds of "90s", "10m", "2h" or "1h30m"; None for "".
 
@@ -151,6 +158,8 @@ def budget_seconds(text: str) -> float | None:
 
 def spec_mistakes(spec: StudySpec) -> list[str]:
     """Everything wrong with the values of a spec (unknown backbones and layers are `resolve`'s to find)."""
+    from headstart.images.views import policy
+
     found = mistakes(spec)
     for name in NAMED + MAY_BE_EMPTY:
         values = getattr(spec, name)
@@ -161,10 +170,13 @@ def spec_mistakes(spec: StudySpec) -> list[str]:
         found.extend(f"{name}: a name is empty" for value in values if value == "")
     if spec.folds == 1:
         found.append("folds: 1 fold leaves nothing to train on; give 2 or more, or 0 for one split")
-    try:
-        budget_seconds(spec.budget)
-    except BadOptions as error:
-        found.extend(error.mistakes)
+    for look in (lambda: budget_seconds(spec.budget), lambda: policy(spec.augment)):
+        try:
+            look()
+        except BadOptions as error:
+            found.extend(error.mistakes)
+        except UsageError as error:
+            found.append(f"augment: {error}")
     return found + _unequal(spec)
 
 
@@ -193,6 +205,8 @@ def n_seeds(spec: StudySpec) -> int:
 
 def read_spec(path: str | Path, data: Sequence[str] = ()) -> StudySpec:
     """Read a spec from a TOML file whose keys are the fields of `StudySpec`; `data` wins over the file's own.
+
+    `sizes = [96, "100x200"]` is another name of `input_size`.
 
     Relative paths stay as written: they are relative to the folder the command is run in.
 
@@ -223,16 +237,21 @@ def spec_from(document: dict[str, Any]) -> StudySpec:
     hints = get_type_hints(StudySpec)
     found: list[str] = []
     values: dict[str, Any] = {}
+    other = {each: name for name, field in FIELDS.items() for each in field.metadata["also"]}
     for key, given in document.items():
-        if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1)
+        name = other.get(key, key)
+        if name not in hints:
+            near = difflib.get_close_matches(key, [*hints, *other], n=1)
             hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(hints)
             found.append(f"{key}: no such option; {hint}")
-            continue
-        value, wrong = _validated(key, hints[key], given)
-        found.extend(wrong)
-        if not wrong:
-            values[key] = value
+        elif name != key and name in document:
+            found.append(f"{key}: the same as {name}, which is given too; leave one out")
+        else:
+            read = FIELDS[name].metadata["read"]
+            value, wrong = _read(key, read, given) if read else _validated(key, hints[name], given)
+            found.extend(wrong)
+            if not wrong:
+                values[name] = value
     spec = StudySpec(**values)
     wrong_values = spec_mistakes(spec)
     bad_keys = {line.split(":", 1)[0] for line in found}
@@ -240,6 +259,13 @@ def spec_from(document: dict[str, Any]) -> StudySpec:
     if found:
         raise BadOptions(found)
     return spec
+
+
+def _read(key: str, read: Any, given: Any) -> tuple[Any, list[str]]:
+    """A tuple of what `read` understands; one value may stand for a tuple of one."""
+    items = given if isinstance(given, list) else [given]
+    wrong = [line for item in items for line in complaints(key, read, item)]
+    return (None if wrong else tuple(read(item) for item in items)), wrong
 
 
 def _validated(key: str, kind: Any, given: Any) -> tuple[Any, list[str]]:
@@ -261,7 +287,7 @@ def _spoken(kind: Any) -> str:
     for each in (kind, *get_args(kind)[:1]):
         if each in _SPOKEN and not str(kind).startswith("tuple"):
             return _SPOKEN[each]
-    return "a list of whole numbers" if kind == tuple[int, ...] else "a list of texts"
+    return "a list of texts"
 
 
 def spec_dict(spec: StudySpec) -> dict[str, Any]:

@@ -18,6 +18,9 @@ def compared_section(record: StudyRecord) -> Section:
     layers, poolings = _names(record, "layer"), _names(record, "pooling")
     said = f"{count(len({row.method for row in rows}), 'method')}: "
     said += f"{count(len(backbones), 'backbone')} ({listed(backbones)})"
+    sizes = _sizes(record)
+    if len(sizes) > 1:
+        said += f", {len(sizes)} input sizes ({listed(sizes)} pixels)"
     if heads:
         said += f", {count(len(layers), 'layer')} ({listed(layers)}), pooling {listed(poolings)}, "
         said += f"{count(len(heads), 'head')} ({listed(heads)})"
@@ -25,7 +28,7 @@ def compared_section(record: StudyRecord) -> Section:
         said += f"; trained: {listed(trained)}"
     blocks: list[Block] = [Paragraph(f"{said}.")]
     if record.cards:
-        blocks.append(_cards(record.cards))
+        blocks.append(_cards(record.cards, {name: _sizes(record, name) for name in record.cards}))
     blocks += [Paragraph(f"{name}: {_use(record, name)}") for name in datasets(record)]
     blocks.append(
         Paragraph(
@@ -55,7 +58,14 @@ def _names(record: StudyRecord, part: str) -> list[str]:
     return [name for name in named if name]
 
 
-def _cards(cards: dict[str, dict[str, Any]]) -> Table:
+def _sizes(record: StudyRecord, backbone: str = "") -> list[str]:
+    """Input sizes of the runs, of one backbone or of all, by their pixels."""
+    cells = [each.cell for each in record.results if not backbone or each.cell.backbone == backbone]
+    found = sorted({(cell.height, cell.width) for cell in cells}, key=lambda pair: (pair[0] * pair[1], pair))
+    return [f"{height} x {width}" for height, width in found]
+
+
+def _cards(cards: dict[str, dict[str, Any]], sizes: dict[str, list[str]]) -> Table:
     titles = (
         "backbone",
         "input",
@@ -66,19 +76,20 @@ def _cards(cards: dict[str, dict[str, Any]]) -> Table:
         "paper",
         "digest of weights",
     )
-    rows = [_card(name, card) for name, card in cards.items()]
+    rows = [_card(name, card, sizes[name]) for name, card in cards.items()]
     caption = "Backbones, as their cards state them. The digest names the exact weights."
     return plain_table("backbones", caption, titles, rows)
 
 
-def _card(name: str, card: dict[str, Any]) -> list[Entry]:
+def _card(name: str, card: dict[str, Any], sizes: list[str]) -> list[Entry]:
     how = card.get("preprocessing") or {}
     paper = str(card.get("paper") or "")
     n = int(card.get("n_parameters") or 0)
+    own = f"{how.get('height', DASH)} x {how.get('width', DASH)}"
     return [
         Entry(name, small=str(card.get("architecture") or "")),
         Entry(
-            f"{how.get('height', DASH)} x {how.get('width', DASH)} px",
+            f"{', '.join(sizes) or own} px",
             small=f"{how.get('interpolation', '')}, crop {how.get('crop', '')}",
         ),
         Entry(f"{n / 1e6:.1f} M" if n else DASH),

@@ -8,6 +8,7 @@ from headstart.measure.values import Score
 from headstart.report.document import Beside, Block, Column, Entry, Figure, Paragraph, Row, Section, Table
 from headstart.report.figures import Mark, accuracy_against_seconds, accuracy_by_layer
 from headstart.report.sections.curves import curve_blocks
+from headstart.report.sections.sizes import pixels, size_blocks
 from headstart.report.verdict import accuracy, datasets, ranked, selected_on
 from headstart.report.wording import (
     DASH,
@@ -54,6 +55,7 @@ def results_section(record: StudyRecord, dataset: str, id: str, inner: tuple[Sec
     )
     drawn += _layer_figures(record, [row for row in scored if not row.trains], id)
     blocks += [Beside(tuple(drawn))] if drawn else []
+    blocks += size_blocks(record, scored, id)
     blocks += curve_blocks(record, dataset, id)
     return Section(id, title, tuple(blocks), inner)
 
@@ -62,7 +64,7 @@ def results_table(record: StudyRecord, dataset: str, id: str) -> Table:
     """One row a method, the best first; failed, partial and missing rows stand in it too."""
     rows = ranked(record, dataset)
     cells = cells_of(record)
-    sizes = {row.method: _pixels(cells, row) for row in rows}
+    sizes = {row.method: pixels(cells, row) for row in rows}
     varying = [part for part in PARTS if len({getattr(row, part) for row in rows}) > 1] or ["scenario"]
     by_size = len(set(sizes.values()) - {""}) > 1
     columns = [
@@ -122,11 +124,6 @@ def _score_columns(chosen_on: str, parts: str, trains: bool) -> list[Column]:
         Column("model size", numeric=True),
         Column("status"),
     ]
-
-
-def _pixels(cells: Cells, row: MethodSummary) -> str:
-    cell = next((cells[id] for id in row.cells if id in cells), None)
-    return f"{cell.height} x {cell.width}" if cell else ""
 
 
 def _name(text: str) -> Entry:
@@ -193,8 +190,8 @@ def frontier(points: Sequence[tuple[float, float]]) -> list[int]:
 
 def _seconds_figure(record: StudyRecord, dataset: str, rows: list[MethodSummary], id: str) -> Figure:
     rows = [row for row in rows if total_seconds(row.seconds)]
-    by = _fewer([row for row in rows if not row.trains], ("head", "backbone"))
-    names = {row.method: _trained_series(row, rows) if row.trains else getattr(row, by) for row in rows}
+    by, of = _shape_of([row for row in rows if not row.trains], cells_of(record))
+    names = {row.method: _trained_series(row, rows) if row.trains else of(row) for row in rows}
     marks = [_mark(row, names[row.method], total_seconds(row.seconds) or 0.0) for row in rows]
     front = frontier([(mark.x, mark.value) for mark in marks])
     best = next((at for at, row in enumerate(rows) if row.method == record.best.get(dataset)), None)
@@ -219,6 +216,14 @@ def _trained_series(row: MethodSummary, rows: Sequence[MethodSummary]) -> str:
     """The scenario, with the cut where one scenario has several."""
     cuts = {each.cut for each in rows if each.scenario == row.scenario}
     return f"{row.scenario} {row.cut}" if len(cuts) > 1 else row.scenario
+
+
+def _shape_of(rows: list[MethodSummary], cells: Cells) -> tuple[str, Callable[[MethodSummary], str]]:
+    """What the marks of one shape share: a head or a backbone, else a size, where there are several."""
+    by = _fewer(rows, ("head", "backbone"))
+    if len({getattr(row, by) for row in rows}) < 2 and len({pixels(cells, row) for row in rows}) > 1:
+        return "size", lambda row: pixels(cells, row)
+    return by, lambda row: str(getattr(row, by))
 
 
 def _shapes(rows: Sequence[MethodSummary], by: str) -> str:
@@ -314,13 +319,13 @@ def _span(rows: Sequence[MethodSummary]) -> tuple[float, float]:
 def _series(cells: Cells, rows: Sequence[MethodSummary]) -> Callable[[MethodSummary], str]:
     """The name of a line: the head, with pooling, scenario and size where they differ."""
     extra = [part for part in ("scenario", "pooling") if len({getattr(row, part) for row in rows}) > 1]
-    by_size = len({_pixels(cells, row) for row in rows}) > 1
+    by_size = len({pixels(cells, row) for row in rows}) > 1
 
     def name(row: MethodSummary) -> str:
         parts = [
             row.head,
             *(getattr(row, part) for part in extra),
-            *([_pixels(cells, row)] if by_size else []),
+            *([pixels(cells, row)] if by_size else []),
         ]
         return " ".join(parts)
 
