@@ -1,6 +1,7 @@
 """The backbones that can be named: packaged weights, every timm architecture, repositories, local files.
 
 lite0, lite1, lite2            packaged, offline (lite1 and lite2 by the extra `backbones`)
+vgg16, resnet50 ...            classic networks with textbook layer names (see `classic`); vgg16@FILE for a local file
 timm:NAME[.TAG]                weights that timm knows, fetched once from the Hugging Face hub
 timm:ARCHITECTURE@FILE         a local .safetensors or .pth file for that architecture
 hf-hub:OWNER/NAME[@REVISION]   a timm repository on the Hugging Face hub
@@ -16,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from headstart.backbones.card import BackboneCard, Preprocessing
+from headstart.backbones.classic import CLASSIC
 from headstart.base.errors import MissingPackage
 from headstart.base.hashing import digest_file
 
@@ -114,9 +116,9 @@ class Listed:
 
 
 def list_backbones(pattern: str | None = None) -> list[Listed]:
-    """Backbones whose name holds `pattern` (or matches it, with * and ?); packaged ones come first.
+    """Backbones whose name holds `pattern` (or matches it, with * and ?); packaged ones come first, then the classic.
 
-    Without a pattern the packaged ones alone are listed; timm's well over a thousand names need one.
+    Without a pattern these alone are listed; timm's well over a thousand names need one.
     """
     wanted = (pattern or "*").lower()
     if not any(sign in wanted for sign in "*?["):
@@ -131,6 +133,11 @@ def list_backbones(pattern: str | None = None) -> list[Listed]:
         )
         for item in PACKAGED.values()
         if fnmatch.fnmatch(item.name, wanted) or fnmatch.fnmatch(item.architecture, wanted)
+    ]
+    rows += [
+        Listed(each.name, each.available, each.preprocessing.height, each.licence, each.trained_on)
+        for each in CLASSIC.values()
+        if fnmatch.fnmatch(each.name, wanted)
     ]
     return rows + (_timm_rows(wanted) if pattern else [])
 

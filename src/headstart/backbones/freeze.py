@@ -12,7 +12,7 @@ import fnmatch
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from headstart.backbones.layers import Layer, stage_modules
 from headstart.base.errors import BackboneError, BadOptions, UnknownName
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 
 WORDS = ("head", "norm", "bias", "all")
 NORMS = ("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm", "RmsNorm", "RMSNorm", "Affine")
+
+
+@runtime_checkable
+class Charted(Protocol):
+    """A network that knows all layers after which everything depends on their output alone."""
+
+    def cuts(self) -> list[str]:
+        """Their names."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +131,12 @@ def _place_before(backbone: Backbone, names: Sequence[str]) -> str:
     first = min(
         layer.order for layer in layers.values() for name in names if f"{layer.name}.".startswith(f"{name}.")
     )
+    named = [module for alias, module in (backbone.card.layers or {}).items() if alias != "logits"]
+    further = backbone.module.cuts() if isinstance(backbone.module, Charted) else []
     places = [
         module
-        for alias, module in (backbone.card.layers or {}).items()
-        if alias != "logits"
-        and layers[module].order < first
-        and not any(f"{name}.".startswith(f"{module}.") for name in names)
+        for module in (*named, *(each for each in further if each in layers))
+        if layers[module].order < first and not any(f"{name}.".startswith(f"{module}.") for name in names)
     ]
     return max(places, key=lambda module: layers[module].order, default="")
 
