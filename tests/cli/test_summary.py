@@ -104,3 +104,12 @@ def test_what_cannot_be_is_one_line_that_says_why(run, case):
     assert (ran.status, ran.out) == (2, "")
     assert ran.err.count("\n") == 1
     assert said in ran.err
+
+
+@pytest.mark.parametrize("command", [["fit"], ["fit", "--scenario", "full"], ["study"]])
+def test_a_network_without_published_weights_says_so_where_they_are_asked(run, photos, tmp_path, command):
+    verb, *options = command
+    ran = run(verb, photos, "--backbone", "lenet5", *options, "--out", tmp_path / "out")
+    assert ran.status == 2
+    assert ran.err.count("\n") == 1
+    assert "lenet5: no pretrained weights are published for it" in ran.err
