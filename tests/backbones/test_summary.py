@@ -124,6 +124,13 @@ def test_a_network_of_positions_is_made_for_the_size():
     assert next(layer for layer in found.layers if layer.name == ITSELF).n_parameters == (6 * 10 + 2) * 192
 
 
+def test_positions_under_a_new_head_stay_frozen():
+    found = summarise("timm:vit_tiny_patch16_224", 96, trainable="last:2", head=NewHead(classes=5))
+    assert found.n_trainable == 2 * 444_864 + 384 + 192 * 5 + 5
+    (positions,) = [layer for layer in found.layers if layer.name == ITSELF]
+    assert (positions.n_parameters, positions.n_trainable, positions.stage) == (38 * 192, 0, "stem")
+
+
 def test_other_poolings_on_networks_of_timm():
     def head(name, pooling):
         return summarise(f"timm:{name}", head=NewHead(pooling, (), 3)).layers[-1].n_parameters

@@ -22,13 +22,26 @@ SAME = (
     "_batch_norm_no_update", "batch_norm", "native_layer_norm", "native_group_norm", "_fused_rms_norm", "rms_norm",
     "alias", "clone", "detach", "_to_copy", "contiguous", "expand", "lift_fresh", "native_dropout",
     "constant_pad_nd", "reflection_pad2d", "replication_pad2d", "slice", "split", "split_with_sizes", "chunk",
-    "cumsum", "flip", "copy",
+    "unsafe_split", "unsafe_split_with_sizes", "cumsum", "flip", "copy",
 )  # fmt: skip
 VIEWS = ("view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "_reshape_alias")
 REDUCED = {"mean": 1, "sum": 1, "amax": 1, "amin": 1, "max": 1, "min": 1, "var": 1, "std": 1, "var_mean": 1,
            "linalg_vector_norm": 2, "norm": 2, "logsumexp": 1}  # fmt: skip
 SPREAD = ("_softmax", "_safe_softmax", "_log_softmax", "softmax")
 PRODUCTS = {"mm": (0, 1), "bmm": (0, 1), "matmul": (0, 1), "addmm": (1, 2), "baddbmm": (1, 2), "mv": (0, 1)}
+PLACED = ("hardswish", "_prelu_kernel", "prelu", "log_sigmoid_forward")
+"""Place by place, though torch does not mark them so."""
+BLANK = (
+    "ones_like",
+    "zeros_like",
+    "empty_like",
+    "full_like",
+    "new_zeros",
+    "new_ones",
+    "new_full",
+    "new_empty",
+)
+"""Of the shape of a tensor, but not of its values."""
 RESAMPLED = ("upsample", "roll", "pixel_shuffle", "pixel_unshuffle", "grid_sampler")
 
 
@@ -58,7 +71,7 @@ def follow(
 
 def _followed(name: str, pointwise: bool, args: Any, kwargs: Any, out: Tensor, look: Look) -> Field | None:
     given = [each for each in _tensors(args) + _tensors(kwargs.values()) if look(each) is not None]
-    if not given:
+    if not given or name in BLANK:
         return None
     x = given[0]
     known = look(x)
@@ -66,7 +79,7 @@ def _followed(name: str, pointwise: bool, args: Any, kwargs: Any, out: Tensor, l
     special = TABLE.get(name.rstrip("_") if name not in TABLE else name)
     if special is not None:
         return special(known, x, args, kwargs, out, look)
-    if pointwise:
+    if pointwise or name.rstrip("_") in PLACED:
         return rules.broadcast([(look(each) or known, each.shape) for each in given], out.ndim)
     if name.startswith(RESAMPLED):
         grid = (int(out.shape[-2]), int(out.shape[-1])) if out.ndim == 4 else (0, 0)
