@@ -113,7 +113,7 @@ def test_kept_activations_train_the_same_network_as_the_plain_path(pictures, bac
     options = {"trainable": "last:1", "epochs": 4, "views": 2, "learning_rate": 3e-3, "manifold_mixup": 0.0}
     kept = small(backbone, **options).fit_table(table)
     assert kept.record_["path"] == "cache" and kept.record_["cache"]["share"] == 1.0
-    monkeypatch.setattr(Training, "_mode", lambda self, n_views: ("plain", "asked by a test"))
+    monkeypatch.setattr(Training, "_mode", lambda self, n_views, changes: ("plain", "asked by a test"))
     plain = small(backbone, **options).fit_table(table)
     assert plain.record_["path"] == "plain"
     for a, b in zip(kept.record_["curve"], plain.record_["curve"], strict=True):

@@ -1,0 +1,1 @@
+"""Looking for what is wrong with a dataset, and what would go wrong with it."""
