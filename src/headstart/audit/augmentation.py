@@ -37,8 +37,9 @@ LIMIT = 0.10
 """Share of images carried over to another class that an operator may reach (lower end of its interval)."""
 KEPT = 0.90
 """Share of the plain accuracy that must be left on changed images once a classifier has learned from such."""
-OFTEN = 0.25
-"""Share of a class's images from which on a confusion is named."""
+SLACK = 0.05
+OFTEN = 0.15
+"""Share of a class's images (lower end of its interval) from which on a confusion is one of labels."""
 LEAST_SPREAD = 0.3
 
 VARIANTS: dict[str, Step] = {
@@ -71,8 +72,10 @@ class OperatorCheck:
         Accuracy on changed images of a classifier that has learned from plain and changed ones, over the
         accuracy on plain images of one that has learned from plain ones.
     pairs : tuple of (str, str, float)
-        The most frequent confusions (class, taken for, share of that class's images), where they are frequent.
-    verdict : {"safe", "far", "destroys"}
+        The most frequent confusions after learning (class, taken for, share of that class's images), where they
+        are frequent beyond chance.
+    verdict : {"safe", "far", "unclear", "destroys"}
+        It does not cross; it does, and can be learned; too few images to tell whether it can; it cannot.
     """
 
     name: str
@@ -178,10 +181,16 @@ def check_augmentation(
         changed = _Changed(items, Policy(name, (step,)), how, seed)
         found.append(judge.of(name, _features(extractor, changed, changed.digests(digests))))
         emit(Progress("operators", at + 1, len(chosen)))
-    order = {"destroys": 0, "far": 1, "safe": 2}
+    order = {"destroys": 0, "unclear": 1, "far": 2, "safe": 3}
     found.sort(key=lambda each: (order[each.verdict], -each.crossed))
     return AugmentationCheck(
-        table.name, backbone, len(items), len(classes), judge.accuracy, tuple(found), time.perf_counter() - start
+        table.name,
+        backbone,
+        len(items),
+        len(classes),
+        judge.accuracy,
+        tuple(found),
+        time.perf_counter() - start,
     )
 
 
@@ -290,16 +299,24 @@ class _Judge:
         n = int(self.right.sum())
         crossed = int((self.right & (told != self.codes)).sum())
         low, high = wilson(crossed, n) if n else (0.0, 1.0)
-        learned, confused = self._after_learning(moved) if low > LIMIT else (1.0, told)
-        verdict = "safe" if low <= LIMIT else "far" if learned >= KEPT else "destroys"
-        return OperatorCheck(
-            name, float(np.median(np.linalg.norm(moved - self.plain, axis=1)) / max(self.gap, 1e-12)),
-            crossed / max(n, 1), low, high, n, learned,
-            self._pairs(confused) if verdict == "destroys" else (), verdict,
-        )  # fmt: skip
+        if low <= LIMIT:
+            learned, verdict, pairs = 1.0, "safe", ()
+        else:
+            learned, verdict, pairs = self._learnable(moved)
+        far = float(np.median(np.linalg.norm(moved - self.plain, axis=1)) / max(self.gap, 1e-12))
+        return OperatorCheck(name, far, crossed / max(n, 1), low, high, n, learned, pairs, verdict)
 
-    def _after_learning(self, moved: np.ndarray) -> tuple[float, np.ndarray]:
-        """Accuracy on changed images, relative to plain ones, once changed ones have been learned too."""
+    def _learnable(self, moved: np.ndarray) -> tuple[float, str, tuple[tuple[str, str, float], ...]]:
+        """Whether a classifier that has seen changed images tells them; where the images are too few, unclear."""
+        told = self._after_learning(moved)
+        right, n = int((told == self.codes).sum()), len(told)
+        low, high = (each / max(self.accuracy, 1e-12) for each in wilson(right, n))
+        pairs = self._pairs(told)
+        verdict = "destroys" if pairs or high < KEPT else "far" if low >= KEPT - SLACK else "unclear"
+        return right / n / max(self.accuracy, 1e-12), verdict, pairs
+
+    def _after_learning(self, moved: np.ndarray) -> np.ndarray:
+        """What changed images are taken for, once others have been learned too."""
         heads = [
             self._fitted(
                 np.concatenate([self.plain[train], moved[train]]),
@@ -307,15 +324,14 @@ class _Judge:
             )
             for train, _ in self.folds
         ]
-        told = self._told(heads, moved)
-        return float((told == self.codes).mean()) / max(self.accuracy, 1e-12), told
+        return self._told(heads, moved)
 
     def _pairs(self, told: np.ndarray) -> tuple[tuple[str, str, float], ...]:
         found = []
         for code, name in enumerate(self.classes):
             own = told[self.codes == code]
-            counts = np.bincount(own[own != code], minlength=len(self.classes)) / max(1, len(own))
+            counts = np.bincount(own[own != code], minlength=len(self.classes))
             other = int(counts.argmax())
-            if counts[other] >= OFTEN:
-                found.append((name, self.classes[other], float(counts[other])))
+            if wilson(int(counts[other]), len(own))[0] >= OFTEN:
+                found.append((name, self.classes[other], float(counts[other] / len(own))))
         return tuple(sorted(found, key=lambda each: -each[2])[:3])

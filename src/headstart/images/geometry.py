@@ -108,3 +108,9 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     return pixels
+
+
+def longest_side(height: int, width: int, side: int) -> tuple[int, int]:
+    """Height and width with the same shape and a longer side of `side` pixels; each at least 1."""
+    longest = max(height, width)
+    return max(1, round(height * side / longest)), max(1, round(width * side / longest))

@@ -8,6 +8,7 @@ from headstart.base.files import write_text
 from headstart.report.document import Claim, Document, Section
 from headstart.report.html import render
 from headstart.report.pictures import PictureBook
+from headstart.report.sections.augmented import augmented_section
 from headstart.report.sections.best import best_section
 from headstart.report.sections.closing import repeat_section, wrong_section
 from headstart.report.sections.compared import compared_section
@@ -77,4 +78,6 @@ def _verdict(record: StudyRecord) -> Section:
 
 def _results(record: StudyRecord, name: str, book: PictureBook, at: int) -> Section:
     close = best_section(record, name, book, f"best-{at}")
-    return results_section(record, name, f"results-{at}", (close,) if close else ())
+    views = augmented_section(record, name, book, f"views-{at}") if name in record.tables else None
+    parts = tuple(each for each in (close, views) if each is not None)
+    return results_section(record, name, f"results-{at}", parts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from headstart.base.errors import HeadstartError
 from headstart.images.table import ImageTable
 from headstart.report.document import Picture
@@ -32,11 +34,20 @@ class PictureBook:
         except (HeadstartError, OSError):
             self.n_unreadable += 1
             return None
+        return self._kept(uri, table.paths[row], lines)
+
+    def small(self, pixels: np.ndarray, alt: str) -> Picture | None:
+        """Pixels (h, w, 3), uint8, as a picture of that size."""
+        from headstart.images.thumbnail import data_uri, thumbnail
+
+        return self._kept(data_uri(thumbnail(pixels, max(pixels.shape[:2]))), alt, ())
+
+    def _kept(self, uri: str, alt: str, lines: tuple[str, ...]) -> Picture | None:
         if len(uri) > self.left_bytes:
             self.n_over_budget += 1
             return None
         self.left_bytes -= len(uri)
-        return Picture(uri, table.paths[row], lines)
+        return Picture(uri, alt, lines)
 
     def remark(self) -> str:
         """What is not shown, as a sentence; "" where everything is."""
