@@ -164,3 +164,28 @@ def test_identifiers_stay_unique(page):
 
     found = re.findall(r' id="([^"]+)"', page)
     assert len(found) == len(set(found))
+
+
+def part(document, title):
+    return next(each for one in document.sections for each in one.parts if each.title == title)
+
+
+def test_the_augmentation_in_use_is_shown_on_real_images(record, document, page):
+    shown = part(document, "Augmentation in use")
+    (gallery,) = [block for block in shown.blocks if block.kind == "gallery"]
+    assert "“light”" in gallery.caption and len(gallery.groups) == 3
+    for _, _, pictures in gallery.groups:
+        addresses = [each.uri for each in pictures]
+        assert len(addresses) == 6 and len(set(addresses)) > 1, "the plain image and views that differ"
+    assert "Augmentation in use" in page
+
+
+def test_where_nothing_is_augmented_nothing_is_shown(tmp_path):
+    document = build_document(tiny_record(tmp_path))
+    assert not [each for one in document.sections for each in one.parts if each.title == "Augmentation in use"]
+
+
+def test_the_networks_are_shown_by_their_stages(document, page):
+    (table,) = section(document, "The networks").blocks
+    assert texts(table)[0] == ["stem", "bn1", "112 x 112 x 32", "2", "928", "10.8"]
+    assert "3,413,024 parameters" in table.caption and "851 x 851" in table.caption and table.folded in page

@@ -51,6 +51,8 @@ def test_a_study_gives_scores_with_intervals_for_every_method(small, tmp_path):
     assert chosen.selection == max(row.selection for row in record.summaries)
     assert record.command == "headstart study shapes" and record.versions["headstart"]
     assert record.engines[0]["engine"] == "torch"
+    (network,) = record.networks.values()
+    assert network["stages"][0]["name"] == "stem" and network["n_parameters"] > 3_000_000
 
 
 def test_probabilities_of_the_best_are_those_of_its_test_images(small, tmp_path):

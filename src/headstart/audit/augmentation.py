@@ -299,10 +299,7 @@ class _Judge:
         n = int(self.right.sum())
         crossed = int((self.right & (told != self.codes)).sum())
         low, high = wilson(crossed, n) if n else (0.0, 1.0)
-        if low <= LIMIT:
-            learned, verdict, pairs = 1.0, "safe", ()
-        else:
-            learned, verdict, pairs = self._learnable(moved)
+        learned, verdict, pairs = (1.0, "safe", ()) if low <= LIMIT else self._learnable(moved)
         far = float(np.median(np.linalg.norm(moved - self.plain, axis=1)) / max(self.gap, 1e-12))
         return OperatorCheck(name, far, crossed / max(n, 1), low, high, n, learned, pairs, verdict)
 

@@ -14,6 +14,7 @@ from headstart.report.sections.closing import repeat_section, wrong_section
 from headstart.report.sections.compared import compared_section
 from headstart.report.sections.data import data_section
 from headstart.report.sections.metrics import metrics_section
+from headstart.report.sections.networks import networks_section
 from headstart.report.sections.results import results_section
 from headstart.report.verdict import cut_claims, datasets, missing_claims, verdict
 from headstart.report.wording import count, duration, listed
@@ -54,10 +55,12 @@ def build_document(record: StudyRecord) -> Document:
         if name in record.tables
     )
     results = tuple(_results(record, name, PictureBook(budget), at) for at, name in enumerate(names))
+    networks = networks_section(record)
     sections = (
         _verdict(record),
         *data,
         compared_section(record),
+        *((networks,) if networks is not None else ()),
         *results,
         wrong_section(record),
         repeat_section(record),

@@ -21,6 +21,7 @@ from headstart.study import passes
 from headstart.study.cells import CellOutcome, failed, run_cell
 from headstart.study.estimate import cell_seconds, spoken
 from headstart.study.halving import OutOfTime, Race, contenders, stored_cut
+from headstart.study.networks import networks_of
 from headstart.study.partition import Dataset
 from headstart.study.plan import Plan, make_plan
 from headstart.study.record import load_record, seconds_so_far
@@ -73,6 +74,7 @@ def run_study(spec: StudySpec, out: str | Path, *, command: str = "") -> StudyRe
             try:
                 run.prepare(command)
                 run.run_cells()
+                run.describe_networks()
             finally:
                 run.end()
     return load_record(out)
@@ -104,6 +106,11 @@ class _Run:
     def end(self) -> None:
         """Close the record, whatever ended the run."""
         self.store.put_meta(warnings=self.warnings, running=False, seconds_before=self._seconds())
+
+    def describe_networks(self) -> None:
+        """Keep what the networks are made of, for the report."""
+        known = dict(self.store.meta().get("networks") or {})
+        self.store.put_meta(networks=networks_of(self.variants, known))
 
     def _seconds(self) -> float:
         return float(self.store.meta()["seconds_before"]) + time.monotonic() - self.started

@@ -60,6 +60,7 @@ def load_record(folder: str | Path) -> StudyRecord:
         test_rows=rows,
         probabilities=probabilities,
         cards=meta["cards"],
+        networks=meta.get("networks") or {},
         versions=meta["versions"],
         machine=meta["machine"],
         warnings=_warnings(meta, facts, results),

@@ -233,3 +233,4 @@ class StudyRecord:
     engines: tuple[dict[str, Any], ...] = ()
     findings: tuple[StudyFinding, ...] = ()
     cut: tuple[CutMethod, ...] = ()
+    networks: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -26,6 +26,20 @@ EXIF_TEXT = "secret camera owner"
 FAILED, PARTIAL, MISSING = ("lite0", "stage3", "knn"), ("lite0", "stage5", "knn"), ("lite0", "pool", "knn")
 
 
+NETWORK = {
+    "network": "lite0", "input": [224, 224, 3], "n_parameters": 3_413_024, "macs": 384_000_000,
+    "activation_bytes": 26_000_000, "receptive_field": {"pixels": [851, 851]},
+    "stages": [
+        {
+            "name": "stem", "last": "bn1", "output": [112, 112, 32], "n_layers": 2, "n_parameters": 928,
+            "macs": 10_838_016,
+        },
+        {"name": "head", "last": "global_pool", "output": None, "n_layers": 1, "n_parameters": 0, "macs": 0},
+    ],
+}  # fmt: skip
+"""A summary of a network as a study keeps it, cut short."""
+
+
 def tiny_record(
     folder: str | Path,
     *,
@@ -82,6 +96,7 @@ def tiny_record(
         },
         probabilities={cell.id: probabilities for cell, _, probabilities in made if cell.id in winners},
         cards={name: card(name).to_dict() for name in ("lite0", "lite1")},
+        networks={"lite0 224x224": NETWORK},
         versions={"python": "3.11.2", "headstart": "0.1.0", "numpy": np.__version__},
         machine={"processor": "a test", "n_threads": 2, "memory_bytes": 8_000_000_000},
         warnings=("lite1: the export failed; torch serves instead",),

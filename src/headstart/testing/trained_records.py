@@ -65,7 +65,8 @@ def _truth(record: StudyRecord, cell: Cell) -> np.ndarray:
 
 
 def _cell(like: Cell, scenario: str, cut: str) -> Cell:
-    options = json.dumps({"epochs": N_EPOCHS, "start": "plain" if scenario == "scratch" else "head-first"})
+    start = "plain" if scenario == "scratch" else "head-first"
+    options = json.dumps({"epochs": N_EPOCHS, "start": start, "augment": "light"})
     bare: dict[str, Any] = dict.fromkeys(("layer", "module", "pooling", "head", "engine", "precision"), "")
     return replace(like, **bare, scenario=scenario, cut=cut, training=options, seed=0)
 
