@@ -104,11 +104,10 @@ def test_l2_sp_pulls_towards_the_pretrained_weights_and_leaves_the_head_alone():
     assert float(torch.as_tensor(groups.pull(2.0)).detach()) == pytest.approx(8.0)
 
 
-def test_the_rate_is_where_the_loss_was_least_or_a_third_of_the_largest_calm_one():
+def test_the_rate_is_half_of_the_largest_harmless_one_near_the_largest_gain():
     rates = [10.0**-each for each in range(6, 0, -1)]
-    falling = [2.0, 2.0, 1.9, 1.0, 3.0, 9.0]
-    assert choose_rate(rates, falling) == pytest.approx(3.3e-4)
-    flat = [0.9, 0.9, 0.9, 0.85, 0.88, 2.0]
-    assert choose_rate(rates, flat) == pytest.approx(1e-3)
+    assert choose_rate(rates, [0.0, -0.1, -0.2, -0.9, 0.3, 9.0]) == pytest.approx(5e-4)
+    assert choose_rate(rates, [0.0, -0.3, -0.2, -0.1, -0.1, 2.0]) == pytest.approx(3e-5)
+    assert choose_rate(rates, [0.1, 0.2, 0.3]) == pytest.approx(5e-7)
     assert choose_rate([], []) == 1e-6
     assert [n_trial_steps(n) for n in (4, 200, 5000)] == [10, 20, 40]

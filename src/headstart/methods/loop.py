@@ -211,14 +211,7 @@ class Loop:
     def _train_step(self, rows: np.ndarray, batch: Batch) -> None:
         factor = rate_factor(self.step, self.n_steps, self.options.schedule, self.options.warmup)
         set_rates(self.optimiser, self.groups, self.rate * factor)
-        torch.manual_seed(self.seed * 1_000_003 + self.step)
-        truth = torch.from_numpy(self.codes[rows]).to(self.device)
-        labels = soft_labels(truth, self.n_classes, self.options.label_smoothing)
-        labels = mixed_labels(labels, batch.other, batch.left)
-        draw = np.random.default_rng([self.seed, self.step, 2])
-        given, labels = mix_at_cut(
-            batch.inputs.to(self.device), labels, self.options.manifold_mixup or 0.0, draw
-        )
+        given, labels, truth = self._mixed(rows, batch)
         self.optimiser.zero_grad(set_to_none=True)
         value, right = 0.0, 0
         for part in self._pieces(given):
@@ -242,6 +235,29 @@ class Loop:
         self.sums[0] += value * n
         self.sums[1] += right
         self.sums[2] += n
+
+    def _mixed(self, rows: np.ndarray, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs, soft labels and class numbers of a step; chance hangs on seed and step alone."""
+        torch.manual_seed(self.seed * 1_000_003 + self.step)
+        truth = torch.from_numpy(self.codes[rows]).to(self.device)
+        labels = soft_labels(truth, self.n_classes, self.options.label_smoothing)
+        labels = mixed_labels(labels, batch.other, batch.left)
+        draw = np.random.default_rng([self.seed, self.step, 2])
+        given, labels = mix_at_cut(
+            batch.inputs.to(self.device), labels, self.options.manifold_mixup or 0.0, draw
+        )
+        return given, labels, truth
+
+    def idle_step(self, rows: np.ndarray, batch: Batch) -> float:
+        """What the loss of a training step would be, nothing trained; counts as a step."""
+        given, labels, truth = self._mixed(rows, batch)
+        value = 0.0
+        with torch.no_grad():
+            for part in self._pieces(given):
+                loss = self._loss(self._scores(given[part]), labels[part], truth[part])
+                value += float(loss) * self._share(truth[part], truth)
+        self.step += 1
+        return value
 
     def _pieces(self, given: Tensor) -> list[slice]:
         """A batch in pieces whose gradients add up to its own, where it is large: memory holds one piece.

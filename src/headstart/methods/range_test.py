@@ -1,7 +1,8 @@
 """The learning-rate range test: some steps at rising rates on a copy tell how fast training may go.
 
 Smith, Cyclical Learning Rates for Training Neural Networks, WACV 2017 (section 3.3). The test restores
-everything: network, optimiser and random state are as before.
+everything: network, optimiser and random state are as before. Each step's loss is compared with that of the
+untrained network on the same mixed batch, so that batches that are hard by chance do not sway the choice.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ STEPS = 40
 LEAST_STEPS = 10
 SMOOTH = 0.8
 BLOWN_UP = 3.0
-SHARE = 1 / 3
+SHARE, TIMES = 1 / 2, 3
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def range_test(
         Options to a loop on a copy of the network that may be spoilt.
     options : TrainingOptions
     steps : int
-        Training steps of the test.
+        Training steps of the test (as many forward passes of the untrained network beside them).
 
     Returns
     -------
@@ -59,40 +60,57 @@ def range_test(
     trial = copy.copy(options)
     trial.learning_rate, trial.schedule, trial.warmup, trial.ema = LOWEST, "constant", 0.0, 0.0
     trial.epochs, trial.unfreeze = 1_000_000, "at-once"
-    loop = make_loop(trial)
-    rates, losses, smooth = [], [], 0.0
+    loop, still = make_loop(trial), make_loop(trial)
+    rates: list[float] = []
+    gains: list[float] = []
+    levels: list[float] = []
+    smooth = 0.0
     order = np.random.default_rng([loop.seed, 13]).permutation(loop.train.n)
     size = options.batch_size
     loop.mode(True)
+    still.mode(True)
     for step in range(steps):
         rows = processes.share(np.take(order, np.arange(step * size, (step + 1) * size), mode="wrap"))
         loop.rate = LOWEST * (HIGHEST / LOWEST) ** (step / max(1, steps - 1))
-        before = loop.sums[0], loop.sums[2]
+        batch = loop.train.get(rows, 0)
+        before = loop.sums[0]
+        level = still.idle_step(rows, batch) * len(rows)
         try:
-            loop._train_step(rows, loop.train.get(rows, 0))
+            loop._train_step(rows, batch)
         except Diverged:
             break
-        total, n = processes.summed([loop.sums[0] - before[0], loop.sums[2] - before[1]])
-        loss = total / n
-        smooth = SMOOTH * smooth + (1 - SMOOTH) * loss
+        total, level, n = processes.summed([loop.sums[0] - before, level, len(rows)])
+        smooth = SMOOTH * smooth + (1 - SMOOTH) * (total - level) / n
         rates.append(loop.rate)
-        losses.append(smooth / (1 - SMOOTH ** (step + 1)))
-        if losses[-1] > BLOWN_UP * min(losses):
+        gains.append(smooth / (1 - SMOOTH ** (step + 1)))
+        levels.append(level / n)
+        if total > BLOWN_UP * level:
             break
-    return RangeTest(tuple(rates), tuple(losses), choose_rate(rates, losses))
+    height = float(np.mean(levels)) if levels else 0.0
+    losses = tuple(height + gain for gain in gains)
+    return RangeTest(tuple(rates), losses, choose_rate(rates, gains))
 
 
-def choose_rate(rates: list[float], losses: list[float]) -> float:
-    """The rate where the smoothed loss was least, or a third of the largest that did not raise it, if that is less.
+def choose_rate(rates: list[float], gains: list[float]) -> float:
+    """Half of the largest rate that did no harm, at most thrice the one where the gain was largest.
 
-    "Raised" is above what the loss was over the first third of the test, where the rates are too small to matter.
-    A fitted head starts near its least loss, so that the curve is flat and its least point says little: then the
-    rise decides. Of two figures.
+    The mean rate of a one-cycle schedule is about half of its peak.
+
+    Parameters
+    ----------
+    rates : list of float
+        Rising.
+    gains : list of float
+        Smoothed loss less that of the untrained network: below zero where training helped.
+
+    Returns
+    -------
+    float
+        Of two figures.
     """
-    if not losses:
+    if not gains:
         return LOWEST
-    start = float(np.median(losses[: max(1, len(losses) // 3)]))
-    calm = [rate for rate, loss in zip(rates, losses, strict=True) if loss <= start]
-    best = min(rates[int(np.argmin(losses))], max(calm) * SHARE)
+    harmless = [rate for rate, gain in zip(rates, gains, strict=True) if gain <= 0]
+    best = min(TIMES * rates[int(np.argmin(gains))], SHARE * max(harmless, default=rates[0]))
     digits = 1 - math.floor(math.log10(best))
     return round(best, digits)
