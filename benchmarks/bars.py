@@ -31,6 +31,12 @@ class Bars:
             flush=True,
         )
 
+    def untold(self, name: str, why: str, sign: str, bound: float, unit: str = "") -> None:
+        """A bar that this machine cannot measure counts as missed."""
+        self.n += 1
+        self.missed += 1
+        print(f"{name}: not measured, {why} (bar: {sign} {bound:.4g}{unit})  MISSED", flush=True)
+
     def seconds(self, name: str, value: float, bound: float, rate: float) -> None:
         """A bar in seconds, stretched by how slow this machine is in this run; both are printed."""
         scaled = bound * REFERENCE_RATE / rate

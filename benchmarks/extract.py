@@ -1,6 +1,6 @@
 """Feature extraction, decode included, against a plain loop of timm eager NCHW with Pillow.
 
-    python benchmarks/extract.py DATA [--engines float32,bfloat16,int8] [--rounds 3]
+    python benchmarks/extract.py DATA [--precisions float32,bfloat16,int8] [--rounds 3]
 
 DATA holds train/, validation/ and test/ with class folders. Each round measures the plain loop, the engine's
 own forward pass and the whole extraction next to each other, with an empty feature cache (exports are kept:
@@ -46,6 +46,9 @@ def measure(options: argparse.Namespace) -> None:
     bounds = {"float32": 8.0, "bfloat16": 12.0, "int8": 15.0}
     features = {}
     for precision in options.precisions.split(","):
+        if why := cannot(precision):
+            bars.untold(f"{precision} over the plain loop", why, ">=", bounds[precision], "x")
+            continue
         extract(
             items,
             table.digests,
@@ -82,6 +85,17 @@ def measure(options: argparse.Namespace) -> None:
             -1.0,
         )
     bars.done()
+
+
+def cannot(precision: str) -> str:
+    """Why this processor cannot run a precision quickly; "" where it can."""
+    from headstart.base.runtime import has_bfloat16, has_int8
+
+    if precision == "bfloat16" and not has_bfloat16():
+        return "this processor has no bfloat16"
+    if precision == "int8" and not has_int8():
+        return "this processor has no quick and exact int8 (VNNI)"
+    return ""
 
 
 def ready_runner(table: object, precision: str) -> object:
