@@ -269,6 +269,24 @@ def reliability(confidence: Sequence[float], correct: Sequence[float], n: Sequen
     return _drawn(draw, 5.2, 4.4)
 
 
+def score_by_number(
+    numbers: Sequence[int], values: Sequence[float], errors: Sequence[float], chosen: int, label: str
+) -> str:
+    """A score with one standard error over numbers of clusters; the chosen one gets a ring."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        axes.errorbar(numbers, values, yerr=errors, fmt="o-", color=COLOURS[0], elinewidth=0.8, capsize=2)
+        at = list(numbers).index(chosen)
+        axes.plot(chosen, values[at], "o", ms=13, mfc="none", mec=INK, mew=1.3, label=f"chosen: {chosen}")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlabel("clusters")
+        axes.set_ylabel(label)
+        _legend(figure, axes)
+
+    return _drawn(draw, 5.2, 3.4)
+
+
 def _by_series(marks: Sequence[Mark]) -> dict[str, list[Mark]]:
     groups: dict[str, list[Mark]] = {}
     for mark in marks:
