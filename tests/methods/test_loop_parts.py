@@ -104,10 +104,12 @@ def test_l2_sp_pulls_towards_the_pretrained_weights_and_leaves_the_head_alone():
     assert float(torch.as_tensor(groups.pull(2.0)).detach()) == pytest.approx(8.0)
 
 
-def test_the_rate_is_half_of_the_largest_harmless_one_near_the_largest_gain():
+def test_the_rate_lies_under_the_largest_harmless_one_and_near_a_large_gain():
     rates = [10.0**-each for each in range(6, 0, -1)]
-    assert choose_rate(rates, [0.0, -0.1, -0.2, -0.9, 0.3, 9.0]) == pytest.approx(5e-4)
-    assert choose_rate(rates, [0.0, -0.3, -0.2, -0.1, -0.1, 2.0]) == pytest.approx(3e-5)
-    assert choose_rate(rates[:3], [0.1, 0.2, 0.3]) == pytest.approx(5e-7)
-    assert choose_rate([], []) == 1e-6
+    assert choose_rate(rates, [0.0, -0.1, -0.2, -0.9, 0.3, 9.0], 2.0) == pytest.approx(6.7e-4)
+    assert choose_rate(rates, [0.0, -0.9, -0.2, -0.1, -0.1, 2.0], 2.0) == pytest.approx(3e-5)
+    flat = [0.0, -0.03, -0.02, -0.01, 0.1, 2.0]
+    assert choose_rate(rates, flat, 2.0) == pytest.approx(6.7e-4), "a small gain says little of where it lies"
+    assert choose_rate(rates[:3], [0.1, 0.2, 0.3], 2.0) == pytest.approx(6.7e-7)
+    assert choose_rate([], [], 0.0) == 1e-6
     assert [n_trial_steps(n) for n in (4, 200, 5000)] == [10, 20, 40]
