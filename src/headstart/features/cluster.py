@@ -54,8 +54,8 @@ class ImageClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc,unused-i
         Largest number that "auto" tries.
     min_size : int, optional
         Fewest images of a cluster, for hdbscan.
-    scale : {"unit", "standard", "none"}
-        Features of unit length, each feature with variance 1, or as they are.
+    scale : {"standard", "unit", "none"}
+        Each feature with variance 1, features of unit length, or as they are.
     dimensions : int
         Principal components that are kept; 0 keeps the features.
     whiten : bool
@@ -101,7 +101,7 @@ class ImageClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc,unused-i
         choose: str = "silhouette",
         most: int = 20,
         min_size: int | None = None,
-        scale: str = "unit",
+        scale: str = "standard",
         dimensions: int = DIMENSIONS,
         whiten: bool = False,
         backbone: str | Backbone = "lite0",
@@ -175,15 +175,16 @@ class ImageClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc,unused-i
         self._check()
         return self._timed(np.asarray(features, np.float32), 0.0)
 
-    @available_if(_assigns)
+    @available_if(_assigns)  # type: ignore[untyped-decorator,unused-ignore]
     def predict(self, X: Any) -> NDArray[np.int64]:
         """Cluster with the nearest centre, of images that `fit` may not have seen, int (n,); kmeans alone."""
         check_is_fitted(self, "centres_")
         if not hasattr(self, "extractor_"):
             raise DataError("fitted on features: give features to predict_features")
-        return self.predict_features(self.extractor_.transform(X))
+        found: NDArray[np.int64] = self.predict_features(self.extractor_.transform(X))
+        return found
 
-    @available_if(_assigns)
+    @available_if(_assigns)  # type: ignore[untyped-decorator,unused-ignore]
     def predict_features(self, features: Any) -> NDArray[np.int64]:
         """`predict` for rows of features, (n, d)."""
         check_is_fitted(self, "centres_")
@@ -229,7 +230,7 @@ class ImageClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc,unused-i
         points = self.space_.moved(features)
         n_distinct = len(np.unique(points[:MANY], axis=0))
         cluster = cluster_method(self.method, min_size=self.min_size)
-        self.curve_ = None
+        self.curve_: NumberCurve | None = None
         number = 0
         if self.method != "hdbscan":
             number = self._number(points, n_distinct)
@@ -251,10 +252,9 @@ class ImageClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc,unused-i
             return int(self.n)
         quick = cluster_method(self.method, min_size=self.min_size, n_starts=CURVE_STARTS)
         most = min(self.most, n_distinct - 1) if n_distinct < len(points) else self.most
-        self.curve_: NumberCurve | None = choose_number(
-            points, quick, rule=self.choose, most=max(2, most), seed=self.seed
-        )
-        return self.curve_.chosen
+        curve = choose_number(points, quick, rule=self.choose, most=max(2, most), seed=self.seed)
+        self.curve_ = curve
+        return curve.chosen
 
 
 def _by_size(labels: NDArray[Any]) -> NDArray[np.int64]:

@@ -73,7 +73,10 @@ class Space:
 
 
 def _lengths_made_one(rows: NDArray[Any]) -> NDArray[Any]:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    made: NDArray[Any] = rows / np.maximum(
+        np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny
+    )
+    return made
 
 
 def _axes(rows: NDArray[Any], dimensions: int, whiten: bool, seed: int) -> NDArray[np.float32]:
@@ -84,7 +87,7 @@ def _axes(rows: NDArray[Any], dimensions: int, whiten: bool, seed: int) -> NDArr
     spread = np.sqrt(fitted.explained_variance_)
     real = spread > TINY * spread[0]
     axes = fitted.components_[real].T
-    return (axes / spread[real] if whiten else axes).astype(np.float32)
+    return np.asarray(axes / spread[real] if whiten else axes, np.float32)
 
 
 def centres_of(points: NDArray[np.float32], labels: NDArray[Any]) -> NDArray[np.float32]:

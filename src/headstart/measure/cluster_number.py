@@ -137,7 +137,7 @@ def resampled_agreement(
     for _ in range(n_pairs):
         parts = [np.sort(rng.choice(n, size, replace=False)) for _ in range(2)]
         made = [cluster(points[rows], number, _seed(rng)) for rows in parts]
-        _, one, other = np.intersect1d(*parts, return_indices=True)
+        _, one, other = np.intersect1d(parts[0], parts[1], return_indices=True)
         if len(one):
             found.append(adjusted_rand(made[0][one], made[1][other]))
     return found

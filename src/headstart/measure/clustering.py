@@ -159,11 +159,11 @@ def silhouette(
 
 
 def mean_score(values: ArrayLike) -> Score:
-    """Mean with its 95 % interval by the normal law."""
+    """Mean of values that are at most 1, with its 95 % interval by the normal law, cut off at 1."""
     known = np.asarray(values, dtype=np.float64)
     value = float(known.mean())
     half = 1.96 * float(known.std(ddof=1)) / math.sqrt(len(known)) if len(known) > 1 else math.nan
-    return Score(value, value - half, value + half, len(known))
+    return Score(value, value - half, min(1.0, value + half), len(known))
 
 
 def davies_bouldin(points: ArrayLike, clusters: ArrayLike) -> float | None:

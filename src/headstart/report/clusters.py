@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -179,7 +180,8 @@ def _number_section(found: Clustering) -> Section:
         (str(number), decimal(value), decimal(error))
         for number, value, error in zip(curve.numbers, curve.values, curve.errors, strict=True)
     ]
-    table = plain_table("number-table", "The same as numbers.", ("clusters", rule, "standard error"), rows)
+    table = plain_table("number-table", "The curve as numbers.", ("clusters", rule, "standard error"), rows)
+    table = replace(table, folded="The curve as numbers")
     return Section("number", "How many clusters", (Figure("number-curve", caption, svg, alt), table))
 
 
