@@ -26,7 +26,7 @@ def _table(id: str, found: dict[str, Any]) -> Table:
         Column("output", "height x width x channels of one image", numeric=True),
         Column("layers", numeric=True),
         Column("parameters", numeric=True),
-        Column("multiply-accumulates", "in millions, for one image", numeric=True),
+        Column("MACs", "multiply-accumulates for one image, in millions", numeric=True),
     )
     rows = [
         Row((
