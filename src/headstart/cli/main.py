@@ -14,7 +14,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from headstart.base.errors import EngineError, HeadstartError
-from headstart.cli import augment, backbones, cache, cluster, data, fit, models, study, summary
+from headstart.cli import augment, backbones, cache, cluster, data, fit, models, search, study, summary
 from headstart.cli.text import printable
 
 STOPPED, BROKEN_PIPE = 130, 141
@@ -30,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (study, fit, models, data, backbones, summary, augment, cluster):
+for group in (study, fit, models, data, backbones, summary, augment, cluster, search):
     group.add_to(app)
 app.add_typer(cache.app, name="cache")
 

@@ -1,0 +1,1 @@
+"""Nearest neighbours: exact ones by blocked matrix products, and approximate ones by faiss for large sets."""
