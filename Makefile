@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 comma := ,
-EXTRAS := demo,backbones,elpv,turbo,dev
+EXTRAS := demo,backbones,elpv,turbo,search,dev
 
 .PHONY: demo test coverage check install lock clean
 

@@ -88,12 +88,16 @@ def main() -> None:
         mine = rate(ours(folder), options.batches)
         theirs = max(rate(keras(folder, colours), max(4, options.batches // 4)) for colours in (True, False))
         torchs = rate(loader(folder), options.batches)
-        print(f"  round {number}: generator {mine:.0f}, Keras {theirs:.0f}, torch's loader {torchs:.0f} images/s")
+        print(
+            f"  round {number}: generator {mine:.0f}, Keras {theirs:.0f}, torch's loader {torchs:.0f} images/s"
+        )
         against_keras.append(mine / theirs)
         against_loader.append(mine / torchs)
     bars = Bars()
     bars.bar("generator over Keras's legacy generator", statistics.median(against_keras), ">=", 3.0, "x")
-    bars.bar("generator over torch's loader with torchvision", statistics.median(against_loader), ">=", 1.0, "x")
+    bars.bar(
+        "generator over torch's loader with torchvision", statistics.median(against_loader), ">=", 1.0, "x"
+    )
     bars.done()
 
 

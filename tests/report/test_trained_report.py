@@ -182,7 +182,9 @@ def test_the_augmentation_in_use_is_shown_on_real_images(record, document, page)
 
 def test_where_nothing_is_augmented_nothing_is_shown(tmp_path):
     document = build_document(tiny_record(tmp_path))
-    assert not [each for one in document.sections for each in one.parts if each.title == "Augmentation in use"]
+    assert not [
+        each for one in document.sections for each in one.parts if each.title == "Augmentation in use"
+    ]
 
 
 def test_the_networks_are_shown_by_their_stages(document, page):

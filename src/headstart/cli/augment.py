@@ -61,7 +61,7 @@ def augment(
     source: Annotated[
         str | None,
         typer.Argument(
-            metavar="IMAGE|DATA", help="An image, or with --check images with labels.", show_default=False
+            metavar="SOURCE", help="An image; with --check images with labels (DATA).", show_default=False
         ),
     ] = None,
     json: Json = False,
