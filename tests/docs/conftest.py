@@ -26,6 +26,7 @@ def run_page(photos, capsys):
     """Run every `sh` and `python` block of a page; a `toml` block becomes study.toml."""
 
     def run(page: str) -> None:
+        names: dict[str, object] = {}
         text = (DOCS / page).read_text("utf-8")
         for language, block in re.findall(r"^```(\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
             if language == "sh":
@@ -34,7 +35,7 @@ def run_page(photos, capsys):
                         f"{line}: {capsys.readouterr().err}"
                     )
             elif language == "python":
-                exec(compile(block, page, "exec"), {})
+                exec(compile(block, page, "exec"), names)
             elif language == "toml":
                 Path("study.toml").write_text(block)
 
