@@ -13,7 +13,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "scan": "headstart.images.scan",
     "ImageTable": "headstart.images.table",
+    "ImageGenerator": "headstart.images.generator",
     "FeatureExtractor": "headstart.features.extractor",
+    "ImageIndex": "headstart.features.index",
+    "ImageClusterer": "headstart.features.cluster",
     "TransferClassifier": "headstart.methods.probe",
     "FineTuneClassifier": "headstart.methods.finetune",
     "load_bundle": "headstart.export.bundle",
@@ -30,7 +33,10 @@ if TYPE_CHECKING:
     from headstart.export.bundle import load_bundle as load_bundle
     from headstart.export.save import save_bundle as save_bundle
     from headstart.export.trained import load_network as load_network
+    from headstart.features.cluster import ImageClusterer as ImageClusterer
     from headstart.features.extractor import FeatureExtractor as FeatureExtractor
+    from headstart.features.index import ImageIndex as ImageIndex
+    from headstart.images.generator import ImageGenerator as ImageGenerator
     from headstart.images.scan import scan as scan
     from headstart.images.table import ImageTable as ImageTable
     from headstart.methods.finetune import FineTuneClassifier as FineTuneClassifier

@@ -8,7 +8,7 @@ import pytest
 from headstart.audit.augmentation import LIMIT, check_augmentation, probes
 from headstart.base.errors import DataError
 from headstart.images.arrays import array_table
-from headstart.images.augment import Policy, Step, policy
+from headstart.images.augment import Policy, Step, find_policy
 from headstart.images.scan import scan
 
 CLOTHES = Path(__file__).parents[1] / "data" / "clothing"
@@ -50,7 +50,7 @@ def test_everything_is_tried_but_what_mixes_or_chooses_by_itself():
     names = probes()
     assert {"rotate", "rotate 180", "horizontal_flip", "invert", "cutout"} <= set(names)
     assert not {"mixup", "augmix", "resize"} & set(names)
-    assert list(probes(policy("medium"))) == ["random_resized_crop", "horizontal_flip", "colour_jitter"]
+    assert list(probes(find_policy("medium"))) == ["random_resized_crop", "horizontal_flip", "colour_jitter"]
     twice = Policy("t", (Step("invert"), Step("invert")))
     assert len(probes(twice)) == 2
 

@@ -5,15 +5,15 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 import pytest
 import timm
 import torch
 from safetensors.torch import save
+
+from headstart.testing.server import LocalServer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ARCHITECTURE, CLASSES = "test_resnet", 5
@@ -46,25 +46,11 @@ class Hub:
     asked: list = field(default_factory=list)
 
     def __post_init__(self):
-        hub = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_):
-                pass
-
-            def do_HEAD(self):
-                hub.answer(self, body=False)
-
-            def do_GET(self):
-                hub.answer(self, body=True)
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.server = LocalServer(self.answer)
+        self.address = self.server.address
 
     def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.stop()
 
     def answer(self, request, *, body):
         path = unquote(urlsplit(request.path).path)

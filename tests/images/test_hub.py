@@ -3,8 +3,6 @@
 import hashlib
 import io
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -17,6 +15,7 @@ from headstart.base.events import collected_warnings
 from headstart.images.hub import parse_address, part_of
 from headstart.images.scan import scan
 from headstart.testing.images import tiny_image
+from headstart.testing.server import LocalServer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 RNG = np.random.default_rng(0)
@@ -49,21 +48,8 @@ class Hub:
         self.repositories = {}
         self.converted = {}
         self.requests = []
-        hub = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_):
-                pass
-
-            def do_HEAD(self):
-                hub.answer(self, body=False)
-
-            def do_GET(self):
-                hub.answer(self, body=True)
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.server = LocalServer(self.answer)
+        self.address = self.server.address
 
     def answer(self, request, *, body):
         path = unquote(urlsplit(request.path).path)
@@ -99,10 +85,12 @@ class Hub:
 def hub(monkeypatch, tmp_path):
     played = Hub()
     monkeypatch.setenv("HF_ENDPOINT", played.address)
+    monkeypatch.setattr(
+        "huggingface_hub.constants.HF_HUB_OFFLINE", False
+    )  # whatever was set when it was imported
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
     yield played
-    played.server.shutdown()
-    played.server.server_close()
+    played.server.stop()
 
 
 def test_splits_and_class_names_come_from_the_parquet_files(hub):

@@ -169,11 +169,11 @@ def check_augmentation(
     from headstart.backbones.load import load
 
     start = time.perf_counter()
-    loaded = ready(load(backbone))
-    how = load(backbone).card.preprocessing
+    network = load(backbone)
+    how = network.card.preprocessing
     chosen = {name: step for name, step in probes(policy).items() if not only or name in only}
     items, digests, codes, classes = _sample(table, target, how, min(n_images, MOST_IMAGES), seed)
-    extractor = FeatureExtractor(backbone=loaded, cache_gb=cache_gb)
+    extractor = FeatureExtractor(backbone=ready(network), cache_gb=cache_gb)
     plain = _features(extractor, items, digests)
     judge = _Judge(plain, codes, classes, seed)
     found = []

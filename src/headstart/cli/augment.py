@@ -75,9 +75,9 @@ def augment(
     options = build(AugmentOptions, flags)
     _refuse(source, options, json)
     if options.show:
-        from headstart.images.augment import policy
+        from headstart.images.augment import find_policy
 
-        say(policy(options.policy).to_toml().rstrip())
+        say(find_policy(options.policy).to_toml().rstrip())
     elif options.check:
         _check(str(source), options, "policy" in flags and flags["policy"] is not None, json)
     else:
@@ -112,7 +112,7 @@ def _preview(source: str, options: AugmentOptions) -> None:
     from PIL import Image
 
     from headstart.base.files import written_aside
-    from headstart.images.augment import policy
+    from headstart.images.augment import find_policy
     from headstart.images.augment.preview import operator_sheet, policy_sheet
 
     rows, columns = _grid(options.grid)
@@ -120,7 +120,7 @@ def _preview(source: str, options: AugmentOptions) -> None:
         if options.policy == EVERY:
             drawn = operator_sheet(Path(source), columns=columns, side=options.side, seed=options.seed)
         else:
-            chosen = policy(options.policy)
+            chosen = find_policy(options.policy)
             drawn = policy_sheet(Path(source), chosen, rows, columns, side=options.side, seed=options.seed)
     out = Path(str(options.out))
     with written_aside(out) as aside:
@@ -130,10 +130,10 @@ def _preview(source: str, options: AugmentOptions) -> None:
 
 def _check(source: str, options: AugmentOptions, own_policy: bool, json: bool) -> None:
     from headstart.audit.augmentation import check_augmentation
-    from headstart.images.augment import policy
+    from headstart.images.augment import find_policy
     from headstart.images.scan import scan
 
-    chosen = policy(options.policy) if own_policy and options.policy != EVERY else None
+    chosen = find_policy(options.policy) if own_policy and options.policy != EVERY else None
     with shown():
         found = check_augmentation(
             scan(source), target=options.target, backbone=options.backbone, policy=chosen,

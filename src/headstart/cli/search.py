@@ -18,7 +18,8 @@ from headstart.cli.sources import image_files, open_table
 from headstart.cli.text import printable, say, say_json
 
 if TYPE_CHECKING:
-    from headstart.features.index import Found, ImageIndex
+    from headstart.features.index import ImageIndex
+    from headstart.features.index_found import Found
 
 INDEX_EXAMPLE = """
 headstart index photos/ --out photos.index

@@ -10,7 +10,8 @@ from headstart.cli.text import printable, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from headstart.features.index import Found, ImageIndex
+    from headstart.features.index import ImageIndex
+    from headstart.features.index_found import Found
     from headstart.features.index_quality import IndexQuality
 
 TITLES = {

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from headstart.base.errors import BadOptions, DataError
-from headstart.base.events import warn
 from headstart.base.files import folder_lock
-from headstart.features.extract import Extraction
 from headstart.features.extractor import FeatureExtractor, item_digest, listed
-from headstart.features.index_card import IndexCard
-from headstart.features.neighbours.exact import METRICS, unit
+from headstart.features.index_card import DEFAULTS, IndexCard, make_card, size_text
+from headstart.features.index_columns import columns_of, filled, root_of
+from headstart.features.index_found import Changes, Found, Hit, readable
+from headstart.features.neighbours.exact import unit
 from headstart.features.store import DEFAULT_CACHE_GB
 from headstart.features.stores.contract import Cells, Records, VectorStore
 from headstart.features.stores.embedded import EXACT_ROWS, MEMORY_GB, EmbeddedStore
 from headstart.features.stores.where import Where, parse_where
 from headstart.features.whitening import Whitening, fit_whitening
-from headstart.images.decode import DECODER, ImageItem
+from headstart.images.decode import ImageItem
 from headstart.images.scan import scan
 from headstart.images.table import ImageTable, Problem
 
@@ -30,62 +29,6 @@ if TYPE_CHECKING:
     from headstart.backbones.load import Backbone
 
 NEAR = 0.98
-OWN = ("root", "path", "digest", "split", "group")
-DEFAULTS: dict[str, Any] = {
-    "backbone": "lite0",
-    "layer": "pool",
-    "pooling": "avg",
-    "metric": "cosine",
-    "whiten": 0,
-}
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One image found.
-
-    Attributes
-    ----------
-    score : float
-        Cosine similarity, or distance (metric "l2").
-    duplicate : bool
-        The query itself (by content), or so alike that it is a copy.
-    columns : dict of str to str or None
-        The image's other columns in the index.
-    """
-
-    rank: int
-    root: str
-    path: str
-    score: float
-    duplicate: bool
-    columns: dict[str, str | None]
-
-    @property
-    def file(self) -> Path:
-        """Where the image lay when it was indexed."""
-        return Path(self.root) / self.path
-
-
-@dataclass(frozen=True)
-class Found:
-    """What was found for one query, nearest first."""
-
-    query: str
-    digest: str
-    hits: tuple[Hit, ...]
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What a change did: numbers of images; `n_computed` went through the network."""
-
-    n_added: int = 0
-    n_updated: int = 0
-    n_removed: int = 0
-    n_kept: int = 0
-    n_computed: int = 0
-    problems: tuple[Problem, ...] = ()
 
 
 class ImageIndex:
@@ -182,7 +125,7 @@ class ImageIndex:
         asked = {
             "backbone": backbone if isinstance(backbone, str) or backbone is None else backbone.card.name,
             "layer": layer, "pooling": pooling, "metric": metric, "whiten": whiten,
-            "input_size": _size_text(input_size),
+            "input_size": size_text(input_size),
         }  # fmt: skip
         module = None if isinstance(backbone, str) else backbone
         with _writing(Path(out)):
@@ -190,10 +133,12 @@ class ImageIndex:
             if store.card:
                 card = IndexCard.from_dict(store.card, str(out))
                 card.refuse_other(asked)
-                made = _card({**asked, **{n: getattr(card, n) for n in (*DEFAULTS, "input_size")}}, module)
+                made = make_card(
+                    {**asked, **{n: getattr(card, n) for n in (*DEFAULTS, "input_size")}}, module
+                )
                 card.refuse_weights(made)
             else:
-                card = _card(asked, module)
+                card = make_card(asked, module)
             index = cls(store, card, module, engine=engine, cache_gb=cache_gb)
             index._update(chosen, prune=prune)
         return index
@@ -214,7 +159,7 @@ class ImageIndex:
             raise DataError(f"{path}: no index; make one with headstart index DATA --out {path}")
         store = EmbeddedStore(path, exact_rows=exact_rows)
         card = IndexCard.from_dict(store.card, str(path))
-        card.refuse_weights(_card({n: getattr(card, n) for n in (*DEFAULTS, "input_size")}, backbone))
+        card.refuse_weights(make_card({n: getattr(card, n) for n in (*DEFAULTS, "input_size")}, backbone))
         return cls(store, card, backbone, engine=engine, cache_gb=cache_gb)
 
     def add(
@@ -340,7 +285,7 @@ class ImageIndex:
         items = listed(images)
         digests = [item_digest(item) for item in items]
         found = self._extractor.extract(items, digests, list(names) if names is not None else None)
-        rows = _readable(found)
+        rows = readable(found)
         told = names or [
             str(item) if isinstance(item, str | Path) else f"image {row}" for row, item in enumerate(items)
         ]
@@ -365,13 +310,13 @@ class ImageIndex:
             vectors, table, problems = self._computed(table, new, items)
         if old := [row for row, digest in enumerate(table.digests) if digest in row_of]:
             vectors[old] = self.store.vectors([row_of[table.digests[row]] for row in old])
-        keys = [(_root(table), path) for path in table.paths]
+        keys = [(root_of(table), path) for path in table.paths]
         gone = sorted(set(held) - set(keys), key=str) if prune else []
         changed = {
             key for key, digest in zip(keys, table.digests, strict=True) if held.get(key, digest) != digest
         }
         n_added = len(set(keys) - set(held))
-        if n_added or changed or gone or self._kept_columns(keys) != _filled(_columns(table)):
+        if n_added or changed or gone or self._kept_columns(keys) != filled(columns_of(table)):
             self._commit(vectors, table, gone)
         self.changes_ = Changes(
             n_added,
@@ -390,7 +335,7 @@ class ImageIndex:
         found = self._extractor.extract(
             chosen, [table.digests[row] for row in new], [table.paths[row] for row in new]
         )
-        good = _readable(found, at_least=0 if len(new) < len(table) else 1)
+        good = readable(found, at_least=0 if len(new) < len(table) else 1)
         features = self._extractor.joined(found)
         if not np.isfinite(features[good]).all():
             bad = [table.paths[new[row]] for row in good if not np.isfinite(features[row]).all()]
@@ -414,12 +359,12 @@ class ImageIndex:
             return None
         rows = [at[key] for key in keys]
         taken = {name: tuple(column[row] for row in rows) for name, column in self.store.columns.items()}
-        return _filled(taken)
+        return filled(taken)
 
     def _commit(self, vectors: np.ndarray, table: ImageTable, gone: Sequence[Any]) -> None:
         white = self._whitening
         extra = None if white is None else {"mean": white.mean, "matrix": white.matrix}
-        self.store.change(Records(_columns(table), vectors), gone, self.card.to_dict(), extra)
+        self.store.change(Records(columns_of(table), vectors), gone, self.card.to_dict(), extra)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -445,69 +390,3 @@ def _writing(folder: Path) -> Iterator[None]:
         if fresh and not any(path.name != ".lock" for path in folder.glob("*")):
             (folder / ".lock").unlink(missing_ok=True)
             folder.rmdir()
-
-
-def _card(asked: dict[str, Any], module: Backbone | None) -> IndexCard:
-    """The card that these options make; what is None takes its default."""
-    from headstart.backbones.load import card as card_of
-
-    told = {name: DEFAULTS[name] if asked.get(name) is None else asked[name] for name in DEFAULTS}
-    wrong = (
-        []
-        if told["metric"] in METRICS
-        else [f"metric: {told['metric']!r} is not one of {', '.join(METRICS)}"]
-    )
-    if told["whiten"] < 0:
-        wrong.append(f"whiten: {told['whiten']} is below 0")
-    if wrong:
-        raise BadOptions(wrong)
-    card = card_of(module if module is not None else told["backbone"])
-    shape = card.preprocessing.at(asked.get("input_size"))
-    return IndexCard(
-        **told, weights_digest=card.weights_digest, input_size=f"{shape.height}x{shape.width}",
-        preprocessing_digest=shape.digest(), decoder=str(DECODER), precision="float32",
-    )  # fmt: skip
-
-
-def _size_text(size: str | int | None) -> str | None:
-    from headstart.backbones.input_size import sides
-
-    if size is None:
-        return None
-    try:
-        height, width = sides(size)
-    except ValueError as error:
-        raise BadOptions([f"input size: {error}"]) from error
-    return f"{height}x{width}"
-
-
-def _readable(found: Extraction, at_least: int = 1) -> np.ndarray:
-    rows = np.flatnonzero(found.ok)
-    first = "; ".join(f"{problem.path}: {problem.reason}" for problem in found.problems[:3])
-    if len(rows) < at_least:
-        raise DataError(f"none of the {len(found.ok)} images can be read ({first})")
-    if found.problems:
-        warn(f"left out {len(found.problems)} images that cannot be read ({first})")
-    return rows
-
-
-def _filled(columns: dict[str, Cells]) -> dict[str, Cells]:
-    return {name: cells for name, cells in columns.items() if any(cell is not None for cell in cells)}
-
-
-def _root(table: ImageTable) -> str:
-    return table.root if table.pixels is None else ""
-
-
-def _columns(table: ImageTable) -> dict[str, Cells]:
-    """The table's columns as the index keeps them; a label column whose name is taken is `label_NAME`."""
-    made: dict[str, Cells] = {
-        "root": (_root(table),) * len(table), "path": table.paths, "digest": table.digests,
-    }  # fmt: skip
-    if table.splits is not None:
-        made["split"] = table.splits
-    if table.groups is not None:
-        made["group"] = table.groups
-    for target, cells in table.labels.items():
-        made[f"label_{target}" if target in OWN else target] = tuple(cells)
-    return made

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.base.errors import BadOptions, DataError
 from headstart.base.events import warn
+from headstart.features.neighbours.exact import METRICS
+from headstart.images.decode import DECODER
+
+if TYPE_CHECKING:
+    from headstart.backbones.load import Backbone
 
 FORMAT, VERSION = "headstart-index", 1
+DEFAULTS: dict[str, Any] = {
+    "backbone": "lite0",
+    "layer": "pool",
+    "pooling": "avg",
+    "metric": "cosine",
+    "whiten": 0,
+}
 FLAGS = ("backbone", "layer", "pooling", "input_size", "metric", "whiten")
 
 
@@ -104,3 +116,43 @@ class IndexCard:
     def sized(self, dimension: int) -> IndexCard:
         """The card with the length of its vectors."""
         return replace(self, dimension=dimension)
+
+
+def make_card(asked: dict[str, Any], module: Backbone | None) -> IndexCard:
+    """The card that these options make; what is None takes its default."""
+    from headstart.backbones.load import card as card_of
+
+    told = {name: DEFAULTS[name] if asked.get(name) is None else asked[name] for name in DEFAULTS}
+    wrong = (
+        []
+        if told["metric"] in METRICS
+        else [f"metric: {told['metric']!r} is not one of {', '.join(METRICS)}"]
+    )
+    if told["whiten"] < 0:
+        wrong.append(f"whiten: {told['whiten']} is below 0")
+    if wrong:
+        raise BadOptions(wrong)
+    card = card_of(module if module is not None else told["backbone"])
+    shape = card.preprocessing.at(asked.get("input_size"))
+    return IndexCard(
+        **told, weights_digest=card.weights_digest, input_size=f"{shape.height}x{shape.width}",
+        preprocessing_digest=shape.digest(), decoder=str(DECODER), precision="float32",
+    )  # fmt: skip
+
+
+def size_text(size: str | int | None) -> str | None:
+    """An input size as the card holds it.
+
+    Raises
+    ------
+    BadOptions
+    """
+    from headstart.backbones.input_size import sides
+
+    if size is None:
+        return None
+    try:
+        height, width = sides(size)
+    except ValueError as error:
+        raise BadOptions([f"input size: {error}"]) from error
+    return f"{height}x{width}"

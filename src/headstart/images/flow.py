@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -20,13 +20,14 @@ from headstart.backbones.card import Preprocessing
 from headstart.base.errors import BadOptions
 from headstart.base.hashing import digest_json
 from headstart.base.runtime import n_threads
-from headstart.images.augment.apply import mix
-from headstart.images.augment.featurewise import Featurewise
-from headstart.images.augment.policy import Policy
 from headstart.images.class_modes import Labels
 from headstart.images.decode import ImageItem
 from headstart.images.prepare import prepare
 from headstart.images.views import ViewPolicy, views_of
+
+if TYPE_CHECKING:
+    from headstart.images.augment import Policy
+    from headstart.images.augment.featurewise import Featurewise
 
 AHEAD = 2
 STATE = 1
@@ -106,6 +107,7 @@ class Flow:
     n_workers: int = 0
     epoch: int = 0
     batch_index: int = 0
+    _order: tuple[int, np.ndarray] = field(default=(-1, np.zeros(0, np.int64)), repr=False)
     _pool: Any = field(default=None, repr=False)
     _waiting: Any = field(default_factory=deque, repr=False)
 
@@ -156,10 +158,11 @@ class Flow:
     # ---- batches ----------------------------------------------------------------------------------------------
 
     def order(self, epoch: int) -> np.ndarray:
-        """Rows in the order of an epoch."""
-        if not self.shuffle:
-            return np.arange(self.n)
-        return np.random.default_rng([self.seed, epoch, 1]).permutation(self.n)
+        """Rows in the order of an epoch; the last one is kept, since an epoch's batches come one after the other."""
+        if self._order[0] != epoch:
+            draw = np.random.default_rng([self.seed, epoch, 1])
+            self._order = epoch, draw.permutation(self.n) if self.shuffle else np.arange(self.n)
+        return self._order[1]
 
     def rows(self, index: int, epoch: int) -> np.ndarray:
         """Rows of one batch."""
@@ -220,6 +223,8 @@ class Flow:
             each.result()
         labels = self.labels.of(rows, images)
         if self.policy.mixes:
+            from headstart.images.augment.apply import mix
+
             draw = np.random.default_rng([self.seed, epoch, index, 2])
             seen = images.transpose(0, 2, 3, 1) if self.finish.channels_first else images
             seen, labels = mix(seen, labels, self.policy, draw)

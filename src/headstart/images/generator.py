@@ -16,10 +16,9 @@ from PIL import Image
 
 from headstart.backbones.card import Preprocessing
 from headstart.base.errors import BadOptions, DataError
-from headstart.images.augment import Policy
-from headstart.images.augment import policy as find_policy
-from headstart.images.augment.apply import is_mixing
+from headstart.images.augment import Policy, find_policy
 from headstart.images.augment.featurewise import EPSILON, Featurewise
+from headstart.images.augment.policy import is_mixing
 from headstart.images.class_modes import Labels, labels_from
 from headstart.images.collect import looks_like_image, subfolders, walk
 from headstart.images.decode import ImageItem

@@ -91,9 +91,9 @@ def policy(name: str | Path | Policy) -> ViewPolicy:
     """
     if isinstance(name, str) and name in POLICIES:
         return POLICIES[name]
-    from headstart.images.augment import policy as find
+    from headstart.images.augment import find_policy
 
-    return as_views(find(name))
+    return as_views(find_policy(name))
 
 
 def as_views(by: Policy) -> ViewPolicy:

@@ -24,6 +24,7 @@ from headstart.methods.batches import Batch, Batches, scores_of
 from headstart.methods.checkpoint import Checkpoints
 from headstart.methods.mixing import mix_at_cut, mixed_labels, soft_labels
 from headstart.methods.optimise import Groups, make_optimiser, set_rates
+from headstart.methods.order import epoch_order
 from headstart.methods.schedule import rate_factor
 from headstart.methods.training_options import TrainingOptions, n_steps_of
 
@@ -173,31 +174,10 @@ class Loop:
 
     # ---- steps ------------------------------------------------------------------------------------------
 
-    def _order(self, epoch: int) -> np.ndarray:
-        draw = np.random.default_rng([self.seed, epoch, 1])
-        if self.options.balance == "sampling":
-            share = 1.0 / np.bincount(self.codes, minlength=self.n_classes)[self.codes]
-            n = (
-                self.train.n
-                if self.options.steps_per_epoch is None
-                else self.per_epoch * self.options.batch_size
-            )
-            return draw.choice(self.train.n, n, p=share / share.sum())
-        if self.options.steps_per_epoch is not None:
-            return self._stretch(epoch)
-        return draw.permutation(self.train.n)
-
-    def _stretch(self, epoch: int) -> np.ndarray:
-        """An epoch of a given length: the next stretch of one permutation after the other."""
-        n, length = self.train.n, self.per_epoch * self.options.batch_size
-        first, last = epoch * length, (epoch + 1) * length
-        turns = range(first // n, -(-last // n))
-        order = [np.random.default_rng([self.seed, turn, 1]).permutation(n) for turn in turns]
-        return np.concatenate(order)[first - turns[0] * n :][:length]
-
     def _batches(self, epoch: int) -> Iterator[tuple[np.ndarray, Batch]]:
         """Rows and inputs of the steps that are left of an epoch, the next batch fetched meanwhile."""
-        order, size = self._order(epoch), self.options.batch_size
+        order = epoch_order(self.codes, self.n_classes, self.options, self.seed, epoch)
+        size = self.options.batch_size
         first = self.step - epoch * self.per_epoch
         parts = [processes.share(order[at * size : (at + 1) * size]) for at in range(first, self.per_epoch)]
         with ThreadPoolExecutor(1) as pool:

@@ -6,11 +6,12 @@ al., ICML 2019; here at the cut between the frozen and the trained part, on acti
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+
+from headstart.images.augment.mixing import blend, cut_box, pasted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,11 +73,6 @@ def mix_pixels(
     alpha = options.cutmix if cut else options.mixup
     share = float(draw.beta(alpha, alpha))
     if not cut:
-        blended = share * pixels.astype(np.float32) + (1 - share) * pixels[other].astype(np.float32)
-        return np.rint(blended).astype(np.uint8), other, np.full(n, share, np.float32)
-    height, width = pixels.shape[1:3]
-    high, wide = round(height * math.sqrt(1 - share)), round(width * math.sqrt(1 - share))
-    top, left = int(draw.integers(0, height - high + 1)), int(draw.integers(0, width - wide + 1))
-    out = pixels.copy()
-    out[:, top : top + high, left : left + wide] = pixels[other, top : top + high, left : left + wide]
-    return out, other, np.full(n, 1 - high * wide / (height * width), np.float32)
+        return blend(pixels, other, share), other, np.full(n, share, np.float32)
+    out, left = pasted(pixels, other, cut_box(pixels.shape[1], pixels.shape[2], share, draw))
+    return out, other, np.full(n, left, np.float32)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headstart.base.errors import HeadstartError
-from headstart.features.index import Found, Hit
+from headstart.features.index_found import Found, Hit
 from headstart.images.collect import clean
 from headstart.images.decode import ImageItem
 from headstart.report.document import Block, Document, Gallery, Paragraph, Picture, Section

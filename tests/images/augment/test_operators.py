@@ -125,7 +125,7 @@ def test_operators_on_colours_refuse_grey_images(name):
         augment(photo()[..., :1], one(name), draw())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(ALONE), st.integers(1, 40), st.integers(1, 40), st.integers(0, 99))
 def test_small_and_odd_images_pass_through_every_operator(name, height, width, seed):
     out = augment(photo(height, width), one(name), draw(seed))

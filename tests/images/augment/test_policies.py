@@ -14,8 +14,8 @@ from headstart.images.augment import (
     Policy,
     Step,
     augment,
+    find_policy,
     parse_policy,
-    policy,
     read_policy,
 )
 from headstart.images.augment.automatic import MAGNITUDES, RAND_TABLE, WIDE_TABLE
@@ -54,7 +54,7 @@ def test_groups_survive_the_way_through_toml(tmp_path):
         (Group("one_of", (inner, Step("jpeg")), weights=(3.0, 1.0)), Group("sequence", (fixed(2),), p=0.5)),
     )
     (tmp_path / "mine.toml").write_text(made.to_toml())
-    assert read_policy(tmp_path / "mine.toml") == made == policy(str(tmp_path / "mine.toml"))
+    assert read_policy(tmp_path / "mine.toml") == made == find_policy(str(tmp_path / "mine.toml"))
 
 
 def test_sometimes_happens_as_often_as_it_says():
@@ -126,9 +126,9 @@ def test_a_policy_nested_too_deep_is_refused():
 
 def test_unknown_names_and_absent_files_are_told(tmp_path):
     with pytest.raises(UnknownName, match="medium"):
-        policy("mediom")
+        find_policy("mediom")
     with pytest.raises(BadOptions, match="cannot be read"):
-        policy(str(tmp_path / "absent.toml"))
+        find_policy(str(tmp_path / "absent.toml"))
 
 
 @pytest.mark.parametrize("name", sorted(POLICIES))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headstart.base.errors import BadOptions
-from headstart.images.augment import OPERATORS, Policy, Step, policy
+from headstart.images.augment import OPERATORS, Policy, Step, find_policy
 from headstart.images.augment.preview import GAP, LINE, operator_sheet, policy_sheet
 
 PHOTO = np.tile(np.linspace(0, 255, 60).astype(np.uint8)[None, :, None], (40, 1, 3))
@@ -17,12 +17,12 @@ def tile(sheet, row, column, side):
 
 
 def test_the_first_tile_is_the_image_and_the_others_are_draws():
-    sheet = policy_sheet(PHOTO, policy("medium"), 2, 3, side=48, seed=4)
+    sheet = policy_sheet(PHOTO, find_policy("medium"), 2, 3, side=48, seed=4)
     assert sheet.shape == (2 * (48 + LINE + GAP) + GAP, 3 * (48 + GAP) + GAP, 3)
     first, second = tile(sheet, 0, 0, 48), tile(sheet, 0, 1, 48)
     assert np.abs(np.diff(first[24, 2:46, 0].astype(int))).max() < 12 and not np.array_equal(first, second)
-    assert np.array_equal(sheet, policy_sheet(PHOTO, policy("medium"), 2, 3, side=48, seed=4))
-    assert not np.array_equal(sheet, policy_sheet(PHOTO, policy("medium"), 2, 3, side=48, seed=5))
+    assert np.array_equal(sheet, policy_sheet(PHOTO, find_policy("medium"), 2, 3, side=48, seed=4))
+    assert not np.array_equal(sheet, policy_sheet(PHOTO, find_policy("medium"), 2, 3, side=48, seed=5))
 
 
 def test_a_policy_that_mixes_is_drawn_on_a_batch():
@@ -38,4 +38,4 @@ def test_every_operator_has_a_tile():
 @pytest.mark.parametrize("rows, columns", [(0, 3), (3, 0), (100, 100)])
 def test_a_grid_that_cannot_be_is_refused(rows, columns):
     with pytest.raises(BadOptions, match="grid"):
-        policy_sheet(PHOTO, policy("light"), rows, columns)
+        policy_sheet(PHOTO, find_policy("light"), rows, columns)

@@ -9,10 +9,10 @@ import numpy as np
 
 from headstart.base.errors import BadOptions
 from headstart.images.augment.automatic import apply as apply_operator
-from headstart.images.augment.convert import opened
+from headstart.images.augment.convert import opened, size_of
 from headstart.images.augment.geometry import resized
 from headstart.images.augment.operator import OPERATORS
-from headstart.images.augment.policy import Group, Policy, Step, draw_happens
+from headstart.images.augment.policy import Group, Policy, Step, draw_happens, is_mixing
 
 Draw = np.random.Generator
 
@@ -40,9 +40,9 @@ def augment(image: Any, policy: Policy, draw: Draw) -> Any:
     Examples
     --------
     >>> import numpy as np
-    >>> from headstart.images.augment import augment, policy
+    >>> from headstart.images.augment import augment, find_policy
     >>> image = np.zeros((32, 32, 3), np.uint8)
-    >>> augment(image, policy("medium"), np.random.default_rng(0)).shape
+    >>> augment(image, find_policy("medium"), np.random.default_rng(0)).shape
     (32, 32, 3)
     """
     found, back = opened(image)
@@ -108,14 +108,7 @@ def augment_batch(images: Any, policy: Policy, draws: Sequence[Draw], labels: An
 
 def at_size_of(image: Any, other: Any) -> Any:
     """An opened image brought to the size of another."""
-    from headstart.images.augment.convert import size_of
-
     return image if size_of(image) == size_of(other) else resized(image, *size_of(other), "bilinear")
-
-
-def is_mixing(step: Step | Group) -> bool:
-    """Whether a step works on a whole batch."""
-    return isinstance(step, Step) and OPERATORS[step.op].takes == "batch"
 
 
 def mix(images: Any, labels: Any, policy: Policy, draw: Draw) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ import torch
 from torchvision.transforms.v2 import functional as F
 
 from headstart.base.errors import BadOptions
-from headstart.images.augment.convert import n_channels
+from headstart.images.augment.convert import n_channels, roomy
 from headstart.images.augment.operator import Parameter, operator
 
 Values = Mapping[str, Any]
@@ -183,10 +183,12 @@ def autocontrast(image: Any, values: Values, draw: Draw) -> Any:
 )  # fmt: skip
 def clahe(image: Any, values: Values, draw: Draw) -> Any:
     """Contrast-limited adaptive histogram equalisation; the grid is no finer than the image allows."""
-    most = max(1, min(image.shape[-2:]) // 4)
-    parts = min(values["grid"], most)
-    out = kornia.enhance.equalize_clahe(image.clamp(0, 1), float(values["clip"]), (parts, parts))
-    return out.clamp(0, 1)
+    parts, clip = min(values["grid"], max(1, min(image.shape[-2:]) // 4)), float(values["clip"])
+
+    def equalised(given: Any) -> Any:
+        return kornia.enhance.equalize_clahe(given, clip, (parts, parts))
+
+    return roomy(image.clamp(0, 1), 2 * parts, equalised).clamp(0, 1)
 
 
 @operator(

@@ -144,3 +144,14 @@ def size_of(image: Any) -> tuple[int, int]:
 def n_channels(image: Any) -> int:
     """1 or 3."""
     return len(image.getbands()) if isinstance(image, Image.Image) else int(image.shape[-3])
+
+
+def roomy(image: Any, size: int, work: Callable[[Any], Any]) -> Any:
+    """Work on an image (1, c, h, w) that a kernel of that size fits in: a smaller one is continued at its edges."""
+    import torch
+
+    high, wide = size_of(image)
+    y, x = max(0, size - high), max(0, size - wide)
+    if not (x or y):
+        return work(image)
+    return work(torch.nn.functional.pad(image, (0, x, 0, y), mode="replicate"))[..., :high, :wide]

@@ -6,15 +6,14 @@ torchvision for the Gaussian and for sharpness, kornia for the others (Canny, IE
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import kornia
 import numpy as np
-import torch
 from torchvision.transforms.v2 import functional as F
 
-from headstart.images.augment.convert import size_of
+from headstart.images.augment.convert import roomy, size_of
 from headstart.images.augment.operator import Parameter, operator
 
 Values = Mapping[str, Any]
@@ -38,7 +37,7 @@ def gaussian_blur(image: Any, values: Values, draw: Draw) -> Any:
 def motion_blur(image: Any, values: Values, draw: Draw) -> Any:
     """As if camera or thing had moved evenly."""
     length, turn = values["length"] | 1, float(values["degrees"])
-    return _roomy(image, length, lambda x: kornia.filters.motion_blur(x, length, turn, 0.0, mode="bilinear"))
+    return roomy(image, length, lambda x: kornia.filters.motion_blur(x, length, turn, 0.0, mode="bilinear"))
 
 
 @operator(
@@ -48,7 +47,7 @@ def motion_blur(image: Any, values: Values, draw: Draw) -> Any:
 def median_blur(image: Any, values: Values, draw: Draw) -> Any:
     """Takes away specks, keeps edges."""
     size = values["size"] | 1
-    return _roomy(image, size, lambda x: kornia.filters.median_blur(x, size))
+    return roomy(image, size, lambda x: kornia.filters.median_blur(x, size))
 
 
 @operator(
@@ -62,7 +61,7 @@ def sharpen(image: Any, values: Values, draw: Draw) -> Any:
 @operator("sobel", "filter", "edges: length of the gradient", BLEND, takes="floats")
 def sobel(image: Any, values: Values, draw: Draw) -> Any:
     """Length of the gradient, each channel alone, scaled so that the strongest edge is white."""
-    return _blended(image, _to_white(_roomy(image, 3, kornia.filters.sobel)), values["blend"])
+    return _blended(image, _to_white(roomy(image, 3, kornia.filters.sobel)), values["blend"])
 
 
 @operator(
@@ -72,7 +71,7 @@ def sobel(image: Any, values: Values, draw: Draw) -> Any:
 def laplacian(image: Any, values: Values, draw: Draw) -> Any:
     """Size of the second derivative, scaled so that the strongest edge is white."""
     size = values["size"] | 1
-    found = _roomy(image, size, lambda x: kornia.filters.laplacian(x, size).abs())
+    found = roomy(image, size, lambda x: kornia.filters.laplacian(x, size).abs())
     return _blended(image, _to_white(found), values["blend"])
 
 
@@ -84,17 +83,8 @@ def laplacian(image: Any, values: Values, draw: Draw) -> Any:
 def canny(image: Any, values: Values, draw: Draw) -> Any:
     """Lines one pixel wide, white on black."""
     low, high = min(values["low"], values["high"]), max(values["low"], values["high"])
-    lines = _roomy(image, 5, lambda x: kornia.filters.canny(x, low, high)[1])
+    lines = roomy(image, 5, lambda x: kornia.filters.canny(x, low, high)[1])
     return _blended(image, lines.expand_as(image), values["blend"])
-
-
-def _roomy(image: Any, size: int, work: Callable[[Any], Any]) -> Any:
-    """Work on an image (1, c, h, w) that a kernel of that size fits in: a smaller one is continued at its edges."""
-    high, wide = size_of(image)
-    y, x = max(0, size - high), max(0, size - wide)
-    if not (x or y):
-        return work(image)
-    return work(torch.nn.functional.pad(image, (0, x, 0, y), mode="replicate"))[..., :high, :wide]
 
 
 def _to_white(edges: Any) -> Any:

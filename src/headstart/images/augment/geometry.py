@@ -105,7 +105,7 @@ def _reach(
 
 @operator(
     "pad", "geometry", "surround the image", Parameter("share", (0.05, 0.2), 0, 2, "of the sides, each side"),
-    BORDER, FILL, resizes=True,
+    BORDER, FILL,
 )  # fmt: skip
 def pad(image: Any, values: Values, draw: Draw) -> Any:
     """Pad all four sides."""
@@ -127,13 +127,13 @@ def _wanted(image: Any, values: Values) -> tuple[int, int]:
     return wanted
 
 
-@operator("center_crop", "geometry", "cut out the middle", SHARE, HEIGHT, WIDTH, resizes=True)
+@operator("center_crop", "geometry", "cut out the middle", SHARE, HEIGHT, WIDTH)
 def center_crop(image: Any, values: Values, draw: Draw) -> Any:
     """Cut out the middle."""
     return F.center_crop(image, list(_wanted(image, values)))
 
 
-@operator("random_crop", "geometry", "cut out a part, its size kept", SHARE, HEIGHT, WIDTH, resizes=True)
+@operator("random_crop", "geometry", "cut out a part, its size kept", SHARE, HEIGHT, WIDTH)
 def random_crop(image: Any, values: Values, draw: Draw) -> Any:
     """Cut out a part whose place is drawn."""
     (high, wide), (tall, broad) = _wanted(image, values), size_of(image)
@@ -143,7 +143,7 @@ def random_crop(image: Any, values: Values, draw: Draw) -> Any:
 
 @operator(
     "random_resized_crop", "geometry", "cut out a part and bring it to a size",
-    Parameter("area", 0.35, 0.01, 1, "least share of the image's area"), HEIGHT, WIDTH, resizes=True,
+    Parameter("area", 0.35, 0.01, 1, "least share of the image's area"), HEIGHT, WIDTH,
 )  # fmt: skip
 def random_resized_crop(image: Any, values: Values, draw: Draw) -> Any:
     """Area, aspect (3/4 to 4/3 of the result's) and place are drawn."""
@@ -271,7 +271,6 @@ def elastic(image: Any, values: Values, draw: Draw) -> Any:
 @operator(
     "resize", "geometry", "bring to a size", Parameter("scale", 1.0, 0.01, 10, "where no size is given"), HEIGHT,
     WIDTH, Parameter("filter", "bilinear", choices=tuple(FILTERS), help="antialiased where it shrinks"),
-    resizes=True,
 )  # fmt: skip
 def resize(image: Any, values: Values, draw: Draw) -> Any:
     """Bring to a size; the filters that torch lacks run in Pillow."""

@@ -31,20 +31,8 @@ def blend(batch: Any, other: np.ndarray, share: float) -> Any:
     if isinstance(batch, np.ndarray):
         mixed = share * batch.astype(np.float32) + (1 - share) * batch[other].astype(np.float32)
         return np.rint(mixed).astype(np.uint8) if batch.dtype == np.uint8 else mixed.astype(batch.dtype)
-    import torch
-
-    partner = batch[torch.from_numpy(other).to(batch.device)]
-    mixed = share * batch.float() + (1 - share) * partner.float()
-    return (mixed.round() if not batch.is_floating_point() else mixed).to(batch.dtype)
-
-
-def mixed_rows(labels: Any, other: np.ndarray, share: float) -> Any:
-    """Soft labels of blended images."""
-    if isinstance(labels, np.ndarray):
-        return (share * labels + (1 - share) * labels[other]).astype(np.float32)
-    import torch
-
-    return share * labels + (1 - share) * labels[torch.from_numpy(other).to(labels.device)]
+    mixed = share * batch.float() + (1 - share) * _partner(batch, other).float()
+    return (mixed if batch.is_floating_point() else mixed.round()).to(batch.dtype)
 
 
 @operator("mixup", "mix", "blend images and their labels", ALPHA, takes="batch")
@@ -52,7 +40,7 @@ def mixup(given: Mixed, values: Values, draw: Draw) -> Mixed:
     """Blend a batch with a permutation of itself, all by one share."""
     batch, labels = given
     other, share = draw.permutation(len(batch)), float(draw.beta(values["alpha"], values["alpha"]))
-    return blend(batch, other, share), mixed_rows(labels, other, share)
+    return blend(batch, other, share), blend(labels, other, share)
 
 
 def cut_box(height: int, width: int, share: float, draw: Draw) -> tuple[int, int, int, int]:
@@ -71,13 +59,16 @@ def cutmix(given: Mixed, values: Values, draw: Draw) -> Mixed:
     batch, labels = given
     other, share = draw.permutation(len(batch)), float(draw.beta(values["alpha"], values["alpha"]))
     height, width = (batch.shape[axis] for axis in rows_of(batch))
-    top, left, bottom, right = cut_box(height, width, share, draw)
+    out, left = pasted(batch, other, cut_box(height, width, share, draw))
+    return out, blend(labels, other, left)
+
+
+def pasted(batch: Any, other: np.ndarray, box: tuple[int, int, int, int]) -> tuple[Any, float]:
+    """A rectangle of each image's partner pasted over it, and the share of the image that is left."""
+    height, width = (batch.shape[axis] for axis in rows_of(batch))
     out = batch.copy() if isinstance(batch, np.ndarray) else batch.clone()
-    out[_window(batch, top, left, bottom, right)] = _partner(batch, other)[
-        _window(batch, top, left, bottom, right)
-    ]
-    left_over = 1 - (bottom - top) * (right - left) / (height * width)
-    return out, mixed_rows(labels, other, left_over)
+    out[_window(batch, *box)] = _partner(batch, other)[_window(batch, *box)]
+    return out, 1 - (box[2] - box[0]) * (box[3] - box[1]) / (height * width)
 
 
 @operator(
@@ -93,14 +84,14 @@ def mosaic(given: Mixed, values: Values, draw: Draw) -> Mixed:
     x = min(width - 1, max(1, round(width * (1 - values["middle"]))))
     parts = [(0, 0, y, x), (0, x, y, width), (y, 0, height, x), (y, x, height, width)]
     out = batch.copy() if isinstance(batch, np.ndarray) else batch.clone()
-    soft = labels * 0.0
+    soft = labels * 0
     own = int(draw.integers(4))
     for at, part in enumerate(parts):
         other = np.arange(len(batch)) if at == own else draw.permutation(len(batch))
         share = (part[2] - part[0]) * (part[3] - part[1]) / (height * width)
         out[_window(batch, *part)] = _partner(batch, other)[_window(batch, *part)]
         soft = soft + share * _partner(labels, other)
-    return out, soft.astype(np.float32) if isinstance(soft, np.ndarray) else soft
+    return out, soft.astype(labels.dtype) if isinstance(soft, np.ndarray) else soft
 
 
 def _partner(batch: Any, other: np.ndarray) -> Any:

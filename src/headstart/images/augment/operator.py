@@ -1,14 +1,16 @@
 """What an operator on images is: a name, parameters with ranges, and a kernel that draws from a passed generator.
 
 The registry holds every operator; policies, the command line and the docs read names, ranges and defaults
-from it. Nothing here needs torch, so that help and checks stay quick.
+from it. It loads the kernels (torch, torchvision, kornia) when it is first looked into, so that what only may
+augment stays quick.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,8 @@ from headstart.base.registry import Registry
 Value = float | int | str | bool
 Given = Value | tuple[Value, ...]
 Kernel = Callable[[Any, Mapping[str, Any], np.random.Generator], Any]
-FAMILIES = ("geometry", "colour", "filter", "noise", "mix", "automatic")
+KERNELS = ("automatic", "colour", "filtering", "geometry", "mixing", "noise")
+"""The modules that hold them."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class Operator:
     ----------
     name : str
     family : str
-        One of `FAMILIES`.
+        "geometry", "colour", "filter", "noise", "mix" or "automatic".
     help : str
         One line.
     kernel : callable
@@ -107,8 +110,6 @@ class Operator:
         What the kernel works on: a PIL image or a tensor (c, h, w); a uint8 tensor (c, h, w); a float tensor
         (1, c, h, w) in 0..1; a whole batch with its labels.
     parameters : tuple of Parameter
-    resizes : bool
-        Whether the image may come out at another size.
     """
 
     name: str
@@ -117,7 +118,6 @@ class Operator:
     kernel: Kernel
     takes: str = "any"
     parameters: tuple[Parameter, ...] = ()
-    resizes: bool = False
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, or None."""
@@ -141,17 +141,44 @@ class Operator:
         return {each.name: each.drawn(given.get(each.name, each.default), draw) for each in self.parameters}
 
 
-OPERATORS: Registry[Operator] = Registry("operator")
-"""Filled by the modules beside this one (`headstart.images.augment` imports them all)."""
+class _Operators(Registry[Operator]):
+    """A registry that is filled when it is first looked into, whichever module asks."""
+
+    filled = False
+
+    def _fill(self) -> None:
+        if not self.filled:
+            for name in KERNELS:
+                import_module(f"headstart.images.augment.{name}")
+            self.filled = True
+
+    def __getitem__(self, name: str) -> Operator:
+        self._fill()
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self._fill()
+        return super().__contains__(name)
+
+    def __iter__(self) -> Iterator[str]:
+        self._fill()
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        self._fill()
+        return super().__len__()
+
+
+OPERATORS: Registry[Operator] = _Operators("operator")
 
 
 def operator(
-    name: str, family: str, help: str, *parameters: Parameter, takes: str = "any", resizes: bool = False
+    name: str, family: str, help: str, *parameters: Parameter, takes: str = "any"
 ) -> Callable[[Kernel], Kernel]:
     """Register a kernel under a name."""
 
     def register(kernel: Kernel) -> Kernel:
-        OPERATORS.add(name, Operator(name, family, help, kernel, takes, parameters, resizes))
+        OPERATORS.add(name, Operator(name, family, help, kernel, takes, parameters))
         return kernel
 
     return register

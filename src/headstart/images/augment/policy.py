@@ -239,3 +239,8 @@ def _read_group(
 def draw_happens(p: float, draw: np.random.Generator) -> bool:
     """Whether a step with this probability is taken; certain steps draw nothing."""
     return p >= 1.0 or bool(draw.random() < p)
+
+
+def is_mixing(step: Step | Group) -> bool:
+    """Whether a step works on a whole batch."""
+    return isinstance(step, Step) and OPERATORS[step.op].takes == "batch"

@@ -44,7 +44,7 @@ PRESETS = {
 }
 
 
-def policy(name: str | Path | Policy) -> Policy:
+def find_policy(name: str | Path | Policy) -> Policy:
     """A policy by its name, or from a TOML file (a name that ends in .toml).
 
     Raises
