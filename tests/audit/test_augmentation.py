@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.audit.augmentation import LIMIT, check_augmentation, probes
+from headstart.audit.augmentation import LIMIT, _Judge, check_augmentation, probes
 from headstart.base.errors import DataError
 from headstart.images.arrays import array_table
 from headstart.images.augment import Policy, Step, find_policy
@@ -60,3 +60,23 @@ def test_too_few_images_are_told():
     table = array_table("few", {"": few}, {"": {"label": tuple("aaaaab")}})
     with pytest.raises(DataError, match="two classes of 5 images"):
         check_augmentation(table)
+
+
+def test_confusion_that_plain_images_have_too_is_not_blamed_on_the_operator():
+    draw = np.random.default_rng(0)
+    codes = np.repeat([0, 1], 60)
+    hard = draw.normal(size=(120, 8)) + 0.8 * codes[:, None]  # classes that overlap
+    judge = _Judge(hard, codes, ["a", "b"], 0)
+    assert judge.accuracy < 0.95
+    other = judge.of("another draw", draw.normal(size=(120, 8)) + 0.8 * codes[:, None])
+    assert not other.pairs and other.verdict != "destroys"
+    swapped = judge.of("swapped", draw.normal(size=(120, 8)) + 0.8 * (1 - codes[:, None]))
+    assert swapped.verdict == "destroys"
+
+
+def test_the_classes_that_an_operator_confuses_are_named():
+    draw = np.random.default_rng(0)
+    codes = np.repeat([0, 1], 60)
+    judge = _Judge(draw.normal(size=(120, 8)) + 4.0 * codes[:, None], codes, ["six", "nine"], 0)
+    turned = judge.of("six looks like nine", draw.normal(size=(120, 8)) + 4.0)
+    assert [pair[:2] for pair in turned.pairs] == [("six", "nine")] and turned.verdict == "destroys"

@@ -39,7 +39,7 @@ KEPT = 0.90
 """Share of the plain accuracy that must be left on changed images once a classifier has learned from such."""
 SLACK = 0.05
 OFTEN = 0.15
-"""Share of a class's images (lower end of its interval) from which on a confusion is one of labels."""
+"""A confusion is one of labels where so many more of a class's images (lower end) share it than plain ones do."""
 LEAST_SPREAD = 0.3
 
 VARIANTS: dict[str, Step] = {
@@ -73,7 +73,7 @@ class OperatorCheck:
         accuracy on plain images of one that has learned from plain ones.
     pairs : tuple of (str, str, float)
         The most frequent confusions after learning (class, taken for, share of that class's images), where they
-        are frequent beyond chance.
+        are frequent beyond those of plain images.
     verdict : {"safe", "far", "unclear", "destroys"}
         It does not cross; it does, and can be learned; too few images to tell whether it can; it cannot.
     """
@@ -270,8 +270,8 @@ class _Judge:
         chooser = make_head("logistic").fit(self.plain, codes, seed=seed)
         self.options = {"C": chooser.chosen_["C"]}
         self.heads = [self._fitted(self.plain[train], codes[train]) for train, _ in self.folds]
-        told = self._told(self.heads, self.plain)
-        self.right = told == codes
+        self.told = self._told(self.heads, self.plain)
+        self.right = self.told == codes
         self.accuracy = float(self.right.mean())
         self.gap = self._gap()
 
@@ -329,6 +329,7 @@ class _Judge:
             own = told[self.codes == code]
             counts = np.bincount(own[own != code], minlength=len(self.classes))
             other = int(counts.argmax())
-            if wilson(int(counts[other]), len(own))[0] >= OFTEN:
+            when_plain = float((self.told[self.codes == code] == other).mean())
+            if wilson(int(counts[other]), len(own))[0] >= when_plain + OFTEN:
                 found.append((name, self.classes[other], float(counts[other] / len(own))))
         return tuple(sorted(found, key=lambda each: -each[2])[:3])
