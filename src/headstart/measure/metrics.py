@@ -228,13 +228,13 @@ def _tables(outcomes: _Outcomes, rows: NDArray[np.int64]) -> dict[str, NDArray[n
     gaps = np.bincount(bins, outcomes.gap[rows].ravel(), b * outcomes.n_bins).reshape(b, -1)
     return {
         "accuracy": hits.sum(axis=1) / n,
-        **_macro(hits, truth, called),
+        **macro_averages(hits, truth, called),
         "log_loss": outcomes.loss[rows].mean(axis=1),
         "ece": np.abs(gaps).sum(axis=1) / n,
     }
 
 
-def _macro(
+def macro_averages(
     hits: NDArray[np.int64], truth: NDArray[np.int64], called: NDArray[np.int64]
 ) -> dict[str, NDArray[np.float64]]:
     """Macro averages over the classes present in the truth; counts of shape (b, k) to arrays (b,)."""
@@ -251,7 +251,7 @@ def _macro_of(y_true: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
     k = int(max(true.max(), chosen.max())) + 1
     matrix = confusion_matrix(true, chosen, k)
     hits, truth, called = np.diag(matrix)[None], matrix.sum(axis=1)[None], matrix.sum(axis=0)[None]
-    return {name: float(value[0]) for name, value in _macro(hits, truth, called).items()}
+    return {name: float(value[0]) for name, value in macro_averages(hits, truth, called).items()}
 
 
 def _scores(outcomes: _Outcomes, seed: int) -> dict[str, Score]:
