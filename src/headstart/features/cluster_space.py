@@ -52,7 +52,7 @@ class Space:
         varies = spread > TINY * np.maximum(np.abs(rows).max(0), TINY)
         if not varies.any():
             raise DataError(
-                f"the {len(features)} images are all the same to this network: there is nothing to group"
+                f"the {len(features)} images are all the same to this network: there is nothing to tell apart"
             )
         factor = np.where(varies, 1 / np.where(varies, spread, 1) if scale == "standard" else 1.0, 0.0)
         centre = rows.mean(0, dtype=np.float64).astype(np.float32)
