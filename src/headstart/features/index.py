@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from headstart.base.errors import BadOptions, DataError
-from headstart.base.files import folder_lock
 from headstart.features.extractor import FeatureExtractor, item_digest, listed
 from headstart.features.index_card import DEFAULTS, IndexCard, make_card, size_text
 from headstart.features.index_columns import columns_of, filled, root_of
 from headstart.features.index_found import Changes, Found, Hit, readable
 from headstart.features.neighbours.exact import unit
 from headstart.features.store import DEFAULT_CACHE_GB
-from headstart.features.stores.contract import Cells, Records, VectorStore
-from headstart.features.stores.embedded import EXACT_ROWS, MEMORY_GB, EmbeddedStore
+from headstart.features.stores.address import open_store
+from headstart.features.stores.contract import EXACT_ROWS, Cells, Key, Records, VectorStore
+from headstart.features.stores.embedded import MEMORY_GB
 from headstart.features.stores.where import Where, parse_where
 from headstart.features.whitening import Whitening, fit_whitening
 from headstart.images.decode import ImageItem
@@ -100,17 +99,17 @@ class ImageIndex:
         ----------
         source : path, str or ImageTable
             As `scan` takes it.
-        out : path
-            Folder of the index.
+        out : path or str
+            Folder of the index, or the address of a store (see `headstart.features.stores.address`).
         split : {"all", "train", "validation", "test"}
         backbone, layer, pooling, input_size, metric, whiten : optional
             Those of the index where it is there already, else lite0, pool, avg, the card's, cosine, 0 (none).
         prune : bool
             Remove images of the index that the source does not hold.
         exact_rows : int
-            Above it, search is approximate (faiss).
+            Above it, search is approximate.
         memory_gb : float
-            Gigabytes an approximate index may take.
+            Gigabytes an approximate index in a folder may take.
 
         Raises
         ------
@@ -128,10 +127,10 @@ class ImageIndex:
             "input_size": size_text(input_size),
         }  # fmt: skip
         module = None if isinstance(backbone, str) else backbone
-        with _writing(Path(out)):
-            store = EmbeddedStore(out, exact_rows=exact_rows, memory_gb=memory_gb)
+        store = open_store(out, create=True, exact_rows=exact_rows, memory_gb=memory_gb)
+        with store.writing():
             if store.card:
-                card = IndexCard.from_dict(store.card, str(out))
+                card = IndexCard.from_dict(store.card, store.address)
                 card.refuse_other(asked)
                 made = make_card(
                     {**asked, **{n: getattr(card, n) for n in (*DEFAULTS, "input_size")}}, module
@@ -148,17 +147,15 @@ class ImageIndex:
         cls, path: str | Path, *, backbone: Backbone | None = None, engine: str = "auto",
         cache_gb: float = DEFAULT_CACHE_GB, exact_rows: int = EXACT_ROWS,
     ) -> ImageIndex:  # fmt: skip
-        """Open an index.
+        """Open the index in a folder, or at the address of a store.
 
         Raises
         ------
         DataError
             There is none, it is incomplete, or the network of that name has other weights now.
         """
-        if not (Path(path) / "card.json").is_file():
-            raise DataError(f"{path}: no index; make one with headstart index DATA --out {path}")
-        store = EmbeddedStore(path, exact_rows=exact_rows)
-        card = IndexCard.from_dict(store.card, str(path))
+        store = open_store(path, exact_rows=exact_rows)
+        card = IndexCard.from_dict(store.card, store.address)
         card.refuse_weights(make_card({n: getattr(card, n) for n in (*DEFAULTS, "input_size")}, backbone))
         return cls(store, card, backbone, engine=engine, cache_gb=cache_gb)
 
@@ -177,7 +174,7 @@ class ImageIndex:
         )
         columns = {name: tuple(cells) for name, cells in (labels or {}).items()}
         table = ImageTable("images", "", names, digests, columns)
-        with self._writing():
+        with self.store.writing():
             self._update(table, prune=False, items=items)
         return self.changes_
 
@@ -190,7 +187,7 @@ class ImageIndex:
             One of them is not there; nothing is removed then.
         """
         wanted = {str(path) for path in paths}
-        with self._writing():
+        with self.store.writing():
             named = {
                 key: {str(key[1]), str(Path(str(key[0])) / str(key[1]))} & wanted for key in self._keys()
             }
@@ -235,10 +232,7 @@ class ImageIndex:
         vectors, digests, told = self.embed(images, names)
         queries = vectors
         if expand:
-            first = self.store.search(queries, expand, condition).rows
-            found = np.where((first >= 0)[:, :, None], self.store.vectors(np.maximum(first, 0)), 0)
-            queries = (queries + found.sum(1)) / (1 + (first >= 0).sum(1, keepdims=True))
-            queries = unit(queries) if self.card.metric == "cosine" else queries.astype(np.float32)
+            queries = self._expanded(queries, self.store.search(queries, expand, condition).rows)
         near_rows = self.store.search(queries, k, condition)
         return tuple(
             self._found(name, digest, vector, rows, scores, near)
@@ -246,6 +240,14 @@ class ImageIndex:
                 told, digests, vectors, near_rows.rows, near_rows.scores, strict=True
             )
         )
+
+    def _expanded(self, queries: np.ndarray, first: np.ndarray) -> np.ndarray:
+        """Means of the queries and their first results (q, expand), -1 where there is none."""
+        there = first >= 0
+        found = np.zeros((*first.shape, queries.shape[1]), np.float32)
+        found[there] = self.store.vectors(first[there])
+        means = (queries + found.sum(1)) / (1 + there.sum(1, keepdims=True))
+        return unit(means) if self.card.metric == "cosine" else means.astype(np.float32)
 
     def _check_search(self, k: int, expand: int, near: float) -> None:
         wrong = []
@@ -263,10 +265,10 @@ class ImageIndex:
     ) -> Found:
         real = rows[rows >= 0]
         alike = unit(self.store.vectors(real)) @ unit(vector[None])[0]
-        columns = self.store.columns
+        columns = self.store.cells(real)
         hits = []
-        for rank, (row, score, cosine) in enumerate(zip(real, scores, alike, strict=False), 1):
-            cells = {key: column[row] for key, column in columns.items()}
+        for rank, (score, cosine) in enumerate(zip(scores[: len(real)], alike, strict=True), 1):
+            cells = {key: column[rank - 1] for key, column in columns.items()}
             copy = cells["digest"] == digest or bool(cosine >= near)
             root, path = cells.pop("root") or "", cells.pop("path") or ""
             hits.append(Hit(rank, root, path, float(score), copy, cells))
@@ -296,13 +298,13 @@ class ImageIndex:
         whitened = features if self._whitening is None else self._whitening(features)
         return unit(whitened) if self.card.metric == "cosine" else np.ascontiguousarray(whitened, np.float32)
 
-    def _keys(self) -> list[tuple[str | None, str | None]]:
+    def _keys(self) -> list[Key]:
         return list(zip(self.store.columns["root"], self.store.columns["path"], strict=True))
 
     def _update(self, table: ImageTable, *, prune: bool, items: Sequence[ImageItem] | None = None) -> None:
         """Bring the rows of the table into the store; vectors that are there by content are taken over."""
         held = dict(zip(self._keys(), self.store.columns["digest"], strict=True))
-        row_of = {digest: row for row, digest in enumerate(self.store.columns["digest"])}
+        row_of = dict(zip(self.store.columns["digest"], self.store.rows.tolist(), strict=True))
         new = [row for row, digest in enumerate(table.digests) if digest not in row_of]
         problems: tuple[Problem, ...] = ()
         vectors = np.zeros((len(table), self.card.dimension), np.float32)
@@ -352,7 +354,7 @@ class ImageIndex:
         kept = [row for row in range(len(table)) if row not in bad_rows]
         return vectors[kept], table.select(kept), found.problems
 
-    def _kept_columns(self, keys: Sequence[tuple[str | None, str | None]]) -> dict[str, Cells] | None:
+    def _kept_columns(self, keys: Sequence[Key]) -> dict[str, Cells] | None:
         """The store's columns at these keys; None where one is not there."""
         at = {key: row for row, key in enumerate(self._keys())}
         if any(key not in at for key in keys):
@@ -365,28 +367,3 @@ class ImageIndex:
         white = self._whitening
         extra = None if white is None else {"mean": white.mean, "matrix": white.matrix}
         self.store.change(Records(columns_of(table), vectors), gone, self.card.to_dict(), extra)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """One writer; what another one has written meanwhile is read first."""
-        if isinstance(self.store, EmbeddedStore):
-            with _writing(self.store.folder):
-                self.store.reload()
-                yield
-        else:
-            yield
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """The lock of an index; a folder that was made for nothing is taken away again."""
-    if folder.exists():
-        EmbeddedStore(folder)
-    fresh = not folder.exists()
-    try:
-        with folder_lock(folder):
-            yield
-    finally:
-        if fresh and not any(path.name != ".lock" for path in folder.glob("*")):
-            (folder / ".lock").unlink(missing_ok=True)
-            folder.rmdir()

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,27 @@ import numpy as np
 
 from headstart.base.errors import DataError
 from headstart.base.events import Notice, emit
-from headstart.base.files import write_text, written_aside
+from headstart.base.files import folder_lock, write_text, written_aside
 from headstart.base.hashing import digest_file
 from headstart.features.neighbours.exact import nearest
-from headstart.features.stores.contract import Cells, Neighbours, Records
+from headstart.features.stores.contract import (
+    BASE,
+    EXACT_ROWS,
+    Cells,
+    Key,
+    Neighbours,
+    Records,
+    check_queries,
+    check_records,
+    padded,
+)
 from headstart.features.stores.where import Where, holds
 
 CARD = "card.json"
 OWN = re.compile(r"(vectors|rows|approximate|arrays)-\d{6,}\.(npy|parquet|faiss|safetensors)")
 MOST_CARD_BYTES = 1 << 20
-EXACT_ROWS = 100_000
 MEMORY_GB = 4.0
 BLOCK = 16_384
-Key = tuple[str | None, str | None]
 
 
 class EmbeddedStore:
@@ -61,11 +70,16 @@ class EmbeddedStore:
         """Read the folder anew, where another process has changed it."""
         self._whole = _read_card(self.folder)
         self._matrix = np.zeros((0, 0), np.float32)
-        self._columns: dict[str, Cells] = {"root": (), "path": (), "digest": ()}
+        self._columns: dict[str, Cells] = dict.fromkeys(BASE, ())
         self._approximate: Any = None
         if self._whole:
             self._matrix = self._read_vectors()
             self._columns = self._read_columns()
+
+    @property
+    def address(self) -> str:
+        """The folder."""
+        return str(self.folder)
 
     @property
     def card(self) -> dict[str, Any]:
@@ -79,12 +93,26 @@ class EmbeddedStore:
         return dict(found) if found else None
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self._columns)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Every row: 0 .. n - 1."""
+        return np.arange(len(self))
+
+    @property
     def columns(self) -> dict[str, Cells]:
         """Every column, in the order of rows."""
         return self._columns
 
     def __len__(self) -> int:
         return len(self._matrix)
+
+    def cells(self, rows: Sequence[int] | np.ndarray) -> dict[str, Cells]:
+        """Every column at these rows."""
+        return {name: tuple(column[int(row)] for row in rows) for name, column in self._columns.items()}
 
     def vectors(self, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
         """Vectors of these rows (None: of all, read from the disk as they are used)."""
@@ -93,6 +121,7 @@ class EmbeddedStore:
     def search(self, queries: np.ndarray, k: int, where: Where | None = None) -> Neighbours:
         """The k nearest rows in which `where` holds."""
         metric = str(self.card["metric"])
+        check_queries(queries, self._matrix.shape[1])
         rows = None if where is None else np.flatnonzero(holds(where, self._columns))
         n = len(self) if rows is None else len(rows)
         if self.approximate is None or n <= self.exact_rows:
@@ -101,10 +130,22 @@ class EmbeddedStore:
             from headstart.features.neighbours.approximate import nearest_approximate
 
             found, scores = nearest_approximate(self._faiss(), queries, self._matrix, k, metric, rows)
-        missing = ((0, 0), (0, k - found.shape[1]))
-        found = np.pad(found, missing, constant_values=-1)
-        scores = np.pad(scores, missing, constant_values=np.nan)
-        return Neighbours(found, scores if metric == "cosine" else -scores)
+        return padded(found, scores if metric == "cosine" else -scores, k)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the one writer; a folder that was made for nothing is taken away again."""
+        fresh = not self.folder.exists()
+        if not fresh:
+            _read_card(self.folder)
+        try:
+            with folder_lock(self.folder):
+                self.reload()
+                yield
+        finally:
+            if fresh and not any(path.name != ".lock" for path in self.folder.glob("*")):
+                (self.folder / ".lock").unlink(missing_ok=True)
+                self.folder.rmdir()
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The extra arrays of the last change."""
@@ -131,7 +172,7 @@ class EmbeddedStore:
         DataError
             A vector is not finite, or of another length.
         """
-        self._check(put)
+        check_records(put, len(self), self._matrix.shape[1])
         out = {*gone, *put.keys()}
         keys = zip(self._columns["root"], self._columns["path"], strict=True)
         kept = np.fromiter((row for row, key in enumerate(keys) if key not in out), np.int64)
@@ -151,18 +192,6 @@ class EmbeddedStore:
         write_text(self.folder / CARD, json.dumps(whole, indent=1, ensure_ascii=True))
         self.reload()
         self._sweep()
-
-    def _check(self, put: Records) -> None:
-        bad = np.flatnonzero(~np.isfinite(put.vectors).all(1)) if len(put) else ()
-        if len(bad):
-            names = ", ".join(str(put.columns["path"][row]) for row in bad[:3])
-            raise DataError(
-                f"the features of {len(bad)} images are not finite ({names}); nothing was changed"
-            )
-        if len(put) and len(self) and put.vectors.shape[1] != self._matrix.shape[1]:
-            raise DataError(
-                f"vectors of {put.vectors.shape[1]} values for an index of {self._matrix.shape[1]}"
-            )
 
     def _write_vectors(self, number: int, kept: np.ndarray, new: np.ndarray) -> dict[str, Any]:
         shape = (len(kept) + len(new), new.shape[1] if len(new) else self._matrix.shape[1])
@@ -257,7 +286,7 @@ class EmbeddedStore:
             }
         except (pa.ArrowException, OSError, AttributeError) as error:
             raise DataError(f"{path}: not a readable Parquet file; index again") from error
-        if table.num_rows != len(self) or not {"root", "path", "digest"} <= set(columns):
+        if table.num_rows != len(self) or not set(BASE) <= set(columns):
             raise DataError(f"{path}: not what the card tells; index again")
         return columns
 

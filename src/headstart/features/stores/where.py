@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,6 +182,21 @@ class _Parser:
         raise self.wrong('a number or a quoted string (e.g. "hat")')
 
 
+def check_columns(where: Where, names: Iterable[str]) -> None:
+    """Refuse a condition on columns that there are not.
+
+    Raises
+    ------
+    UnknownName
+    """
+    known = set(names)
+    for part in [where] if isinstance(where, Compare) else where.parts:
+        if not isinstance(part, Compare):
+            check_columns(part, known)
+        elif part.column not in known:
+            raise UnknownName("column of the index", part.column, known)
+
+
 def holds(where: Where, columns: Mapping[str, Sequence[str | None]]) -> np.ndarray:
     """In which rows of the columns a condition holds: bool (n,).
 
@@ -193,7 +208,7 @@ def holds(where: Where, columns: Mapping[str, Sequence[str | None]]) -> np.ndarr
     if isinstance(where, Compare):
         if where.column not in columns:
             raise UnknownName("column of the index", where.column, columns)
-        test = _test(where)
+        test = cell_test(where)
         known = {cell: test(cell) for cell in set(columns[where.column]) if cell is not None}
         column = columns[where.column]
         return np.fromiter((known.get(cell, False) for cell in column), bool, len(column))  # type: ignore[arg-type]
@@ -202,7 +217,8 @@ def holds(where: Where, columns: Mapping[str, Sequence[str | None]]) -> np.ndarr
     return joined
 
 
-def _test(where: Compare) -> Callable[[str], bool]:
+def cell_test(where: Compare) -> Callable[[str], bool]:
+    """Whether a comparison holds for a cell that is there."""
     if where.sign in ("==", "in"):
         return lambda cell: any(_equal(cell, value) for value in where.values)
     if where.sign == "!=":
@@ -210,14 +226,15 @@ def _test(where: Compare) -> Callable[[str], bool]:
     compare, bound = ORDER[where.sign], where.values[0]
     if isinstance(bound, str):
         return lambda cell: compare(cell, bound)
-    return lambda cell: (number := _number(cell)) is not None and compare(number, bound)
+    return lambda cell: (number := read_number(cell)) is not None and compare(number, bound)
 
 
 def _equal(cell: str, value: Value) -> bool:
-    return cell == value if isinstance(value, str) else _number(cell) == value
+    return cell == value if isinstance(value, str) else read_number(cell) == value
 
 
-def _number(cell: str) -> float | None:
+def read_number(cell: str) -> float | None:
+    """The number that a cell reads as, or None."""
     try:
         return float(cell)
     except ValueError:
