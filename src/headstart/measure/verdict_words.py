@@ -1,0 +1,99 @@
+"""The words of a verdict, in one place: differences as points, p-values, and what could not be seen.
+
+A number is written with as many digits as it takes to stay on its side of zero, of alpha and of the region of
+practical equivalence: no sentence says 0.0 of an interval's end that is above zero.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from headstart.measure.cannot_tell import CannotTell
+
+if TYPE_CHECKING:
+    from headstart.measure.many import Comparison
+    from headstart.measure.paired import Difference
+
+NOT_DISTINGUISHABLE, EQUIVALENT = "not distinguishable", "practically equivalent"
+MOST_DIGITS = 12
+
+
+def pair_words(
+    a: str, b: str, kind: str, difference: Difference | CannotTell, p: float, smallest: float | CannotTell,
+    n_pairs: int, alpha: float, rope: float,
+) -> str:  # fmt: skip
+    """One or two sentences on a pair of methods; see `headstart.measure.verdicts.Verdict`."""
+    if isinstance(difference, CannotTell):
+        return f"{a} and {b} are not distinguishable; {difference}."
+    sure = _sure(difference, p, n_pairs, alpha, rope, flip=difference.value < 0)
+    size = points(abs(difference.value), rope)
+    if kind == NOT_DISTINGUISHABLE:
+        return f"{a} and {b} are not distinguishable: {_apart(a, b, difference, rope)} {sure}; {_seen(smallest)}."
+    if kind == EQUIVALENT:
+        said = f"{a} and {b} are practically equivalent: {_apart(a, b, difference, rope)} {sure}, "
+        said += f"and the whole interval lies within {unit(100 * rope)} of zero"
+        return said + (", though it leaves out zero." if difference.low > 0 or difference.high < 0 else ".")
+    return f"{a} is {kind} than {b} by {size} points {sure}."
+
+
+def _apart(a: str, b: str, difference: Difference, rope: float) -> str:
+    if difference.value == 0:
+        return "their scores are equal"
+    above, below = (a, b) if difference.value > 0 else (b, a)
+    return f"{above} is {points(abs(difference.value), rope)} points above {below}"
+
+
+def _sure(difference: Difference, p: float, n_pairs: int, alpha: float, rope: float, *, flip: bool) -> str:
+    ends = (-difference.high, -difference.low) if flip else (difference.low, difference.high)
+    between = " to ".join(points(end, rope) for end in ends)
+    adjusted = f", both Holm-adjusted for {n_pairs} pairs" if n_pairs > 1 else ""
+    return f"({100 * (1 - alpha):g} % interval {between}, {p_words(p, alpha)}{adjusted})"
+
+
+def _seen(smallest: float | CannotTell) -> str:
+    if isinstance(smallest, CannotTell):
+        return smallest.reason
+    return f"this study could have seen differences of {points(smallest)} points or more"
+
+
+def points(value: float, rope: float = 0.0) -> str:
+    """A difference of scores in points: `0.0312` as `3.1`."""
+    return shown(100 * value, 1, (0.0, 100 * rope, -100 * rope))
+
+
+def p_words(p: float, alpha: float) -> str:
+    """`p = 0.004`, `p < 0.001`."""
+    return "p < 0.001" if p < 0.001 < alpha else f"p = {shown(p, 3, (alpha,))}"
+
+
+def unit(value: float) -> str:
+    """`1 point`, `0.5 points`."""
+    return "1 point" if round(value, 9) == 1 else f"{value:g} points"
+
+
+def shown(value: float, digits: int, limits: tuple[float, ...]) -> str:
+    """A number with at least so many digits, and as many as keep it on its side of every limit."""
+    for n in range(digits, MOST_DIGITS):
+        text = f"{value + 0.0:.{n}f}"
+        if all(_side(float(text), limit) == _side(value, limit) for limit in limits):
+            return text
+    return f"{value + 0.0:.3g}"
+
+
+def _side(value: float, limit: float) -> int:
+    return (value > limit) - (value < limit)
+
+
+def comparison_words(comparison: Comparison) -> str:
+    """Two sentences on a comparison over data sets: who ranks best, and who cannot be told from it."""
+    best, *others = comparison.order
+    at = comparison.methods.index
+    rank = comparison.mean_ranks[at(best)]
+    said = f"Over {comparison.n_datasets} data sets {best} has the best mean rank ({rank:.2f} of "
+    said += f"{len(comparison.methods)} methods). "
+    level = [m for m in others if comparison.holm_p[at(best)][at(m)] >= comparison.alpha]
+    test = f"Wilcoxon's signed-rank test, Holm-adjusted, at {comparison.alpha:g}"
+    if not level:
+        return said + f"It differs from every other method ({test})."
+    every = " any of" if len(level) > 1 and len(level) == len(others) else ""
+    return said + f"It is not distinguishable from{every} {', '.join(level)} ({test})."
