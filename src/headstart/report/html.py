@@ -25,12 +25,13 @@ CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 def render(document: Document) -> str:
     """The page as text (valid UTF-8: what no text can hold becomes a replacement character)."""
-    style, script = _resource("style.css"), _resource("page.js")
-    page = (
-        _environment()
-        .get_template("report.html")
-        .render(document=document, style=style, script=script, policy=_policy(style, script))
-    )
+    style, script = resource("style.css"), resource("page.js")
+    return filled("report.html", document=document, style=style, script=script, policy=policy(style, script))
+
+
+def filled(template: str, **values: object) -> str:
+    """A template with its values, as valid UTF-8 without control characters."""
+    page = _environment().get_template(template).render(**values)
     return CONTROLS.sub("\ufffd", page.encode("utf-8", "replace").decode("utf-8"))
 
 
@@ -49,10 +50,11 @@ def tied(text: str) -> str:
     return NUMBER_AND_UNIT.sub("\u00a0", text)
 
 
-def _policy(style: str, script: str) -> str:
+def policy(style: str, script: str, images: str = "data:") -> str:
+    """The content security policy of a page with this one style and script; `images` says where pictures lie."""
     hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
     return (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{hashes[0]}'; "
+        f"default-src 'none'; img-src {images}; style-src 'sha256-{hashes[0]}'; "
         f"script-src 'sha256-{hashes[1]}'; "
         "base-uri 'none'; form-action 'none'"
     )
@@ -74,5 +76,6 @@ def _environment() -> Environment:
 
 
 @cache
-def _resource(name: str) -> str:
+def resource(name: str) -> str:
+    """The text of a file in `templates`."""
     return files("headstart.report").joinpath("templates", name).read_text(encoding="utf-8")
