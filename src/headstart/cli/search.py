@@ -25,6 +25,7 @@ INDEX_EXAMPLE = """
 headstart index photos/ --out photos.index
 headstart index photos/ --out photos.index --prune
 headstart index photos/ --out small.index --layer stage6 --whiten 64
+headstart index photos/ --store postgres://me@db.example/photos#clothes
 """
 SEARCH_EXAMPLE = """
 headstart search photos.index new.jpg -k 6 --html found.html
@@ -39,6 +40,12 @@ class IndexOptions:
 
     out: str | None = option(
         None, "folder of the index; one that is there is brought up to date", metavar="INDEX"
+    )
+    store: str | None = option(
+        None,
+        "where the index goes instead: faiss:FOLDER, milvus:FILE.db, milvus:http://HOST:19530 or "
+        "postgres://USER@HOST/DATABASE, a database with #NAME at the end; its password comes from the environment",
+        metavar="ADDRESS",
     )
     split: str = option("all", "images of this split", choices=("all", "train", "validation", "test"))
     backbone: str | None = option(None, "network (default lite0, or the index's)")
@@ -59,7 +66,10 @@ class IndexOptions:
     )
     prune: bool = option(False, "remove images that the source no longer holds")
     memory_gb: float = option(
-        4.0, "gigabytes that an approximate index (above 100,000 images) may take", low=0.01, high=10_000
+        4.0,
+        "gigabytes that an approximate index in a folder (above 100,000 images) may take",
+        low=0.01,
+        high=10_000,
     )
     engine: str = same("engine")
     cache_gb: float = same("cache_gb")
@@ -110,27 +120,35 @@ def index(
     """
     options = build(IndexOptions, flags)
     source = build(DataOptions, flags)
-    if options.out is None:
-        raise BadOptions(["out: say where the index goes, e.g. --out photos.index"])
+    if (options.out is None) == (options.store is None):
+        raise BadOptions(["out: say where the index goes, e.g. --out photos.index, or --store ADDRESS"])
     from headstart.features.index import ImageIndex
+    from headstart.features.stores.address import parse_address
+
+    place = parse_address(options.store if options.store is not None else Path(str(options.out)))
 
     with shown():
         made = ImageIndex.build(
-            open_table(data, source), options.out, split=options.split, backbone=options.backbone,
+            open_table(data, source), place, split=options.split, backbone=options.backbone,
             layer=options.layer, pooling=options.pooling, input_size=options.input_size, metric=options.metric,
             whiten=options.whiten, prune=options.prune, engine=options.engine, cache_gb=options.cache_gb,
             memory_gb=options.memory_gb,
         )  # fmt: skip
     if json:
-        say_json(index_value(made, options.out))
+        say_json(index_value(made, options.out or str(place)))
         return
-    for line in index_lines(made, options.out):
+    for line in index_lines(made, options.out or str(place)):
         say(line)
 
 
 def search(
     where_index: Annotated[
-        str, typer.Argument(metavar="INDEX", help="An index that `index` made.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="INDEX",
+            help="An index that `index` made: its folder or address.",
+            show_default=False,
+        ),
     ],
     images: Annotated[
         list[str],
@@ -202,10 +220,18 @@ def _write_page(options: SearchOptions, opened: ImageIndex, found: tuple[Found, 
     from headstart.report.similar import similar_page
 
     page = similar_page(
-        found, [Path(each.query) for each in found], index=Path(name).name, metric=opened.card.metric,
+        found, [Path(each.query) for each in found], index=_index_name(name), metric=opened.card.metric,
         where=options.where or "",
     )  # fmt: skip
     write_text(Path(str(options.html)), page)
+
+
+def _index_name(text: str) -> str:
+    """A folder without what leads to it, or the address of a store."""
+    from headstart.features.stores.address import parse_address
+
+    where = parse_address(text)
+    return Path(where.place).name if where.kind == "faiss" else str(where)
 
 
 def _found_value(found: tuple[Found, ...], opened: ImageIndex) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def index_value(made: ImageIndex, out: str) -> dict[str, Any]:
     problems = [asdict(problem) for problem in made.changes_.problems]
     return {
         "index": out, "n": len(made), **changes, "problems": problems, **asdict(made.card),
-        "columns": list(made.store.columns), "approximate": getattr(made.store, "approximate", None),
+        "columns": list(made.store.names), "approximate": made.store.approximate,
     }  # fmt: skip
 
 
@@ -40,9 +40,9 @@ def index_lines(made: ImageIndex, out: str) -> list[str]:
         f"{card.dimension} values{size}, {card.metric}",
         f"added {did.n_added:,}, changed {did.n_updated:,}, removed {did.n_removed:,}, "
         f"run through the network {did.n_computed:,}",
-        f"columns: {', '.join(map(printable, made.store.columns))}",
+        f"columns: {', '.join(map(printable, made.store.names))}",
     ]
-    approximate = getattr(made.store, "approximate", None)
+    approximate = made.store.approximate
     if approximate:
         lines.append(
             f"search is approximate ({approximate['kind']}): recall at {approximate['k']} against exact search "

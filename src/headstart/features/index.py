@@ -15,7 +15,7 @@ from headstart.features.index_columns import columns_of, filled, root_of
 from headstart.features.index_found import Changes, Found, Hit, readable
 from headstart.features.neighbours.exact import unit
 from headstart.features.store import DEFAULT_CACHE_GB
-from headstart.features.stores.address import open_store
+from headstart.features.stores.address import Address, open_store
 from headstart.features.stores.contract import EXACT_ROWS, Cells, Key, Records, VectorStore
 from headstart.features.stores.embedded import MEMORY_GB
 from headstart.features.stores.where import Where, parse_where
@@ -78,7 +78,7 @@ class ImageIndex:
     def build(
         cls,
         source: str | Path | ImageTable,
-        out: str | Path,
+        out: str | Path | Address,
         *,
         split: str = "all",
         backbone: str | Backbone | None = None,
@@ -144,7 +144,7 @@ class ImageIndex:
 
     @classmethod
     def open(
-        cls, path: str | Path, *, backbone: Backbone | None = None, engine: str = "auto",
+        cls, path: str | Path | Address, *, backbone: Backbone | None = None, engine: str = "auto",
         cache_gb: float = DEFAULT_CACHE_GB, exact_rows: int = EXACT_ROWS,
     ) -> ImageIndex:  # fmt: skip
         """Open the index in a folder, or at the address of a store.

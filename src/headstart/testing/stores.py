@@ -160,7 +160,9 @@ def conditions_mean_the_same_everywhere(open_store: Open) -> None:
         rows, _ = nearest(query, new.vectors, n, "cosine", true)
         found = store.search(query, n, condition).rows[0]
         assert found[found >= 0].tolist() == store.rows[rows[0]].tolist(), text
-    _expect(UnknownName, lambda: store.search(query, 1, parse_where("lable == 'hat'")), "did you mean 'label'")
+    _expect(
+        UnknownName, lambda: store.search(query, 1, parse_where("lable == 'hat'")), "did you mean 'label'"
+    )
     assert len(open_store("where")) == n
 
 

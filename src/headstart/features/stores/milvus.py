@@ -95,11 +95,10 @@ class MilvusStore:
         self._table: tuple[np.ndarray, dict[str, Cells]] | None = None
         with self._told():
             if self._there():
+                self._client.load_collection(self._documents.collection)
                 self._generation, self._body = self._documents.read()
-            if len(self) and self._rows.index_kind() is None:  # a change was cut off between two
-                self._rows.set_index(
-                    "HNSW" if len(self) > self.exact_rows else "FLAT", str(self.card["metric"])
-                )
+            if len(self):
+                self._rows.load("HNSW" if len(self) > self.exact_rows else "FLAT", str(self.card["metric"]))
 
     @property
     def address(self) -> str:
@@ -227,7 +226,8 @@ class MilvusStore:
     def _connect(self, create: bool) -> Any:
         if self._local:
             require("milvus_lite", extra="stores", purpose="an index in a file of Milvus")
-            logging.getLogger("milvus_lite").setLevel(logging.CRITICAL)
+            for name in ("milvus_lite", "grpc._server"):  # the server inside this process prints, too
+                logging.getLogger(name).setLevel(logging.CRITICAL)
             self._check_file(create)
         token = os.environ.get(TOKEN, "")
         try:

@@ -62,6 +62,13 @@ class MilvusRows:
             return None
         return str(self.client.describe_index(self.collection, names[0])["index_type"])
 
+    def load(self, kind: str, metric: str) -> None:
+        """Make ready for searches; a vector index is made where a change was cut off between two."""
+        if self.index_kind() is None:
+            self.set_index(kind, metric)
+        else:
+            self.client.load_collection(self.collection)
+
     def set_index(self, kind: str, metric: str) -> None:
         """Have a vector index of this kind ("FLAT" or "HNSW") in the place of another."""
         self.client.release_collection(self.collection)
