@@ -4,56 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.backbones.card import BackboneCard, Preprocessing
 from headstart.base.errors import BadOptions, DataError
-from headstart.base.hashing import digest_bytes
-from headstart.images.table import ImageTable
 from headstart.study.estimate import Rates
 from headstart.study.partition import make_dataset
-from headstart.study.plan import make_plan
-from headstart.study.resolve import resolve
 from headstart.study.spec import StudySpec
-
-LAYERS = {
-    "stem": "bn1",
-    **{f"stage{n}": f"blocks.{n - 1}" for n in range(1, 6)},
-    "pool": "gap",
-    "logits": "fc",
-}
-
-
-def card(name="net"):
-    if name == "absent":
-        from headstart.base.errors import UnknownName
-
-        raise UnknownName("backbone", name, ["net"])
-    return BackboneCard(name, "arch", "here", digest_bytes(name.encode()), Preprocessing(), layers=LAYERS)
-
-
-def resolved(spec):
-    return resolve(spec, card_of=card, modules_of=lambda name: ["bn1", "blocks.0", "blocks.0.conv"])
-
-
-def table(n=30, given=None, order=None, name="shapes", groups=None):
-    rows = list(range(n)) if order is None else order
-    whole = ImageTable(
-        name=name,
-        root="",
-        paths=tuple(f"{row}.png" for row in range(n)),
-        digests=tuple(digest_bytes(str(row).encode()) for row in range(n)),
-        labels={"class": tuple("abc"[row % 3] for row in range(n))},
-        groups=groups,
-        splits=None if given is None else tuple(given[row % len(given)] for row in range(n)),
-    )
-    return whole.select(rows)
-
-
-def planned(spec, tables, **options):
-    data = [make_dataset(each, "class", seeds=spec.seeds, folds=spec.folds) for each in tables]
-    return make_plan(spec, data, resolved(spec), uses_seed=lambda head, validated: not validated, **options)
-
-
-GIVEN = ("train", "train", "train", "validation", "test")
+from headstart.testing.plans import GIVEN, planned, resolved, table
 
 
 def test_auto_layers_are_the_stages_from_the_third_on_and_pool():

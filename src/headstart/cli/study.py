@@ -103,10 +103,14 @@ def show(summary: Summary, report: Path) -> None:
         say(printable(line))
     say()
     several = len({row["dataset"] for row in summary.rows}) > 1
-    for line in result_table(list(summary.rows), several):
+    for line in result_table(list(summary.rows), several) if summary.rows else ():
         say(line)
     if any(row["best"] for row in summary.rows):
         say("* best: highest in `chosen by` (validation images or inner folds), never on test images")
+    if summary.searches:
+        say()
+        for line in search_table(list(summary.searches)):
+            say(line)
     for line in summary.missing:
         say(printable(line))
     for each in summary.findings:
@@ -135,6 +139,41 @@ def result_table(rows: list[dict[str, Any]], several: bool) -> list[str]:
     lines = table(header, shown_rows, right=range(first, first + 5))
     hidden = sum(max(0, count - MOST_ROWS) for count in counts.values())
     return [*lines, f"... and {hidden} more in the report"] if hidden else lines
+
+
+def search_table(rows: list[dict[str, Any]]) -> list[str]:
+    """The ways of searching, the best first; at most twenty a dataset."""
+    from headstart.report.wording import duration, percent
+
+    several = len({row["dataset"] for row in rows}) > 1
+    keys = ("map", "precision_at_k", "recall_at_k")
+    header = ["dataset"] * several + ["backbone", "pixels", "layer", "pooling", "search"]
+    header += ["chosen by mAP", "test mAP", "95 %", "precision@10", "recall@10", "time"]
+    lines, counts = [], dict[str, int]()
+    for row in rows:
+        counts[row["dataset"]] = counts.get(row["dataset"], 0) + 1
+        if counts[row["dataset"]] > MOST_ROWS:
+            continue
+        names = [
+            row["backbone"],
+            _pixels(row),
+            row["layer"],
+            row["pooling"],
+            row["search"] + " *" * row["best"],
+        ]
+        scores = [percent((row[key] or {}).get("value")) for key in keys]
+        span = row["map"] and f"{100 * row['map']['low']:.1f}-{100 * row['map']['high']:.1f}"
+        figures = [
+            percent(row["selection"]) if row["map"] else row["status"],
+            scores[0],
+            span or "",
+            *scores[1:],
+        ]
+        lines.append([row["dataset"]] * several + [*names, *figures, duration(row["seconds"])])
+    first = 5 + several
+    hidden = sum(max(0, count - MOST_ROWS) for count in counts.values())
+    made = table(header, lines, right=range(first, first + 6))
+    return [*made, f"... and {hidden} more in the report"] if hidden else made
 
 
 def _parts(rows: list[dict[str, Any]]) -> dict[str, str]:
@@ -181,6 +220,8 @@ def as_json(record: StudyRecord, summary: Summary, report: Path) -> dict[str, An
         "verdict": summary.verdict,
         "missing": summary.missing,
         "methods": summary.rows,
+        "sized": summary.sized,
+        "searches": summary.searches,
         "findings": summary.findings,
         "cut": [asdict(each) for each in record.cut],
         "n_planned": record.n_planned,

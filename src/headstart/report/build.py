@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from headstart.base.files import write_text
-from headstart.report.document import Claim, Document, Section
+from headstart.report.document import Document, Section
 from headstart.report.html import render
 from headstart.report.pictures import PictureBook
 from headstart.report.sections.augmented import augmented_section
@@ -16,7 +16,9 @@ from headstart.report.sections.data import data_section
 from headstart.report.sections.metrics import metrics_section
 from headstart.report.sections.networks import networks_section
 from headstart.report.sections.results import results_section
-from headstart.report.verdict import cut_claims, datasets, missing_claims, verdict
+from headstart.report.sections.retrieval import retrieval_section
+from headstart.report.summary import all_claims
+from headstart.report.verdict import cut_claims, datasets, missing_claims
 from headstart.report.wording import count, duration, listed
 from headstart.study.records import StudyRecord
 
@@ -54,7 +56,13 @@ def build_document(record: StudyRecord) -> Document:
         for at, name in enumerate(names)
         if name in record.tables
     )
-    results = tuple(_results(record, name, PictureBook(budget), at) for at, name in enumerate(names))
+    classified = {row.dataset for row in record.summaries}
+    results = tuple(
+        _results(record, name, PictureBook(budget), at)
+        for at, name in enumerate(names)
+        if name in classified or name not in {row.dataset for row in record.retrieval}
+    )
+    found = [retrieval_section(record, name, f"search-{at}") for at, name in enumerate(names)]
     networks = networks_section(record)
     sections = (
         _verdict(record),
@@ -62,11 +70,12 @@ def build_document(record: StudyRecord) -> Document:
         compared_section(record),
         *((networks,) if networks is not None else ()),
         *results,
+        *(each for each in found if each is not None),
         wrong_section(record),
         repeat_section(record),
         metrics_section(),
     )
-    n_methods = len({row.method for row in record.summaries})
+    n_methods = len({row.method for row in (*record.summaries, *record.retrieval)})
     subtitle = f"{count(n_methods, 'method')} on {count(len(names), 'dataset')}, "
     subtitle += (
         f"{len(record.results):,} of {count(record.n_planned, 'run')}, {duration(record.seconds_total)}"
@@ -75,8 +84,7 @@ def build_document(record: StudyRecord) -> Document:
 
 
 def _verdict(record: StudyRecord) -> Section:
-    claims: list[Claim] = [claim for name in datasets(record) for claim in verdict(record, name).claims]
-    return Section("verdict", "Verdict", (*claims, *cut_claims(record), *missing_claims(record)))
+    return Section("verdict", "Verdict", (*all_claims(record), *cut_claims(record), *missing_claims(record)))
 
 
 def _results(record: StudyRecord, name: str, book: PictureBook, at: int) -> Section:

@@ -48,6 +48,9 @@ BEST_LABEL = "best by validation"
 _one_at_a_time = threading.Lock()
 
 
+ACCURACY = "test accuracy, %"
+
+
 @dataclass(frozen=True)
 class Mark:
     """One method in a plot: value and interval in 0..1, `x` in the unit of the axis, `series` its name."""
@@ -128,7 +131,7 @@ def accuracy_by_layer(layers: Sequence[str], marks: Sequence[Mark], span: tuple[
 
 
 def accuracy_by_step(
-    steps: Sequence[str], marks: Sequence[Mark], span: tuple[float, float], label: str
+    steps: Sequence[str], marks: Sequence[Mark], span: tuple[float, float], label: str, of: str = ACCURACY
 ) -> str:
     """Accuracy with 95 % intervals over the layers or the input sizes of one backbone, one line a series.
 
@@ -142,6 +145,8 @@ def accuracy_by_step(
         Least and greatest accuracy on the axis, 0..1.
     label : str
         What the steps are.
+    of : str
+        What the other axis is.
     """
 
     def draw(figure: Any) -> None:
@@ -160,7 +165,7 @@ def accuracy_by_step(
         )
         axes.set_xlabel(label)
         axes.set_ylim(100 * span[0] - 2, 100 * span[1] + 2)
-        _percent_axis(axes, "test accuracy, %")
+        _percent_axis(axes, of)
         _legend(figure, axes)
 
     return _drawn(draw, 5.2, 3.7)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from headstart.report.document import Claim
+from headstart.report.sections.retrieval import ranked_for_search, search_claims
 from headstart.report.sections.sizes import sides_of
 from headstart.report.verdict import cut_claims, datasets, missing_claims, ranked, verdict
 from headstart.report.wording import total_seconds
 from headstart.study.records import MethodSummary, StudyRecord
 
+SEARCH_KEYS = ("map", "precision_at_k", "recall_at_k", "r_precision", "ndcg")
 SCORE_KEYS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece")
 
 
@@ -27,15 +30,37 @@ class Summary:
         One a method and dataset, the best first. Keys: dataset, method, scenario, backbone, height and width
         of the input in pixels (None where nothing has run), layer, pooling, head, cut, status, best (bool),
         selection (0..1 or None), one of {"value", "low", "high"} or None for each of `SCORE_KEYS`, n, n_seeds,
-        n_failed, seconds, train_seconds, images_seen, peak_bytes, model_bytes, errors.
+        n_failed, seconds, train_seconds, images_seen, peak_bytes, model_bytes, per_class, n_train, errors.
     findings : tuple of dict
         Keys: dataset, method, kind, message, advice, level, runs.
+    sized : tuple of dict
+        As `rows`, for every number of images a class, where there are several.
+    searches : tuple of dict
+        Of the task retrieval, one a way and dataset, the best first. Keys: dataset, backbone, height, width, layer,
+        pooling, search, status, best, selection (mAP), map, precision_at_k, recall_at_k, r_precision and ndcg (each
+        {"value", "low", "high"} or None), n, n_seeds, seconds, errors.
     """
 
     verdict: tuple[str, ...]
     missing: tuple[str, ...]
     rows: tuple[dict[str, Any], ...]
     findings: tuple[dict[str, Any], ...] = ()
+    searches: tuple[dict[str, Any], ...] = ()
+    sized: tuple[dict[str, Any], ...] = ()
+
+
+def all_claims(record: StudyRecord) -> list[Claim]:
+    """What the study found, dataset by dataset: the best method, and what is best for search."""
+    searched, classified = (
+        {row.dataset for row in record.retrieval},
+        {row.dataset for row in record.summaries},
+    )
+    claims: list[Claim] = []
+    for name in datasets(record):
+        if name in classified or name not in searched:
+            claims += verdict(record, name).claims
+        claims += search_claims(record, name)
+    return claims
 
 
 def summary_lines(record: StudyRecord) -> Summary:
@@ -47,10 +72,20 @@ def summary_lines(record: StudyRecord) -> Summary:
     >>> summary.rows[0]["method"]  # doctest: +SKIP
     'features lite0 pool avg logistic 224px'
     """
-    said = [claim.text for name in datasets(record) for claim in verdict(record, name).claims]
+    said = [claim.text for claim in all_claims(record)]
     rows = [_row(record, row) for name in datasets(record) for row in ranked(record, name)]
     gaps = [*cut_claims(record), *missing_claims(record)]
-    return Summary(tuple(said), tuple(claim.text for claim in gaps), tuple(rows), _findings(record))
+    searches = [
+        _search_row(record, row) for name in datasets(record) for row in ranked_for_search(record, name)
+    ]
+    return Summary(
+        tuple(said),
+        tuple(claim.text for claim in gaps),
+        tuple(rows),
+        _findings(record),
+        tuple(searches),
+        tuple(_row(record, row) for row in record.sized),
+    )
 
 
 def _findings(record: StudyRecord) -> tuple[dict[str, Any], ...]:
@@ -87,5 +122,29 @@ def _row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
         "images_seen": row.images_seen,
         "peak_bytes": row.peak_bytes,
         "model_bytes": row.model_bytes,
+        "per_class": row.per_class,
+        "n_train": row.n_train,
+        "errors": list(row.errors),
+    }
+
+
+def _search_row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
+    cells = {result.cell.id: result.cell for result in record.results}
+    height, width = sides_of(cells, row) or (None, None)
+    return {
+        "dataset": row.dataset,
+        "backbone": row.backbone,
+        "height": height,
+        "width": width,
+        "layer": row.layer,
+        "pooling": row.pooling,
+        "search": row.head,
+        "status": row.status,
+        "best": record.best_retrieval.get(row.dataset) == row.method,
+        "selection": row.selection,
+        **{key: row.scores[key].to_dict() if key in row.scores else None for key in SEARCH_KEYS},
+        "n": row.scores["map"].n if "map" in row.scores else 0,
+        "n_seeds": row.n_seeds,
+        "seconds": total_seconds(row.seconds),
         "errors": list(row.errors),
     }

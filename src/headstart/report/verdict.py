@@ -66,7 +66,8 @@ def results_of(record: StudyRecord, summary: MethodSummary) -> list[CellResult]:
 
 def selected_on(record: StudyRecord, dataset: str) -> str:
     """What chose the best: "validation", "5 inner folds" ..."""
-    said = {result.selected_on for result in record.results if result.cell.dataset == dataset}
+    shown = {cell for row in record.summaries if row.dataset == dataset for cell in row.cells}
+    said = {result.selected_on for result in record.results if result.cell.id in shown}
     return listed(sorted(said - {""})) or "validation or inner folds"
 
 

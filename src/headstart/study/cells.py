@@ -103,7 +103,7 @@ def _run(
 
     if len(features) != len(data.table):
         raise UsageError(f"{len(features)} rows of features for {len(data.table)} images")
-    partition, codes, classes = data.partition(cell.seed), data.codes(), data.classes()
+    partition, codes, classes = data.partition(cell.seed, cell.per_class), data.codes(), data.classes()
     fits = [_fit(fold, codes, len(classes), data, features, cell, make_head) for fold in partition.folds]
     probabilities = np.concatenate([fit.probabilities for fit in fits])
     rows = partition.test_rows

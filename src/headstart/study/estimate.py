@@ -78,7 +78,7 @@ def estimated(
     }
     for cell in pending:
         data = by_name[cell.dataset]
-        partition = data.partition(cell.seed)
+        partition = data.partition(cell.seed, cell.per_class)
         n_train = len(partition.folds[0].train)
         if cell.trains:
             train += cell_seconds(cell, data, cards[cell.backbone, cell.height, cell.width], rates)
@@ -99,7 +99,7 @@ def _is_measured(cell: Cell, rates: Rates) -> bool:
 
 def cell_seconds(cell: Cell, data: Dataset, variant: Variant, rates: Rates) -> float:
     """Expected seconds of a run that trains: all its fits, the range test and the views among them."""
-    options, partition = cell.options, data.partition(cell.seed)
+    options, partition = cell.options, data.partition(cell.seed, cell.per_class)
     n_train, n_folds = len(partition.folds[0].train), len(partition.folds)
     known = rates.train_seconds.get((cell.dataset, cell.method))
     speed = _rate(variant, rates)

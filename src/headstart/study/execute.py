@@ -27,6 +27,7 @@ from headstart.study.plan import Plan, make_plan
 from headstart.study.record import load_record, seconds_so_far
 from headstart.study.records import Cell, StudyRecord
 from headstart.study.resolve import Variant, resolve
+from headstart.study.retrieval import RETRIEVAL, run_retrieval_cell
 from headstart.study.sources import FeatureKey, Source, scan_sources
 from headstart.study.spec import StudySpec, budget_seconds, spec_dict
 from headstart.study.store import StudyStore
@@ -263,6 +264,9 @@ class _Run:
             "extract_seconds": passes.extract_seconds(facts, len(data.table)),
             "extract_bytes": facts["peak_bytes"],
         }
+        if cell.scenario == RETRIEVAL:
+            self._keep(self._retrieved(cell, data, pass_cost), data)
+            return
         if not cell.trains:
             self._keep(self._fitted(cell, data, pass_cost), data)
             return
@@ -281,6 +285,13 @@ class _Run:
         features = self.sources[cell.dataset].rows(self._place(cell))
         weights_bytes = self._variant(cell).card.weights_bytes
         return run_cell(cell, data, features, make_head=make_head, weights_bytes=weights_bytes, **pass_cost)
+
+    def _retrieved(self, cell: Cell, data: Dataset, pass_cost: dict[str, Any]) -> CellOutcome:
+        source, variant = self.sources[cell.dataset], self._variant(cell)
+        last = passes.judge_of(cell, variant.card.layers or {})
+        judge = source.rows((cell.backbone, cell.height, cell.width, *last))
+        features, weights = source.rows(self._place(cell)), variant.card.weights_bytes
+        return run_retrieval_cell(cell, data, features, judge, weights_bytes=weights, **pass_cost)
 
     def _trained(self, cell: Cell, data: Dataset, pass_cost: dict[str, Any]) -> CellOutcome:
         rates = passes.known_rates(self.store)

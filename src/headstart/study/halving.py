@@ -15,7 +15,7 @@ from typing import Any
 
 from headstart.base.events import Notice, emit
 from headstart.base.hashing import digest_json
-from headstart.study.records import Cell, CutMethod
+from headstart.study.records import Cell, CutMethod, most_images
 from headstart.study.store import StudyStore
 
 META = "halving"
@@ -28,10 +28,11 @@ class OutOfTime(Exception):
 
 
 def contenders(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
-    """The runs that race, by dataset: every method that trains, under the first seed."""
+    """The runs that race, by dataset: every method that trains, under the first seed, on most images a class."""
     found: dict[str, list[Cell]] = {}
+    most = most_images([cell for cell in cells if cell.trains])
     for cell in cells:
-        if cell.trains and not cell.seed:
+        if cell.trains and not cell.seed and cell.per_class == most[cell.dataset]:
             found.setdefault(cell.dataset, []).append(cell)
     return {name: group for name, group in found.items() if len(group) > 1}
 

@@ -7,7 +7,7 @@ Rows stand in the order of their content, so that nothing depends on the order o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from headstart.base.errors import DataError
@@ -60,10 +60,26 @@ class Dataset:
     partitions: tuple[Partition, ...]
     given: bool
     digest: str
+    reduced: dict[tuple[int | None, int], Partition] = field(default_factory=dict)
 
-    def partition(self, seed: int | None) -> Partition:
-        """The partition of a seed."""
-        return self.partitions[0] if self.given else self.partitions[seed or 0]
+    def partition(self, seed: int | None, per_class: int = 0) -> Partition:
+        """The partition of a seed; with so many images a class to learn from and none to validate on.
+
+        The images of a smaller number are among those of a larger one (same seed). They are all that a method
+        may learn from: what it tunes it tunes on inner folds of them.
+        """
+        whole = self.partitions[0] if self.given else self.partitions[seed or 0]
+        if not per_class:
+            return whole
+        if (seed, per_class) not in self.reduced:
+            self.reduced[seed, per_class] = _reduced(self, whole, seed or 0, per_class)
+        return self.reduced[seed, per_class]
+
+    def most_per_class(self) -> int:
+        """Training images of the largest class, in the first fold of the first seed."""
+        import numpy as np
+
+        return int(np.bincount(self.codes()[list(self.partitions[0].folds[0].train)]).max())
 
     def classes(self) -> tuple[str, ...]:
         """Sorted classes of the target."""
@@ -133,6 +149,18 @@ def _folded(table: ImageTable, target: str, n_folds: int, seed: int) -> Partitio
     )
     content = [[table.paths[row] for row in fold.test] for fold in folds]
     return Partition(folds, digest_json({"folds": content}), None)
+
+
+def _reduced(data: Dataset, whole: Partition, seed: int, per_class: int) -> Partition:
+    from headstart.images.split import subsample
+
+    codes, groups, folds = data.codes(), data.table.groups, []
+    for number, fold in enumerate(whole.folds):
+        parts = None if groups is None else [groups[row] for row in fold.train]
+        drawn = subsample(codes[list(fold.train)], per_class, seed=seed + 1000 * number, groups=parts)
+        folds.append(Fold(tuple(fold.train[at] for at in drawn), (), fold.test))
+    content = [[data.table.paths[row] for row in fold.train] for fold in folds]
+    return Partition(tuple(folds), digest_json({"of": whole.digest, "train": content}), None)
 
 
 def _by_content(table: ImageTable) -> list[int]:

@@ -22,6 +22,7 @@ from headstart.study.cost import measured
 from headstart.study.estimate import Rates
 from headstart.study.records import Cell, CellResult
 from headstart.study.resolve import Variant
+from headstart.study.retrieval import RETRIEVAL
 from headstart.study.sources import Source
 from headstart.study.spec import StudySpec
 from headstart.study.store import StudyStore
@@ -265,15 +266,22 @@ def place_of(cell: Cell, layers: Mapping[str, str]) -> tuple[str, str]:
     return (layers.get("pool", ""), "avg") if cell.trains else (cell.module, cell.pooling)
 
 
+def judge_of(cell: Cell, layers: Mapping[str, str]) -> tuple[str, str]:
+    """Module and pooling whose features tell the copies of an image, for the task retrieval; else the cell's own."""
+    last = layers.get("pool") if cell.scenario == RETRIEVAL else None
+    return (last, "avg") if last else place_of(cell, layers)
+
+
 def places_of(cells: Sequence[Cell], source: Source, variant: Variant) -> Places:
     """The taps that these cells still need of a backbone on a dataset, each once."""
     card = variant.card
     shape = card.preprocessing
     wanted = dict.fromkeys(
-        place_of(cell, card.layers or {})
+        place
         for cell in cells
         if cell.dataset == source.table.name
         and (cell.backbone, cell.height, cell.width) == (card.name, shape.height, shape.width)
+        for place in (place_of(cell, card.layers or {}), judge_of(cell, card.layers or {}))
     )
     have = source.features
     return tuple(p for p in wanted if (card.name, shape.height, shape.width, *p) not in have)

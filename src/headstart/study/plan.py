@@ -1,25 +1,32 @@
 """What will run, before it runs: a pure function of spec, data, splits and cards.
 
 Cells stand in the order in which they tell most: every method under the first seed before any second seed,
-and within a seed the first head on all layers (last layer first) before the next head, networks that train last.
+and within a seed the first head on all layers (last layer first) before the next head, networks that train last,
+most images a class before fewer.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headstart.study.estimate import Estimate, Rates, estimated, spoken
 from headstart.study.partition import Dataset
 from headstart.study.records import Cell
 from headstart.study.resolve import Place, Variant
-from headstart.study.spec import StudySpec
+from headstart.study.retrieval import RETRIEVAL, RETRIEVAL_VERSION
+from headstart.study.spec import StudySpec, uses
 from headstart.study.trained import TrainedMethod, trained_cell
 
 CELL_VERSION = "1"
 """Part of every cell's id: raised when the same cell would give other numbers."""
 
 VECTOR_LAYERS = ("pool", "logits")
+
+Served = Callable[[str, Variant], tuple[str, str]]
+Keyed = tuple[tuple[int, int], Cell]
+"""(seed, what comes later within a seed) and the cell."""
 
 
 @dataclass(frozen=True)
@@ -97,17 +104,11 @@ def make_plan(
         The same for the same arguments, whatever the order of rows in a table.
     """
     served = engine_of or (lambda dataset, variant: (spec.engine, spec.precision))
-    keyed: list[tuple[tuple[int, bool], Cell]] = []
-    for method in _methods(spec, variants):
-        for data in datasets:
-            driven = not data.given or uses_seed(method[-1], data.partition(None).has_validation)
-            for seed in range(spec.seeds) if driven else (None,):
-                cell = _cell(data, method, seed, served(data.table.name, method[0]))
-                keyed.append(((seed or 0, False), cell))
-    for training in trained:
-        for data in datasets:
-            for seed in range(spec.train_seeds or spec.seeds):
-                keyed.append(((seed, True), trained_cell(data, training, seed)))
+    keyed = [
+        *_feature_cells(spec, datasets, variants, uses_seed, served),
+        *_retrieval_cells(spec, datasets, variants, served),
+        *_training_cells(spec, datasets, trained),
+    ]
     cells = tuple(cell for _, cell in sorted(keyed, key=lambda pair: pair[0]))
     ids = {cell.id for cell in cells}
     away = frozenset(cell.id for cell in cells if (cell.dataset, cell.method) in cut)
@@ -115,8 +116,61 @@ def make_plan(
     return Plan(cells, done & ids, estimated(pending, datasets, variants, rates or Rates()), away)
 
 
-def _methods(spec: StudySpec, variants: Sequence[Variant]) -> Iterator[tuple[Variant, Place, str, str]]:
-    for head in spec.head:
+def _feature_cells(
+    spec: StudySpec,
+    datasets: Sequence[Dataset],
+    variants: Sequence[Variant],
+    uses_seed: Callable[[str, bool], bool],
+    served: Served,
+) -> Iterator[Keyed]:
+    if "features" not in uses(spec):
+        return
+    for variant, place, pooling, head in _methods(spec.head, spec, variants):
+        for data in datasets:
+            for per_class in sizes_of(data, spec):
+                validated = data.partition(None).has_validation and not per_class
+                driven = bool(per_class) or not data.given or uses_seed(head, validated)
+                for seed in range(spec.seeds) if driven else (None,):
+                    cell = _cell(data, variant, place, pooling, seed, served(data.table.name, variant))
+                    cell = replace(cell, head=head, split_digest=data.partition(seed, per_class).digest)
+                    yield (seed or 0, 0), replace(cell, per_class=per_class)
+
+
+def _retrieval_cells(
+    spec: StudySpec, datasets: Sequence[Dataset], variants: Sequence[Variant], served: Served
+) -> Iterator[Keyed]:
+    if RETRIEVAL not in uses(spec):
+        return
+    for variant, place, pooling, search in _methods(spec.search, spec, variants):
+        for data in datasets:
+            for seed in (None,) if data.given else range(spec.seeds):
+                cell = _cell(data, variant, place, pooling, seed, served(data.table.name, variant))
+                yield (
+                    (seed or 0, 1),
+                    replace(cell, scenario=RETRIEVAL, head=search, version=RETRIEVAL_VERSION),
+                )
+
+
+def _training_cells(
+    spec: StudySpec, datasets: Sequence[Dataset], trained: Sequence[TrainedMethod]
+) -> Iterator[Keyed]:
+    for training in trained:
+        for data in datasets:
+            for per_class in sizes_of(data, spec):
+                for seed in range(spec.train_seeds or spec.seeds):
+                    yield (seed, 2), trained_cell(data, training, seed, per_class)
+
+
+def sizes_of(data: Dataset, spec: StudySpec) -> tuple[int, ...]:
+    """Images a class to learn from, most first; a number that no class exceeds is all of them (0)."""
+    asked = {0 if each >= data.most_per_class() else each for each in spec.per_class}
+    return tuple(sorted(asked, key=lambda each: -each if each else -math.inf))
+
+
+def _methods(
+    heads: Sequence[str], spec: StudySpec, variants: Sequence[Variant]
+) -> Iterator[tuple[Variant, Place, str, str]]:
+    for head in heads:
         for variant in variants:
             for place in reversed(variant.places):
                 # a vector has nothing to pool: one name stands for all
@@ -125,9 +179,8 @@ def _methods(spec: StudySpec, variants: Sequence[Variant]) -> Iterator[tuple[Var
 
 
 def _cell(
-    data: Dataset, method: tuple[Variant, Place, str, str], seed: int | None, served: tuple[str, str]
+    data: Dataset, variant: Variant, place: Place, pooling: str, seed: int | None, served: tuple[str, str]
 ) -> Cell:
-    variant, place, pooling, head = method
     shape = variant.card.preprocessing
     return Cell(
         dataset=data.table.name,
@@ -145,7 +198,7 @@ def _cell(
         engine=served[0],
         precision=served[1],
         scenario="features",
-        head=head,
+        head="",
         seed=seed,
         version=CELL_VERSION,
     )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from headstart.base.errors import UnknownName, UsageError
 from headstart.study.findings import all_findings
 from headstart.study.halving import META, stored_cut
-from headstart.study.records import Cell, CellResult, MethodSummary, StudyRecord
+from headstart.study.records import Cell, CellResult, MethodSummary, StudyRecord, most_images
+from headstart.study.retrieval import RETRIEVAL
 from headstart.study.store import StudyStore
 from headstart.study.summarise import choose_best, summarise
 
@@ -41,7 +42,11 @@ def load_record(folder: str | Path) -> StudyRecord:
         results = {cell.id: stored[cell.id] for cell in cells if cell.id in stored}
         cut = stored_cut(store, cells) if meta["spec"].get("budget") else ()
         away = {(each.dataset, each.method) for each in cut}
-        summaries = summarise(cells, results, away)
+        every = summarise(cells, results, away)
+        retrieval = tuple(row for row in every if row.scenario == RETRIEVAL)
+        sized = tuple(row for row in every if row.scenario != RETRIEVAL)
+        most = most_images(cell for cell in cells if cell.scenario != RETRIEVAL)
+        summaries = tuple(row for row in sized if row.per_class == most[row.dataset])
         best = choose_best(summaries, results)
         tables = {name: table for name in meta["targets"] if (table := store.table(name)) is not None}
         rows, probabilities = _winners(store, summaries, best, tables)
@@ -69,6 +74,9 @@ def load_record(folder: str | Path) -> StudyRecord:
         engines=tuple(_engine(each) for each in facts),
         findings=all_findings(summaries, results),
         cut=cut,
+        sized=sized if len(sized) > len(summaries) else (),
+        retrieval=retrieval,
+        best_retrieval=choose_best(retrieval, results),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-NEW = ("cut", "training")
+NEW = ("cut", "training", "per_class")
 """Fields of a cell that its id leaves out where they are empty."""
 
 
@@ -28,7 +30,10 @@ class Cell:
     randomness), so that no spread over seeds can be a false zero.
 
     A run of the scenario `features` has a layer, its module, a pooling and a head; one that trains the network
-    has a cut instead (`last:2`; `all`) and its options as JSON text in `training`.
+    has a cut instead (`last:2`; `all`) and its options as JSON text in `training`. One of the task `retrieval`
+    has a layer and a pooling, the scenario "retrieval", and how vectors are compared in place of a head.
+
+    `per_class` is the number of images a class that it may learn from; 0: all of them.
     """
 
     dataset: str
@@ -51,6 +56,7 @@ class Cell:
     version: str
     cut: str = ""
     training: str = ""
+    per_class: int = 0
 
     @property
     def id(self) -> str:
@@ -76,6 +82,19 @@ class Cell:
         """Options of training by name; empty where nothing trains."""
         found: dict[str, Any] = json.loads(self.training) if self.training else {}
         return found
+
+
+def most_images(cells: Iterable[Cell]) -> dict[str, int]:
+    """The largest number of images a class that each dataset's cells learn from (0, all, is the largest)."""
+    found: dict[str, int] = {}
+    for cell in cells:
+        known = found.get(cell.dataset)
+        found[cell.dataset] = cell.per_class if known is None else min(known, cell.per_class, key=_fewer)
+    return found
+
+
+def _fewer(per_class: int) -> float:
+    return -per_class if per_class else -math.inf
 
 
 @lru_cache(maxsize=1 << 16)
@@ -169,7 +188,7 @@ class MethodSummary:
     "failed", "missing" (planned, not run yet) or "cut" (by the budget: it will not be run).
 
     A method that trains has a `cut` in place of layer, pooling and head, and means over its seeds of the
-    seconds of training and of the images seen.
+    seconds of training and of the images seen. `n_train` is the number of images that a fit learned from.
     """
 
     dataset: str
@@ -192,6 +211,8 @@ class MethodSummary:
     cut: str = ""
     train_seconds: float | None = None
     images_seen: int = 0
+    per_class: int = 0
+    n_train: int = 0
 
     @property
     def trains(self) -> bool:
@@ -212,6 +233,9 @@ class StudyRecord:
     (in the dataset's table) behind the rows of `probabilities[cell id]`, held for the best method of each
     dataset alone. `best[dataset]` is a method name, or absent where nothing finished. `n_planned` counts no
     runs of methods that the budget cut; `findings` are those of the runs and of the study as a whole.
+
+    `summaries` are of the classifiers that learned from most images a class; `sized` are those of every number
+    of images a class, where there are several; `retrieval` are those of the task retrieval.
     """
 
     folder: str
@@ -234,3 +258,6 @@ class StudyRecord:
     findings: tuple[StudyFinding, ...] = ()
     cut: tuple[CutMethod, ...] = ()
     networks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sized: tuple[MethodSummary, ...] = ()
+    retrieval: tuple[MethodSummary, ...] = ()
+    best_retrieval: dict[str, str] = field(default_factory=dict)

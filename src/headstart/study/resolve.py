@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from headstart.backbones.card import BackboneCard, Preprocessing
 from headstart.backbones.classic import require_pretrained
 from headstart.base.errors import BadOptions, HeadstartError, MissingPackage, UnknownName
-from headstart.study.spec import ENGINES, PRECISIONS, StudySpec, spec_mistakes
+from headstart.study.spec import ENGINES, PRECISIONS, StudySpec, spec_mistakes, uses
 
 AUTO = "auto"
-FEATURES = "features"
+FROZEN = {"features", "retrieval"}
+"""Uses that take features of the frozen network."""
 WHOLLY_TRAINED = ("full", "scratch")
 FIRST_AUTO_STAGE = 3
 
@@ -70,22 +71,22 @@ def resolve(
     for name in dict.fromkeys(spec.backbone):
         try:
             card = card_of(name)
-            if set(spec.scenario) != {"scratch"}:
+            if set(uses(spec)) != {"scratch"}:
                 require_pretrained(card)
             sized = _shapes(spec, card)
         except HeadstartError as error:
             found.append(f"backbone: {error}")
             continue
         found.extend(_size_mistakes(card, sized, check_size) if check_size else ())
-        places, wrong = _places(spec.layer, card, modules_of) if FEATURES in spec.scenario else ((), [])
-        if "finetune" in spec.scenario:
+        places, wrong = _places(spec.layer, card, modules_of) if FROZEN & set(uses(spec)) else ((), [])
+        if "finetune" in uses(spec):
             wrong += _cut_mistakes(spec.trainable, card)
         found.extend(line for line in wrong if line not in found)
         variants += [
             Variant(
                 replace(card, preprocessing=shape),
-                places if FEATURES in used else (),
-                tuple(name for name in used if name != FEATURES),
+                places if FROZEN & set(used) else (),
+                tuple(name for name in used if name not in FROZEN),
             )
             for shape, used in sized.items()
         ]
@@ -97,7 +98,7 @@ def resolve(
 def _shapes(spec: StudySpec, card: BackboneCard) -> dict[Preprocessing, list[str]]:
     """Every input size with the scenarios that use it."""
     sized: dict[Preprocessing, list[str]] = {}
-    for scenario in dict.fromkeys(spec.scenario):
+    for scenario in dict.fromkeys(uses(spec)):
         sizes = spec.train_input_size if scenario in WHOLLY_TRAINED else ()
         for size in sizes or spec.input_size or (0,):
             used = sized.setdefault(card.preprocessing.at(size or None), [])

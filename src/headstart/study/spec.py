@@ -27,13 +27,46 @@ ENGINES = ("auto", "torch", "onnxruntime", "openvino")
 PRECISIONS = ("float32", "bfloat16", "int8")
 POOLINGS = ("avg", "max", "avg+std", "gem", "flat")
 EQUALS = ("images", "seconds", "own")
+TASKS = ("classification", "retrieval")
+SEARCHES = ("cosine", "l2", "whitened")
 TRAINING = {field.name: field for field in dataclasses.fields(TrainingOptions)}
 
-NAMED = ("data", "scenario", "backbone", "layer", "pooling", "head", "trainable")
+NAMED = (
+    "data",
+    "task",
+    "scenario",
+    "backbone",
+    "layer",
+    "pooling",
+    "head",
+    "trainable",
+    "per_class",
+    "search",
+)
 MAY_BE_EMPTY = ("input_size", "train_input_size", "label_columns")
 
 _SPOKEN = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def read_per_class(value: Any) -> int:
+    """A number of images a class, 0 for "all".
+
+    Raises
+    ------
+    ValueError
+
+    Examples
+    --------
+    >>> read_per_class("20"), read_per_class("all")
+    (20, 0)
+    """
+    if value == "all" or (value == 0 and not isinstance(value, bool)):
+        return 0
+    text = str(value)
+    if isinstance(value, bool | float) or not re.fullmatch(r"[1-9]\d{0,6}", text):
+        raise ValueError(f"expected a number of images a class (1 or more) or all, got {value!r}")
+    return int(text)
 
 
 def _training(name: str, default: Any = dataclasses.MISSING, help: str = "") -> Any:
@@ -66,6 +99,11 @@ class StudySpec:
     group_column: str = option("", "column whose groups no split may part", metavar="COLUMN")
     split_column: str = option("", "column that holds the given split", metavar="COLUMN")
     image_root: str = option("", "folder that the image paths are relative to", metavar="FOLDER")
+    task: tuple[str, ...] = option(
+        ("classification",),
+        "classification: methods name the class; retrieval: layers and backbones find images of the same class",
+        choices=TASKS,
+    )
     scenario: tuple[str, ...] = option(
         ("features",),
         "how the network is used: features of the frozen network and a classifier; finetune: its last part "
@@ -81,6 +119,17 @@ class StudySpec:
         ("logistic", "linear_svm", "knn", "nearest_mean", "lda", "ridge"),
         "classifier on top of the features",
         choices=HEAD_NAMES,
+    )
+    search: tuple[str, ...] = option(
+        ("cosine",),
+        "how the task retrieval compares features; whitened: by cosine, after PCA",
+        choices=SEARCHES,
+    )
+    per_class: tuple[int, ...] = option(
+        (0,),
+        "images a class to learn from: numbers, or all; fewer than all have no validation split",
+        metavar="NUMBER",
+        read=read_per_class,
     )
     input_size: tuple[Size, ...] = option(
         (),
@@ -195,7 +244,13 @@ def _unequal(spec: StudySpec) -> list[str]:
 
 def trained_scenarios(spec: StudySpec) -> tuple[str, ...]:
     """The scenarios of a spec that train a network."""
-    return tuple(name for name in spec.scenario if name in TRAINED)
+    return tuple(name for name in uses(spec) if name in TRAINED)
+
+
+def uses(spec: StudySpec) -> tuple[str, ...]:
+    """What a backbone is used for: the scenarios of classification, and "retrieval"."""
+    scenarios = spec.scenario if "classification" in spec.task else ()
+    return (*scenarios, *(("retrieval",) if "retrieval" in spec.task else ()))
 
 
 def n_seeds(spec: StudySpec) -> int:

@@ -18,7 +18,7 @@ _RANK = {"done": 0, "partial": 1, "missing": 2, "cut": 3, "failed": 4}
 def summarise(
     cells: Sequence[Cell], results: Mapping[str, CellResult], cut: Collection[tuple[str, str]] = ()
 ) -> tuple[MethodSummary, ...]:
-    """One row a dataset and method: the datasets in the order of the plan, the best methods first.
+    """One row a dataset, method and number of images a class; datasets in the plan's order, the best methods first.
 
     Parameters
     ----------
@@ -33,10 +33,10 @@ def summarise(
     -------
     tuple of MethodSummary
     """
-    groups: dict[tuple[str, str], list[Cell]] = {}
+    groups: dict[tuple[str, str, int], list[Cell]] = {}
     for cell in cells:
-        groups.setdefault((cell.dataset, cell.method), []).append(cell)
-    rows = [_summary(group, results, name in cut) for name, group in groups.items()]
+        groups.setdefault((cell.dataset, cell.method, cell.per_class), []).append(cell)
+    rows = [_summary(group, results, name[:2] in cut) for name, group in groups.items()]
     order = {name: place for place, name in enumerate(dict.fromkeys(cell.dataset for cell in cells))}
     return tuple(sorted(rows, key=lambda row: (order[row.dataset], _standing(row))))
 
@@ -75,6 +75,8 @@ def _summary(cells: list[Cell], results: Mapping[str, CellResult], cut: bool) ->
         cut=first.cut,
         train_seconds=_mean(result.train_seconds for result in done),
         images_seen=round(_mean(result.images_seen for result in done) or 0),
+        per_class=first.per_class,
+        n_train=max((result.n_train for result in done), default=0),
     )
 
 

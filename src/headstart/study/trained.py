@@ -72,14 +72,14 @@ def options_of(spec: StudySpec, scenario: str) -> dict[str, Any]:
     return options
 
 
-def trained_cell(data: Dataset, method: TrainedMethod, seed: int) -> Cell:
+def trained_cell(data: Dataset, method: TrainedMethod, seed: int, per_class: int = 0) -> Cell:
     """One run of a method that trains; the seed always matters."""
     card = method.variant.card
     shape = card.preprocessing
     return Cell(
         dataset=data.table.name,
         data_digest=data.digest,
-        split_digest=data.partition(seed).digest,
+        split_digest=data.partition(seed, per_class).digest,
         target=data.target,
         backbone=card.name,
         weights_digest=card.weights_digest,
@@ -97,6 +97,7 @@ def trained_cell(data: Dataset, method: TrainedMethod, seed: int) -> Cell:
         version=TRAINED_VERSION,
         cut=method.cut,
         training=method.options,
+        per_class=per_class,
     )
 
 

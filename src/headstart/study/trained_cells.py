@@ -59,7 +59,7 @@ def run_trained_cell(
         "peak_bytes": max(extract_bytes, result["peak_bytes"]),
         "notes": tuple(note for note in notes if note not in told),
     }
-    rows = data.partition(cell.seed).test_rows
+    rows = data.partition(cell.seed, cell.per_class).test_rows
     return CellOutcome(CellResult(cell=cell, status="done", **fields), probabilities, rows)
 
 
@@ -74,7 +74,7 @@ def _run(cell: Cell, data: Dataset, make_classifier: MakeClassifier) -> tuple[di
 
     from headstart.measure.metrics import evaluate
 
-    partition, codes, classes = data.partition(cell.seed), data.codes(), data.classes()
+    partition, codes, classes = data.partition(cell.seed, cell.per_class), data.codes(), data.classes()
     models, parts, fit_seconds, predict_seconds, peaks = [], [], 0.0, 0.0, [0]
     for fold in partition.folds:
         model = make_classifier(cell)
@@ -153,7 +153,7 @@ def run_rung(cell: Cell, data: Dataset, make_classifier: MakeClassifier) -> dict
         score and loss (None where it failed: error), epochs, seconds, images_seen, learning_rate, findings.
     """
     model = make_classifier(cell)
-    fold = data.partition(cell.seed).folds[0]
+    fold = data.partition(cell.seed, cell.per_class).folds[0]
     try:
         with measured() as cost:
             model.fit_table(fitting_table(data, fold), data.target)

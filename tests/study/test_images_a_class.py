@@ -1,0 +1,80 @@
+"""The number of images a class as a dimension: nested draws, inner folds, rows apart from the main table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from headstart.base.errors import BadOptions
+from headstart.report.summary import summary_lines
+from headstart.study.execute import run_study
+from headstart.study.partition import make_dataset
+from headstart.study.plan import sizes_of
+from headstart.study.record import load_record
+from headstart.study.spec import StudySpec, read_per_class, read_spec, spec_from, write_spec
+from headstart.testing.plans import GIVEN, planned, table
+
+
+def test_the_images_of_a_smaller_number_are_among_those_of_a_larger_one():
+    data = make_dataset(table(90, GIVEN), "class", seeds=2, folds=0)
+    small, large = (data.partition(0, n).folds[0] for n in (4, 9))
+    assert set(small.train) < set(large.train) < set(data.partition(0).folds[0].train)
+    codes = data.codes()
+    assert np.bincount(codes[list(small.train)]).tolist() == [4, 4, 4]
+    assert small.validation == () and small.test == large.test == data.partition(0).folds[0].test
+    assert data.partition(1, 4).digest != data.partition(0, 4).digest != data.partition(0, 9).digest
+
+
+def test_nothing_of_validation_or_test_is_learned_from_in_any_fold():
+    data = make_dataset(table(60), "class", seeds=1, folds=3)
+    for fold in data.partition(0, 5).folds:
+        assert not set(fold.train) & set(fold.test) and len(fold.train) == 15
+
+
+def test_a_number_that_no_class_exceeds_is_all_of_them():
+    data = make_dataset(table(90, GIVEN), "class", seeds=1, folds=0)
+    spec = StudySpec(data=("x",), per_class=(5, 18, 500))
+    assert data.most_per_class() == 18
+    assert sizes_of(data, spec) == (0, 5)
+
+
+def test_the_seed_matters_where_images_are_drawn_even_with_given_splits():
+    spec = StudySpec(data=("x",), head=("lda",), layer=("pool",), per_class=(0, 5), seeds=3)
+    cells = planned(spec, [table(90, GIVEN)]).cells
+    assert [(cell.per_class, cell.seed) for cell in cells] == [(0, None), (5, 0), (5, 1), (5, 2)]
+
+
+def test_a_run_on_all_images_keeps_its_id_whatever_else_is_asked():
+    one = StudySpec(data=("x",), head=("lda",), layer=("pool",))
+    two = StudySpec(data=("x",), head=("lda",), layer=("pool",), per_class=(0, 5))
+    assert {c.id for c in planned(one, [table(90)]).cells} < {c.id for c in planned(two, [table(90)]).cells}
+
+
+@pytest.mark.parametrize("given", [-1, 0.5, "few", True, "1e3", ""])
+def test_what_is_no_number_of_images_is_refused(given):
+    with pytest.raises(ValueError, match="number of images"):
+        read_per_class(given)
+    with pytest.raises(BadOptions, match="per_class"):
+        spec_from({"data": "x", "per_class": given})
+
+
+def test_a_spec_file_holds_it(tmp_path):
+    (tmp_path / "a.toml").write_text('data = "x"\nper_class = [5, 20, "all"]\n')
+    spec = read_spec(tmp_path / "a.toml")
+    assert spec.per_class == (5, 20, 0)
+    assert read_spec(write_spec(spec, tmp_path / "b.toml")) == spec
+
+
+def test_the_record_keeps_fewer_images_apart_from_the_main_table(shapes, tmp_path):
+    spec = StudySpec(
+        data=(str(shapes),), head=("nearest_mean", "lda"), layer=("pool",), per_class=(2, 4, 0), seeds=2
+    )
+    run_study(spec, tmp_path / "out")
+    record = load_record(tmp_path / "out")
+    assert {row.per_class for row in record.summaries} == {0}
+    assert {row.per_class for row in record.sized} == {0, 2, 4}
+    few = next(row for row in record.sized if row.per_class == 2)
+    assert few.n_train == 2 * len(record.tables[few.dataset].classes("label"))
+    assert "validation" not in {result.selected_on for result in record.results if result.cell.per_class}
+    summary = summary_lines(record)
+    assert len(summary.sized) == 6 and len(summary.rows) == 2
