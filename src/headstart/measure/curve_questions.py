@@ -94,7 +94,8 @@ def crossing(one: LearningCurve, other: LearningCurve) -> Crossing | CannotTell:
         )
     rises = float(gaps[-1])
     n_draws = min(one.draws.shape[1], other.draws.shape[1])
-    drawn = one.draws_at(n)[:n_draws] - other.draws_at(n)[:n_draws]
+    # shifted by half, so that two curves drawn from generators of one seed are not taken for dependent
+    drawn = one.draws_at(n)[:n_draws] - np.roll(other.draws_at(n)[:n_draws], n_draws // 2, axis=0)
     low, high = np.quantile(_last_crossings(drawn, n, rises), [0.025, 0.975], method="inverted_cdf")
     after, before = (one, other) if rises > 0 else (other, one)
     return Crossing(

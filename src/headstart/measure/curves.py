@@ -27,6 +27,8 @@ N_DRAWS = 2000
 REACH = 4.0
 """How many times the largest measured number of images a law is asked for."""
 LEAST_SPREAD = 1e-3
+PRIOR = 4
+"""Degrees of freedom that the variance of all sizes counts for in that of one size."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,9 @@ class LearningCurve:
     def predict(self, n: float) -> Score | CannotTell:
         """The score at `n` images a class with its 95 % interval (of the mean over seeds, not of one run).
 
+        Few seeds say little of their own spread: in simulated curves of five sizes and three or five seeds the
+        interval held the truth in 87 to 94 of 100, not in 95.
+
         `CannotTell` beyond four times the largest measured number, and below the smallest.
 
         Raises
@@ -131,8 +136,8 @@ def learning_curve(
 ) -> LearningCurve | CannotTell:  # fmt: skip
     """Fit a law to the scores of several seeds at several training sizes.
 
-    Every size has the variance of its own seeds and the one of all sizes, half each: a variance of two or
-    three seeds alone is hardly known. Points are weighted by one over it, and the draws of the band shift each
+    The variance at a size is drawn towards that of all sizes, as if by four more degrees of freedom: that of
+    two or three seeds alone is hardly known. Points are weighted by one over it, and the draws of the band shift each
     point's mean by its standard error times Student's t with as many degrees of freedom as all seeds leave.
 
     Parameters
@@ -167,7 +172,7 @@ def learning_curve(
     deviation = _standard_errors(points, degrees)
     weights = 1 / deviation**2
     misses = _misses(n, errors, weights)
-    law = min(misses, key=lambda each: misses[each]) if misses else POWER
+    law = _chosen(misses, float(deviation[-1]))
     drawn = np.clip(errors + deviation * _shifts(generator, n_draws, len(n), degrees), 0.0, 1.0)
     a, b, c = (float(value) for value in fit_one(law, n, errors, weights))
     return LearningCurve(name, points, law, a, b, c, misses, fit_all(law, n, drawn, weights))
@@ -181,8 +186,8 @@ def _shifts(generator: np.random.Generator, n_draws: int, n_sizes: int, degrees:
 
 def _standard_errors(points: Sequence[CurvePoint], degrees: int) -> Floats:
     pooled = sum((p.n_seeds - 1) * p.spread**2 for p in points) / degrees
-    own = np.array([p.spread**2 if p.n_seeds > 1 else pooled for p in points])
-    variance = np.maximum((own + pooled) / 2, LEAST_SPREAD**2)
+    own, known = np.array([p.spread**2 for p in points]), np.array([p.n_seeds - 1 for p in points])
+    variance = np.maximum((known * own + PRIOR * pooled) / (known + PRIOR), LEAST_SPREAD**2)
     return np.asarray(np.sqrt(variance / np.array([p.n_seeds for p in points])), dtype=np.float64)
 
 
@@ -194,9 +199,12 @@ def _misses(n: Floats, errors: Floats, weights: Floats) -> dict[str, float]:
     for law in LAWS:
         a, b, c = fit_one(law, n[:-1], errors[:-1], weights[:-1])
         found[law] = abs(float(a * shape(law, n[-1:], np.array([b]))[0] + c - errors[-1]))
-    # the exponential has to be better by more than the noise of the point it foretells
-    found[EXPONENTIAL] += float(weights[-1] ** -0.5) if found[EXPONENTIAL] < found[POWER] else 0.0
     return found
+
+
+def _chosen(misses: dict[str, float], noise: float) -> str:
+    """The inverse power, unless the exponential foretells the last point better by more than its noise."""
+    return EXPONENTIAL if misses and misses[EXPONENTIAL] < misses[POWER] - 2 * noise else POWER
 
 
 def _points(sizes: ArrayLike, scores: Sequence[ArrayLike]) -> tuple[CurvePoint, ...]:

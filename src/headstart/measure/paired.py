@@ -123,7 +123,7 @@ def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike, *, kind: str = "mid-p") 
 
 
 def _mcnemar_p(only_a: int, only_b: int, kind: str) -> float:
-    from scipy.stats import binom, binomtest, chi2
+    from scipy.stats import binomtest, chi2
 
     n, less = only_a + only_b, min(only_a, only_b)
     if n == 0:
@@ -132,7 +132,7 @@ def _mcnemar_p(only_a: int, only_b: int, kind: str) -> float:
         return float(binomtest(less, n).pvalue)
     if kind == "chi2":
         return float(chi2.sf(max(0, abs(only_a - only_b) - 1) ** 2 / n, 1))
-    return min(1.0, 2 * float(binom.cdf(less, n, 0.5)) - float(binom.pmf(less, n, 0.5)))
+    return min(1.0, 2 * _mid_tail(less, n, 0.5))
 
 
 def paired_accuracy(correct_a: ArrayLike, correct_b: ArrayLike, *, level: float = 0.95) -> Difference:
@@ -211,9 +211,9 @@ def _mid_p_interval(k: int, n: int, level: float) -> tuple[float, float]:
 
 def _mid_tail(k: int, n: int, share: float) -> float:
     """Chance of fewer than k of n, plus half the chance of exactly k."""
-    from scipy.stats import binom
+    from scipy.special import bdtr
 
-    return float(binom.cdf(k, n, share)) - 0.5 * float(binom.pmf(k, n, share))
+    return (float(bdtr(k, n, share)) + (float(bdtr(k - 1, n, share)) if k else 0.0)) / 2
 
 
 def _root(rises: Callable[[float], float]) -> float:

@@ -3,6 +3,7 @@
 Images with the same true class and the same answers of every run are one cell; a draw of images is then one
 multinomial draw of cell counts, and all metrics are products of counts (Efron and Tibshirani 1993, ch. 13).
 Seeds are drawn too: S - 1 of S, which makes the variance of few seeds right (Rao and Wu 1988, JASA 83).
+Drawing both counts the noise of single images in single runs more than once, which errs on the careful side.
 """
 
 from __future__ import annotations
