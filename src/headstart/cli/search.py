@@ -25,7 +25,7 @@ INDEX_EXAMPLE = """
 headstart index photos/ --out photos.index
 headstart index photos/ --out photos.index --prune
 headstart index photos/ --out small.index --layer stage6 --whiten 64
-headstart index photos/ --store postgres://me@db.example/photos#clothes
+headstart index photos/ --store 'postgres://me@db.example/photos#clothes'
 """
 SEARCH_EXAMPLE = """
 headstart search photos.index new.jpg -k 6 --html found.html

@@ -96,7 +96,8 @@ def odd_cells_and_columns_come_back(open_store: Open) -> None:
     """Quotes, NUL, bytes that are no UTF-8, missing cells; a column of a hostile name."""
     store = open_store("odd")
     n = len(ODD_CELLS)
-    new = records(n, odd=ODD_CELLS, **{ODD_NAME: ("yes",) * n})
+    new = records(n, odd=ODD_CELLS)
+    new.columns[ODD_NAME] = ("yes",) * n
     new.columns["path"] = tuple(f"p{at}{cell}" for at, cell in enumerate(ODD_CELLS))
     put(store, new)
     again = open_store("odd")
@@ -148,10 +149,8 @@ def conditions_mean_the_same_everywhere(open_store: Open) -> None:
     n = len(ODD_CELLS)
     label = (*("hat", "dress", None, 'a "b"\'', "5", "x' OR 1=1 --") * 4,)[:n]
     width = (*("300", "80.5", "x", None, "1e3", "-3") * 4,)[:n]
-    new = records(
-        n, odd=ODD_CELLS, label=label, width=width,
-        **{ODD_NAME: tuple(("yes", "no", None)[at % 3] for at in range(n))},
-    )  # fmt: skip
+    new = records(n, odd=ODD_CELLS, label=label, width=width)
+    new.columns[ODD_NAME] = tuple(("yes", "no", None)[at % 3] for at in range(n))
     put(store, new)
     query = records(1, seed=5).vectors
     for text in CONDITIONS:
@@ -187,7 +186,7 @@ def the_card_and_arrays_come_back(open_store: Open) -> None:
         "mean": np.arange(D, dtype=np.float32),
         "matrix": np.random.default_rng(0).normal(size=(200, 300)).astype(np.float32),
     }
-    put(store, records(2), **arrays)
+    put(store, records(2), mean=arrays["mean"], matrix=arrays["matrix"])
     again = open_store("card")
     assert again.card == card_of()
     kept = again.arrays()

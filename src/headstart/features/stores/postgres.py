@@ -282,7 +282,7 @@ class PostgresStore:
 
     def _count(self, held: Bound) -> int:
         """Rows in which a condition holds, counted up to one more than are searched exactly."""
-        counted = "SELECT count(*) FROM (SELECT 1 FROM {rows} WHERE {condition} LIMIT %s) AS some"
+        counted = "SELECT count(*) FROM (SELECT 1 FROM {rows} WHERE {condition} LIMIT %s) AS few"
         found = self._one(self._say(counted, condition=held[0]), [*held[1], self.exact_rows + 1])
         return int(found[0])
 
