@@ -19,7 +19,7 @@ def postgres_url():
     try:
         try:
             server = server_of.get_server(folder / "data", cleanup_mode="stop")
-        except Exception as error:  # whatever keeps a server from starting here
+        except Exception as error:  # noqa: BLE001 (whatever keeps a server from starting here)
             pytest.skip(f"no PostgreSQL server can be started: {error}")
         yield f"postgres://postgres@/postgres?host={folder / 'data'}"
         server.cleanup()
