@@ -60,7 +60,7 @@ def project(
     seed: int = 0,
     n_neighbors: int = N_NEIGHBORS,
     perplexity: float = PERPLEXITY,
-    scale: str = "standard",
+    scale: str = "unit",
 ) -> Projection:
     """Lay features out in two dimensions, near where they are near.
 
@@ -77,8 +77,8 @@ def project(
         Of umap: neighbours that an image is held to, 2 or more; larger shows more of the whole.
     perplexity : float
         Of t-SNE: its soft number of neighbours, above 0; at most a third of the images is used.
-    scale : {"standard", "unit", "none"}
-        Each feature with variance 1, features of unit length, or as they are.
+    scale : {"unit", "standard", "none"}
+        Features of unit length (neighbours are those by cosine), each feature with variance 1, or as they are.
 
     Returns
     -------
@@ -171,7 +171,7 @@ def _start(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """The principal components in a square of side 10 with a little noise, so that copies part."""
     two = _two(points)
     noise = np.random.default_rng(0).normal(scale=1e-4, size=two.shape)
-    return (10 * two / np.abs(two).max() + noise).astype(np.float32)
+    return np.asarray(10 * two / np.abs(two).max() + noise, np.float32)
 
 
 def _two(points: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -113,10 +113,9 @@ def map_trust(
     codes = _codes(labels, n)
     parts = [_compared(high, low, rows, k, codes) for rows in _blocks(asked, n)]
     found = np.concatenate(parts, axis=1)
-    return MapTrust(
-        n, len(asked), k, *(_score(each, seed) for each in found[:3]),
-        *(_score(each, seed) for each in _both(found[3:])), asked, found[2],
-    )  # fmt: skip
+    kept = [_score(each, seed) for each in found[:3]]
+    own = [_score(each, seed) if np.isfinite(each).any() else None for each in _both(found[3:])]
+    return MapTrust(n, len(asked), k, kept[0], kept[1], kept[2], own[0], own[1], asked, found[2])
 
 
 def _codes(labels: Sequence[str | None] | None, n: int) -> NDArray[np.int64]:
@@ -190,10 +189,8 @@ def _both(pair: Floats) -> Floats:
     return np.where(np.isfinite(pair).all(0), pair, np.nan)
 
 
-def _score(values: Floats, seed: int) -> Any:
+def _score(values: Floats, seed: int) -> Score:
     real = values[np.isfinite(values)]
-    if not len(real):
-        return None
     mean = float(real.mean())
     draws = np.concatenate([real[rows].mean(1) for rows in resamples(len(real), seed=seed)])
     return Score(mean, *percentile_interval(mean, draws), n=len(real))
