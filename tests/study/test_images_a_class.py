@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from headstart.base.errors import BadOptions
+from headstart.measure.curve_questions import crossing
+from headstart.measure.curves import learning_curve
+from headstart.report.sections.images_a_class import _crossing_words, images_section
 from headstart.report.summary import summary_lines
 from headstart.study.execute import run_study
 from headstart.study.partition import make_dataset
@@ -78,3 +83,27 @@ def test_the_record_keeps_fewer_images_apart_from_the_main_table(shapes, tmp_pat
     assert "validation" not in {result.selected_on for result in record.results if result.cell.per_class}
     summary = summary_lines(record)
     assert len(summary.sized) == 6 and len(summary.rows) == 2
+
+
+def test_the_report_draws_accuracy_against_images_a_class(shapes, tmp_path):
+    spec = StudySpec(data=(str(shapes),), head=("lda",), layer=("pool",), per_class=(1, 2, 4, 0), seeds=3)
+    record = run_study(spec, tmp_path / "out")
+    (name,) = record.best
+    section = images_section(record, name, "images")
+    assert section is not None
+    claim, table, beside = section.blocks
+    assert "two points more" in claim.text and claim.runs
+    assert [column.title for column in table.columns][1:5] == ["1", "2", "4", "all"]
+    assert "<svg" in beside.blocks[0].svg
+    assert images_section(replace(record, sized=()), name, "images") is None
+
+
+def test_a_law_that_fits_is_told_with_its_crossing():
+    rng = np.random.default_rng(0)
+    sizes = np.array([5, 10, 20, 50, 100])
+    quick = [1 - (0.5 * n**-0.3 + 0.12) + rng.normal(0, 0.003, 4) for n in sizes]
+    slow = [1 - (2.0 * n**-0.7 + 0.05) + rng.normal(0, 0.003, 4) for n in sizes]
+    curves = [learning_curve(n, sizes, s, rng) for n, s in (("quick", quick), ("slow", slow))]
+    found = crossing(*curves)
+    assert found.before == "quick" and found.after == "slow" and found.low <= found.n <= found.high
+    assert "images a class" in _crossing_words(found)

@@ -13,6 +13,7 @@ from headstart.report.sections.best import best_section
 from headstart.report.sections.closing import repeat_section, wrong_section
 from headstart.report.sections.compared import compared_section
 from headstart.report.sections.data import data_section
+from headstart.report.sections.images_a_class import images_section
 from headstart.report.sections.metrics import metrics_section
 from headstart.report.sections.networks import networks_section
 from headstart.report.sections.results import results_section
@@ -90,5 +91,6 @@ def _verdict(record: StudyRecord) -> Section:
 def _results(record: StudyRecord, name: str, book: PictureBook, at: int) -> Section:
     close = best_section(record, name, book, f"best-{at}")
     views = augmented_section(record, name, book, f"views-{at}") if name in record.tables else None
-    parts = tuple(each for each in (close, views) if each is not None)
+    images = images_section(record, name, f"images-{at}")
+    parts = tuple(each for each in (images, close, views) if each is not None)
     return results_section(record, name, f"results-{at}", parts)

@@ -172,6 +172,47 @@ def accuracy_by_step(
 
 
 @dataclass(frozen=True)
+class Band:
+    """A fitted line with its band: x rising, values in 0..1."""
+
+    series: str
+    x: tuple[float, ...]
+    value: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+def accuracy_against_images(marks: Sequence[Mark], bands: Sequence[Band]) -> str:
+    """Measured points with intervals and fitted laws over images a class, on a logarithmic axis."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        fitted = {band.series: band for band in bands}
+        ends = sorted({mark.x for mark in marks})
+        for number, (series, group) in enumerate(_by_series(marks).items()):
+            band = fitted.get(series)
+            shift = 1.02 ** (number - len(fitted) / 2)
+            moved = [Mark(mark.series, mark.x * shift, mark.value, mark.low, mark.high) for mark in group]
+            _errorbar(axes, sorted(moved, key=lambda mark: mark.x), number, series, joined=band is None)
+            if band is not None:
+                colour = COLOURS[number % len(COLOURS)]
+                values = [100 * value for value in band.value]
+                axes.plot(band.x, values, color=colour, linestyle=LINES[number % len(LINES)], lw=1.3)
+                lower, upper = ([100 * value for value in each] for each in (band.low, band.high))
+                axes.fill_between(band.x, lower, upper, color=colour, alpha=0.12, lw=0)
+        axes.set_xscale("log")
+        axes.set_xticks(ends, [f"{end:,.0f}" for end in ends])
+        axes.minorticks_off()
+        axes.set_xlabel("training images a class")
+        low, high = min(mark.low for mark in marks), max(mark.high for mark in marks)
+        axes.set_ylim(max(0.0, 100 * low - 2), min(100.0, 100 * high + 2))
+        _percent_axis(axes, ACCURACY)
+        _legend(figure, axes)
+
+    return _drawn(draw, 6.4, 4.2)
+
+
+@dataclass(frozen=True)
 class Curve:
     """The training of one network: by epoch the loss and the accuracy (0..1), of train and of validation.
 

@@ -1,0 +1,187 @@
+"""Accuracy against images a class: measured points, fitted laws, where lines cross, what two points more would take.
+
+One line a scenario, the method of it that the choosing score puts first on most images; and the methods that it
+puts first on fewer. "All" images count as their mean a class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from headstart.measure.cannot_tell import CannotTell
+from headstart.measure.curve_questions import Crossing, crossing, more_for
+from headstart.measure.curves import LearningCurve, learning_curve
+from headstart.measure.values import Score
+from headstart.report.document import Beside, Block, Claim, Column, Entry, Figure, Row, Section, Table
+from headstart.report.figures import Band, Mark, accuracy_against_images
+from headstart.report.verdict import accuracy, results_of
+from headstart.report.wording import DASH, interval, percent
+from headstart.study.records import MethodSummary, StudyRecord
+
+LINES = 6
+GAIN = 0.02
+BAND_STEPS = 40
+SEED = 0
+
+
+def images_section(record: StudyRecord, dataset: str, id: str) -> Section | None:
+    """None where the study had one number of images a class."""
+    rows = [row for row in record.sized if row.dataset == dataset and accuracy(row) is not None]
+    lines = _lines(record, rows, dataset)
+    if not lines:
+        return None
+    curves = {name: _curve(record, name, line) for name, line in lines.items()}
+    blocks: list[Block] = [*_claims(curves, lines), _table(lines, curves, id)]
+    blocks.append(Beside((_figure(lines, curves, id),)))
+    return Section(id, "Images a class", tuple(blocks))
+
+
+def _lines(
+    record: StudyRecord, rows: Sequence[MethodSummary], dataset: str
+) -> dict[str, list[MethodSummary]]:
+    """The methods that are drawn, each with its rows from few images to many."""
+    every: dict[str, list[MethodSummary]] = {}
+    for row in rows:
+        every.setdefault(row.method, []).append(row)
+    whole = {name: sorted(line, key=_images) for name, line in every.items() if len(line) > 1}
+    chosen: dict[str, None] = {}
+    if (best := record.best.get(dataset)) in whole:
+        chosen[str(best)] = None
+    for scenario in dict.fromkeys(row.scenario for row in rows):
+        own = [line[-1] for line in whole.values() if line[-1].scenario == scenario]
+        if own:
+            chosen[max(own, key=lambda row: row.selection or 0.0).method] = None
+    for number in sorted({row.per_class for row in rows if row.per_class}):
+        there = [row for row in rows if row.per_class == number and row.method in whole]
+        if there:
+            chosen[max(there, key=lambda row: row.selection or 0.0).method] = None
+    return {name: whole[name] for name in list(chosen)[:LINES]}
+
+
+def _images(row: MethodSummary) -> float:
+    return float(row.per_class) if row.per_class else float("inf")
+
+
+def _per_class(row: MethodSummary, record_classes: int) -> float:
+    return float(row.per_class or row.n_train / max(1, record_classes))
+
+
+def _n_classes(line: Sequence[MethodSummary]) -> int:
+    """Classes, from the smallest number drawn of each."""
+    few = min((row for row in line if row.per_class), key=lambda row: row.per_class)
+    return max(1, round(few.n_train / few.per_class))
+
+
+def _x(line: Sequence[MethodSummary]) -> list[float]:
+    return [_per_class(row, _n_classes(line)) for row in line]
+
+
+def _curve(record: StudyRecord, name: str, line: Sequence[MethodSummary]) -> LearningCurve | CannotTell:
+    scores = [[result.scores["accuracy"].value for result in results_of(record, row)] for row in line]
+    return learning_curve(name, _x(line), scores, np.random.default_rng(SEED))
+
+
+def _claims(
+    curves: dict[str, LearningCurve | CannotTell], lines: dict[str, list[MethodSummary]]
+) -> list[Claim]:
+    fitted = [curve for curve in curves.values() if isinstance(curve, LearningCurve)]
+    runs = tuple(cell for line in lines.values() for row in line for cell in row.cells)
+    claims = [_more_claim(next(iter(curves.values())), next(iter(lines)), runs)]
+    for at, one in enumerate(fitted):
+        for other in fitted[at + 1 :]:
+            found = crossing(one, other)
+            if isinstance(found, Crossing):
+                claims.append(Claim(_crossing_words(found), runs))
+    return claims
+
+
+def _more_claim(curve: LearningCurve | CannotTell, name: str, runs: tuple[str, ...]) -> Claim:
+    found = curve if isinstance(curve, CannotTell) else more_for(curve, points=GAIN)
+    question = f"How many more images a class would {name} need for two points more?"
+    if isinstance(found, CannotTell):
+        return Claim(f"{question} It cannot be told: {found.reason}.", runs)
+    high = "beyond what can be told" if found.high is None else f"{found.high:,.0f}"
+    said = f"{question} About {found.extra:,.0f} (95 % interval {found.low:,.0f} to {high}), by the law fitted to it."
+    return Claim(said, runs)
+
+
+def _crossing_words(found: Crossing) -> str:
+    between = (
+        f" (95 % interval {found.low:,.0f} to {found.high:,.0f})"
+        if found.low is not None and found.high is not None
+        else " (its interval reaches beyond the numbers measured)"
+    )
+    return (
+        f"Up to about {found.n:,.0f} images a class{between} {found.before} is more accurate, with more "
+        f"{found.after}."
+    )
+
+
+def _table(
+    lines: dict[str, list[MethodSummary]], curves: dict[str, LearningCurve | CannotTell], id: str
+) -> Table:
+    sizes = sorted(
+        {row.per_class for line in lines.values() for row in line}, key=lambda n: n or float("inf")
+    )
+    columns = (
+        Column("method"),
+        *(Column(f"{n:,}" if n else "all", "images a class", numeric=True) for n in sizes),
+        Column("levels off at", "the accuracy that the fitted law approaches", numeric=True),
+        Column("law", "the law that foretells the last point best"),
+    )
+    made = []
+    for name, line in lines.items():
+        by_size = {row.per_class: accuracy(row) for row in line}
+        curve = curves[name]
+        fitted = curve if isinstance(curve, LearningCurve) else None
+        made.append(
+            Row(
+                (
+                    Entry(name, name.casefold()),
+                    *(_score(by_size.get(n)) for n in sizes),
+                    Entry(percent(fitted.ceiling), fitted.ceiling) if fitted else Entry(DASH, small=str(curve)[:90]),
+                    Entry(fitted.law if fitted else DASH),
+                )
+            )
+        )  # fmt: skip
+    caption = (
+        "Test accuracy by images a class, with 95 % intervals; tuning had no other images than these. "
+        "Extrapolation is a guess from a fitted law."
+    )
+    return Table(f"{id}-table", caption, columns, tuple(made), sortable=True)
+
+
+def _score(score: Score | None) -> Entry:
+    return (
+        Entry(DASH, None)
+        if score is None
+        else Entry(percent(score.value), score.value, small=interval(score))
+    )
+
+
+def _figure(
+    lines: dict[str, list[MethodSummary]], curves: dict[str, LearningCurve | CannotTell], id: str
+) -> Figure:
+    marks, bands = [], []
+    for name, line in lines.items():
+        for x, row in zip(_x(line), line, strict=True):
+            if (score := accuracy(row)) is not None:
+                marks.append(Mark(name, x, score.value, score.low, score.high))
+        curve = curves[name]
+        if isinstance(curve, LearningCurve):
+            n = np.geomspace(*curve.measured, BAND_STEPS)
+            low, high = np.quantile(curve.draws_at(n), [0.025, 0.975], axis=0)
+            values = curve.at(n)
+            bands.append(Band(name, tuple(n), tuple(values), tuple(low), tuple(high)))
+    caption = (
+        "Test accuracy against images a class (logarithmic), with 95 % intervals over test images and seeds; "
+        "lines are fitted laws, shades their 95 % bands over seeds. See which line is on top at the number of "
+        "images that you can have."
+    )
+    runs = tuple(cell for line in lines.values() for row in line for cell in row.cells)
+    svg = accuracy_against_images(marks, bands)
+    return Figure(
+        f"{id}-curves", caption, svg, f"Accuracy of {len(lines)} methods by images a class", (), runs
+    )
