@@ -1,0 +1,133 @@
+"""The bibliography: real entries, three styles, and a paper for everything that is shipped."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headstart.base.errors import UnknownName
+from headstart.measure import effects, intervals, metrics, multiple, paired, resampled, retrieval
+from headstart.methods.heads_catalog import HEAD_NAMES
+from headstart.methods.training_options import SCENARIOS
+from headstart.report import papers
+from headstart.report.sources import STYLES, Bibliography, library
+
+TABLES = (
+    papers.HEADS, papers.SCENARIOS, papers.METRICS, papers.TESTS, papers.BACKBONES, papers.TRAINING,
+    papers.DATASETS, papers.PRETRAINING,
+)  # fmt: skip
+KEYS = sorted(library())
+
+
+def public(module):
+    """Functions that a module itself defines for others."""
+    return [
+        name
+        for name, thing in vars(module).items()
+        if callable(thing)
+        and getattr(thing, "__module__", "") == module.__name__
+        and not isinstance(thing, type)
+        and not name.startswith("_")
+    ]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_each_entry_is_whole_and_says_where_it_was_seen(key):
+    source = library()[key]
+    assert source.authors and all(family for family, _ in source.authors)
+    assert source.title and source.venue and 1900 < source.year <= 2026
+    assert source.doi or source.arxiv or source.url
+    assert re.match(r"Seen at https?://\S+", source.note)
+    assert source.address.startswith(("https://", "http://"))
+    assert not re.search(r"[\\{}]", source.text)
+
+
+@pytest.mark.parametrize("name", [*HEAD_NAMES])
+def test_every_head_has_a_paper(name):
+    assert papers.HEADS.get(name)
+
+
+@pytest.mark.parametrize("name", [*SCENARIOS, "retrieval"])
+def test_every_scenario_has_a_paper(name):
+    assert papers.SCENARIOS.get(name)
+
+
+@pytest.mark.parametrize("name", [*metrics.METRICS, *retrieval.METRICS])
+def test_every_metric_has_a_paper_or_a_reason(name):
+    assert (name in papers.METRICS) != (name in papers.WITHOUT_PAPER)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(set(public(effects)) - {"magnitude"}),
+        *(set(public(multiple)) - {"holm_factors", "checked_p"}),
+        *(set(public(paired)) - {"wilson_at", "correctness", "checked_level"}),
+        *(set(public(resampled)) - {"check_rope"}),
+        "wilson", "percentile_interval", "over_seeds", "friedman", "nemenyi", "wilcoxon", "paired_bootstrap",
+        "signed_rank", "smallest_paired", "learning_curve",
+    ],
+)  # fmt: skip
+def test_every_test_has_a_paper_or_a_reason(name):
+    assert (name in papers.TESTS) != (name in papers.WITHOUT_PAPER)
+    assert name in {*papers.TESTS, *papers.WITHOUT_PAPER}
+    assert hasattr(intervals, "wilson")
+
+
+def test_every_paper_that_is_named_exists_and_every_paper_is_named():
+    named = {key for table in TABLES for keys in table.values() for key in keys}
+    assert named == set(library())
+
+
+def test_the_three_styles_cite_and_list():
+    numbered = Bibliography("numbered")
+    assert numbered.cite("tan2019") == "[1]" and numbered.cite("holm1979", "tan2019") == "[1, 2]"
+    assert [each.label for each in numbered.references()] == ["1", "2"]
+    alphabetic = Bibliography("alphabetic")
+    assert alphabetic.cite("tan2019", "holm1979", "fan2008") == "[TL19, Hol79, FCH+08]"
+    assert [each.label for each in alphabetic.references()] == ["FCH+08", "Hol79", "TL19"]
+    dated = Bibliography("author-date")
+    assert dated.cite("tan2019", "fan2008") == "(Tan and Le, 2019; Fan et al., 2008)"
+    assert Bibliography().cite() == ""
+
+
+def test_an_entry_reads_as_a_reference():
+    text = library()["fan2008"].text
+    assert text.startswith("R.-E. Fan, K.-W. Chang, C.-J. Hsieh, X.-R. Wang and C.-J. Lin (2008). LIBLINEAR")
+    assert "Journal of Machine Learning Research 9, 1871–1874." in text
+
+
+@given(st.lists(st.sampled_from(KEYS), min_size=1, max_size=12), st.sampled_from(STYLES))
+def test_labels_are_unique_and_the_list_holds_what_was_cited(keys, style):
+    cited = Bibliography(style)
+    for key in keys:
+        mark = cited.cite(key)
+        assert cited.label(key) in mark
+    labels = [each.label for each in cited.references()]
+    assert len(labels) == len(set(labels)) == len(set(keys))
+    assert {each.key for each in cited.references()} == set(keys)
+
+
+def test_labels_of_the_whole_library_are_unique_in_every_style():
+    for style in STYLES:
+        cited = Bibliography(style)
+        cited.cite(*KEYS)
+        assert len({cited.label(key) for key in KEYS}) == len(KEYS)
+
+
+def test_unknown_papers_and_styles_are_refused_with_the_nearest_name():
+    with pytest.raises(UnknownName, match="holm1979"):
+        Bibliography().cite("holm1978")
+    with pytest.raises(UnknownName, match="numbered"):
+        Bibliography("numberd")
+
+
+def test_the_bibtex_of_what_was_cited_reads_back_equal():
+    import bibtexparser
+
+    cited = Bibliography()
+    cited.cite("holm1979", "tan2019")
+    read = bibtexparser.parse_string(cited.bibtex())
+    assert [entry.key for entry in read.entries] == ["holm1979", "tan2019"]
+    assert not read.failed_blocks
