@@ -9,9 +9,42 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from headstart.base.errors import BadOptions
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where a tuner may look for a value: between two ends, or among some values.
+
+    Attributes
+    ----------
+    low, high : float or None
+        The ends, both included; None where `choices` are given.
+    log : bool
+        Whether the values are spread evenly over the logarithm.
+    whole : bool
+        Whether they are whole numbers.
+    choices : tuple
+    """
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    whole: bool = False
+    choices: tuple[Any, ...] = ()
+
+
+def between(low: float, high: float, *, log: bool = False, whole: bool = False) -> Search:
+    """A range to search."""
+    return Search(low=low, high=high, log=log, whole=whole)
+
+
+def among(*choices: Any) -> Search:
+    """Values to choose from."""
+    return Search(choices=choices)
 
 
 def option(
@@ -24,15 +57,16 @@ def option(
     metavar: str = "",
     read: Callable[[Any], Any] | None = None,
     also: Sequence[str] = (),
+    search: Search | None = None,
 ) -> Any:
     """One option: a dataclass field whose metadata holds its help, choices and range (ends included).
 
     `read` makes a value of what was written, or raises ValueError with what is wrong with it; `also` are other
-    names that a file may call it by, the first of which is a flag too.
+    names that a file may call it by, the first of which is a flag too. `search` is where a tuner may look for it.
     """
     metadata: dict[str, Any] = {
         "help": help, "choices": tuple(choices), "low": low, "high": high, "metavar": metavar,
-        "read": read, "also": tuple(also),
+        "read": read, "also": tuple(also), "search": search,
     }  # fmt: skip
     if isinstance(default, list | dict | set):
         raise TypeError("give an immutable default (a tuple, not a list)")

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from headstart.base.errors import BadOptions, UsageError
 from headstart.base.events import warn
-from headstart.base.options import mistakes, option
+from headstart.base.options import among, mistakes, option
 from headstart.methods.calibrate import fit_temperature, softmax
 from headstart.methods.heads_select import Choice, Model, Round, Step, choose, inner_folds
 from headstart.methods.heads_space import EigenSpace, unit_rows
@@ -65,8 +65,14 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
     calibrates: ClassVar[bool] = True
     stops_early: ClassVar[bool] = False
 
-    unit_length: bool = option(True, "bring every image's features to length 1 first")
-    standardise: bool = option(False, "give every feature deviation 1 (of train), not all of them one factor")
+    unit_length: bool = option(
+        True, "bring every image's features to length 1 first", search=among(True, False)
+    )
+    standardise: bool = option(
+        False,
+        "give every feature deviation 1 (of train), not all of them one factor",
+        search=among(True, False),
+    )
 
     # ---- what a head brings -------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from headstart.base.options import option
+from headstart.base.options import among, between, option
 from headstart.methods.heads_base import Head
 from headstart.methods.heads_gram import ABSENT, class_means
 from headstart.methods.heads_select import Model, Round, Step
@@ -33,7 +33,12 @@ def squared_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class _MetricHead(Head):
-    metric: str = option("cosine", "how near is measured", choices=("cosine", "euclidean"))
+    metric: str = option(
+        "cosine",
+        "how near is measured",
+        choices=("cosine", "euclidean"),
+        search=among("cosine", "euclidean"),
+    )
 
     def _scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         scaled = super()._scaled(features)
@@ -75,8 +80,15 @@ class KNNHead(_MetricHead):
     calibrates: ClassVar[bool] = False
     grid: ClassVar[tuple[int, ...]] = (100, 50, 30, 20, 15, 10, 7, 5, 3, 1)
 
-    n_neighbors: int | None = option(None, "neighbours that vote; chosen if not given", low=1)
-    weights: str = option("distance", "how votes weigh", choices=("uniform", "distance"))
+    n_neighbors: int | None = option(
+        None,
+        "neighbours that vote; chosen if not given",
+        low=1,
+        search=between(1, 100, log=True, whole=True),
+    )
+    weights: str = option(
+        "distance", "how votes weigh", choices=("uniform", "distance"), search=among("uniform", "distance")
+    )
 
     def _mistakes(self) -> list[str]:
         if self.n_neighbors is None or isinstance(self.n_neighbors, int | np.integer):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from headstart.base.errors import UsageError
-from headstart.base.options import option
+from headstart.base.options import between, option
 from headstart.methods.heads_linear import LinearHead
 from headstart.methods.heads_select import Model
 from headstart.methods.heads_space import MOST_DIRECTIONS, EigenSpace, eigen_space
@@ -55,7 +55,9 @@ class RidgeHead(LinearHead):
     tuned: ClassVar[tuple[str, ...]] = ("alpha",)
     grid: ClassVar[tuple[float, ...]] = (1e5, 3e4, 1e4, 3e3, 1e3, 3e2, 1e2, 1e1, 1.0)
 
-    alpha: float | None = option(None, "penalty; chosen along a path if not given", low=1e-12)
+    alpha: float | None = option(
+        None, "penalty; chosen along a path if not given", low=1e-12, search=between(1e-1, 1e6, log=True)
+    )
 
     def _values(self, features: NDArray[np.float32]) -> list[Any]:
         return [{"alpha": float(a)} for a in (self.grid if self.alpha is None else (self.alpha,))]
@@ -85,7 +87,11 @@ class LDAHead(LinearHead):
     grid: ClassVar[tuple[float, ...]] = (1.0, 0.9, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001)
 
     shrinkage: float | None = option(
-        None, "share of the identity in the covariance; chosen along a path if not given", low=1e-6, high=1.0
+        None,
+        "share of the identity in the covariance; chosen along a path if not given",
+        low=1e-6,
+        high=1.0,
+        search=between(1e-4, 1.0, log=True),
     )
 
     def _values(self, features: NDArray[np.float32]) -> list[Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from headstart.base.options import option
+from headstart.base.options import between, option
 from headstart.methods.heads_base import Head
 from headstart.methods.heads_distance import ROWS_AT_ONCE, squared_distances
 from headstart.methods.heads_linear import linear_path, squared_hinge
@@ -73,8 +73,18 @@ class RBFSVMHead(Head):
     strengths: ClassVar[tuple[float, ...]] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
     widths: ClassVar[tuple[float, ...]] = (0.3, 3.0)  # of gamma, tried after C
 
-    C: float | None = option(None, "inverse regularisation; chosen along a path if not given", low=1e-12)
-    gamma: float | None = option(None, "inverse squared width of the kernel; chosen if not given", low=1e-12)
+    C: float | None = option(
+        None,
+        "inverse regularisation; chosen along a path if not given",
+        low=1e-12,
+        search=between(1e-3, 1e3, log=True),
+    )
+    gamma: float | None = option(
+        None,
+        "inverse squared width of the kernel; chosen if not given",
+        low=1e-12,
+        search=between(1e-5, 1.0, log=True),
+    )
 
     def _values(self, features: NDArray[np.float32]) -> list[Any]:
         gamma = self._scale(features) if self.gamma is None else float(self.gamma)

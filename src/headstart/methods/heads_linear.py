@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from headstart.base.events import warn
-from headstart.base.options import option
+from headstart.base.options import between, option
 from headstart.methods.calibrate import log_softmax
 from headstart.methods.heads_base import Head
 from headstart.methods.heads_products import NarrowProducts
@@ -146,7 +146,12 @@ class _PathHead(LinearHead):
     loss: ClassVar[Loss]
     grid: ClassVar[tuple[float, ...]]
 
-    C: float | None = option(None, "inverse regularisation; chosen along a path if not given", low=1e-12)
+    C: float | None = option(
+        None,
+        "inverse regularisation; chosen along a path if not given",
+        low=1e-12,
+        search=between(1e-6, 1e2, log=True),
+    )
     tolerance: float = option(
         TOLERANCE,
         "largest slope (of the mean loss, coordinates scaled) at which the solver stops",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from headstart.base.options import option
+from headstart.base.options import among, between, option
 
 SCENARIOS = ("features", "finetune", "full", "scratch")
 TRAINED = ("finetune", "full", "scratch")
@@ -28,6 +28,7 @@ class TrainingOptions:
         "what trains in the scenario finetune: head, last:K (stages), a layer and all after it, norm, bias, "
         "or patterns of parameters",
         metavar="CUT",
+        search=among("last:1", "last:2", "last:3", "last:4"),
     )
     start: str = option(
         "head-first",
@@ -41,7 +42,7 @@ class TrainingOptions:
         high=100000,
         metavar="NUMBER",
     )
-    batch_size: int = option(32, "images a step", low=1, high=4096)
+    batch_size: int = option(32, "images a step", low=1, high=4096, search=among(16, 32, 64))
     steps_per_epoch: int | None = option(
         None,
         "steps that count as an epoch (default: as many as show every image once)",
@@ -51,16 +52,31 @@ class TrainingOptions:
     )
     optimiser: str = option("adamw", "how weights follow gradients", choices=("adamw", "sgd"))
     learning_rate: float | None = option(
-        None, "largest learning rate (default: found by a range test)", low=1e-8, high=10.0, metavar="NUMBER"
+        None,
+        "largest learning rate (default: found by a range test)",
+        low=1e-8,
+        high=10.0,
+        metavar="NUMBER",
+        search=between(1e-5, 1e-1, log=True),
     )
-    weight_decay: float = option(0.01, "decay of weights (not of biases and norms)", low=0.0, high=10.0)
+    weight_decay: float = option(
+        0.01,
+        "decay of weights (not of biases and norms)",
+        low=0.0,
+        high=10.0,
+        search=between(1e-4, 1.0, log=True),
+    )
     momentum: float = option(0.9, "momentum of sgd", low=0.0, high=0.999)
     schedule: str = option(
         "one-cycle", "course of the learning rate", choices=("one-cycle", "cosine", "constant")
     )
     warmup: float = option(0.15, "share of the steps in which the rate rises", low=0.0, high=0.9)
     layer_decay: float = option(
-        1.0, "factor on the rate from each stage to the one before it", low=0.01, high=1.0
+        1.0,
+        "factor on the rate from each stage to the one before it",
+        low=0.01,
+        high=1.0,
+        search=between(0.3, 1.0),
     )
     l2_sp: float = option(0.0, "pull towards the pretrained weights (L2-SP)", low=0.0, high=10.0)
     unfreeze: str = option(
@@ -73,7 +89,9 @@ class TrainingOptions:
         "statistics of trained BatchNorm layers: keep the pretrained ones, or update them (scratch always updates)",
         choices=("keep", "update"),
     )
-    label_smoothing: float = option(0.1, "share of a label spread over all classes", low=0.0, high=0.9)
+    label_smoothing: float = option(
+        0.1, "share of a label spread over all classes", low=0.0, high=0.9, search=between(0.0, 0.3)
+    )
     mixup: float = option(0.0, "strength (alpha) of mixup on pixels", low=0.0, high=10.0)
     cutmix: float = option(0.0, "strength (alpha) of cutmix on pixels", low=0.0, high=10.0)
     manifold_mixup: float | None = option(
@@ -100,13 +118,18 @@ class TrainingOptions:
     )
     compile: bool = option(False, "compile the trained part with torch.compile")
     views: int = option(
-        6, "augmented views of each image, each run through the frozen part once", low=1, high=1000
+        6,
+        "augmented views of each image, each run through the frozen part once",
+        low=1,
+        high=1000,
+        search=between(1, 8, whole=True),
     )
     augment: str = option(
         "medium",
         "how views differ: none; crop; light: crop and mirror; medium: light and brightness, contrast, colour; "
         "heavy, rand_augment, trivial_augment, augmix; or a policy in a file NAME.toml",
         metavar="POLICY",
+        search=among("none", "crop", "light", "medium", "heavy"),
     )
     train_size: int | None = option(
         None,
