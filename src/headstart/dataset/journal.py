@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,31 +20,33 @@ from headstart.base.files import folder_lock
 
 FILE_NAME = "labels.jsonl"
 KIND, VERSION = "headstart labels", 1
+_HEADER = json.dumps({"kind": KIND, "version": VERSION}).encode()
 SKIPPED = ""
 """What stands for "looked at and left without a label"; no class can be called so."""
 
 
+Image = tuple[str, str]
+"""Path under the folder of images, and digest of the content."""
+
+
 @dataclass(frozen=True)
 class Step:
-    """One thing that the person did: these images got this label.
+    """One thing that the person did: these images got these labels.
 
     Attributes
     ----------
-    images : tuple of (str, str)
-        Path and digest of each image.
-    label : str or None
-        A class, `SKIPPED`, or None where the label was taken away.
+    given : tuple of ((str, str), str or None)
+        Image (path, digest) with a class, `SKIPPED`, or None where its label was taken away.
     at : float
         Seconds since 1970.
     """
 
-    images: tuple[tuple[str, str], ...]
-    label: str | None
+    given: tuple[tuple[Image, str | None], ...]
     at: float
 
     def to_dict(self) -> dict[str, Any]:
         """As the line that is written."""
-        return {"at": round(self.at, 3), "label": self.label, "images": [list(each) for each in self.images]}
+        return {"at": round(self.at, 3), "give": [[*image, label] for image, label in self.given]}
 
 
 class LabelJournal:
@@ -64,19 +66,19 @@ class LabelJournal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.steps: list[Step] = []
-        self.labels: dict[tuple[str, str], str] = {}
-        self._former: list[dict[tuple[str, str], str | None]] = []
+        self.labels: dict[Image, str] = {}
+        self._former: list[dict[Image, str | None]] = []
         self.n_cut = self._replay()
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         if self.n_cut:
             os.ftruncate(self._handle, path.stat().st_size - self.n_cut)
         if not path.stat().st_size:
-            self._write({"kind": KIND, "version": VERSION})
+            self._write(json.loads(_HEADER))
             _keep_entry(path.parent)
 
-    def label(self, images: Sequence[tuple[str, str]], label: str | None) -> Step:
+    def give(self, labels: Mapping[Image, str | None]) -> Step:
         """Give images a label, mark them as skipped, or take the label away (None); on disk when it returns."""
-        step = Step(tuple(images), label, time.time())
+        step = Step(tuple(labels.items()), time.time())
         self._write(step.to_dict())
         self._apply(step)
         return step
@@ -105,9 +107,9 @@ class LabelJournal:
             raise
 
     def _apply(self, step: Step) -> None:
-        self._former.append({image: self.labels.get(image) for image in step.images})
-        for image in step.images:
-            _put(self.labels, image, step.label)
+        self._former.append({image: self.labels.get(image) for image, _ in step.given})
+        for image, label in step.given:
+            _put(self.labels, image, label)
         self.steps.append(step)
 
     def _take_back(self) -> Step:
@@ -120,10 +122,12 @@ class LabelJournal:
         data = self.path.read_bytes() if self.path.exists() else b""
         whole, _, cut = data.rpartition(b"\n")
         lines = whole.split(b"\n") if whole else []
+        if not lines and not _HEADER.startswith(cut):
+            raise DataError(f"{self.path}: no label journal of Headstart; choose another folder")
         for number, line in enumerate(lines, 1):
             try:
                 self._read(json.loads(line), number)
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
                 if isinstance(error, UsageError):
                     raise
                 raise DataError(
@@ -142,11 +146,8 @@ class LabelJournal:
         elif line.get("undo") is True:
             self._take_back()
         else:
-            label = line["label"]
-            if label is not None and not isinstance(label, str):
-                raise TypeError("a label is a text")
-            images = tuple((str(path), str(digest)) for path, digest in line["images"])
-            self._apply(Step(images, label, float(line["at"])))
+            given = tuple(((str(path), str(digest)), _label(label)) for path, digest, label in line["give"])
+            self._apply(Step(given, float(line["at"])))
 
 
 @contextmanager
@@ -164,7 +165,7 @@ def open_journal(folder: str | Path, *also: str | Path) -> Iterator[LabelJournal
     --------
     >>> import tempfile
     >>> with open_journal(tempfile.mkdtemp()) as journal:
-    ...     step = journal.label([("a.jpg", "00ff")], "cat")
+    ...     step = journal.give({("a.jpg", "00ff"): "cat"})
     ...     journal.labels
     {('a.jpg', '00ff'): 'cat'}
     """
@@ -176,7 +177,13 @@ def open_journal(folder: str | Path, *also: str | Path) -> Iterator[LabelJournal
         yield journal
 
 
-def _put(labels: dict[tuple[str, str], str], image: tuple[str, str], label: str | None) -> None:
+def _label(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError("a label is a text")
+    return value
+
+
+def _put(labels: dict[Image, str], image: Image, label: str | None) -> None:
     if label is None:
         labels.pop(image, None)
     else:
