@@ -65,6 +65,17 @@ def test_evaluate_as_text_and_json(run, index, new_photos, as_documented):
     assert value["n"] == 12 and value["k"] == 5 and len(value["worst"]) == 10
 
 
+def test_evaluate_writes_a_page_of_figures_and_worst_queries(run, index, new_photos, tmp_path):
+    page = tmp_path / "quality.html"
+    said = run(
+        "search", index, new_photos, "--evaluate", "--engine", "torch", "--near", "1", "--html", page,
+        "--where", 'label != "stripes"',
+    )  # fmt: skip
+    assert said.status == 0 and "queries with nothing to find: 4" in said.out
+    text = page.read_text("utf-8")
+    assert "mean average precision" in text and "The worst queries" in text and "data:image/jpeg" in text
+
+
 def test_the_page_is_safe_and_shows_the_pictures(run, photos, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(photos, data)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.base.errors import BadOptions, DataError
+from headstart.base.errors import BadOptions, DataError, UnknownName
 from headstart.features.index import ImageIndex
 from headstart.features.index_quality import evaluate_index
 from headstart.features.stores import embedded
@@ -235,6 +235,24 @@ def test_quality_leaves_the_query_and_its_copies_out(made, photos, new_photos):
     other = evaluate_index(index, scan(new_photos), k=3, near=1.0)
     assert other.n_same == 0 and 0.4 < other.quality.scores["map"].value <= 1
     assert set(other.quality.per_class) == {"disc", "square", "stripes"}
+
+
+def test_quality_of_a_part_of_the_index_ranks_that_part_alone(made, photos):
+    index = ImageIndex.open(made, engine="torch")
+    some = evaluate_index(index, scan(photos), k=3, near=1.0, where='label in ("disc", "square")')
+    assert some.n_index == 20 and some.quality.n == 20 and some.quality.n_nothing_to_find == 10
+    with pytest.raises(DataError, match="meets the condition"):
+        evaluate_index(index, scan(photos), k=3, where='label == "none"')
+    with pytest.raises(UnknownName, match="colour"):
+        evaluate_index(index, scan(photos), k=3, where='colour == "red"')
+
+
+def test_expanded_queries_are_ranked_by_the_mean_of_what_they_find(made, photos):
+    index = ImageIndex.open(made, engine="torch")
+    plain = evaluate_index(index, scan(photos), k=3, near=1.0)
+    wider = evaluate_index(index, scan(photos), k=3, near=1.0, expand=5)
+    assert wider.quality.scores["map"] != plain.quality.scores["map"]
+    assert 0.4 < wider.quality.scores["map"].value <= 1
 
 
 def test_quality_needs_labels(made, tmp_path):

@@ -20,6 +20,8 @@ from headstart.cli.text import printable, say, say_json
 if TYPE_CHECKING:
     from headstart.features.index import ImageIndex
     from headstart.features.index_found import Found
+    from headstart.features.index_quality import IndexQuality
+    from headstart.images.table import ImageTable
 
 INDEX_EXAMPLE = """
 headstart index photos/ --out photos.index
@@ -88,7 +90,11 @@ class SearchOptions:
         0, "search again with the mean of the query and its first results, this many", low=0, high=1000
     )
     near: float = option(0.98, "cosine from which an image counts as a copy of the query", low=0.0, high=1.0)
-    html: str | None = option(None, "write a page with the pictures found", metavar="FILE.html")
+    html: str | None = option(
+        None,
+        "write a page with the pictures found; with --evaluate the figures and the worst queries",
+        metavar="FILE.html",
+    )
     evaluate: bool = option(
         False, "measure how well images of the same class are found; IMAGE is labelled data then"
     )
@@ -173,7 +179,7 @@ def search(
     with shown():
         opened = ImageIndex.open(where_index, engine=options.engine, cache_gb=options.cache_gb)
         if options.evaluate:
-            return _evaluate(opened, images[0], k, options, build(DataOptions, flags), json)
+            return _evaluate(opened, where_index, images[0], k, options, build(DataOptions, flags), json)
         files = image_files(images)
         if len(images) == 1 and len(files) == 1 and not files[0].exists():
             raise DataError(f"{images[0]}: no such image file or folder")
@@ -193,9 +199,6 @@ def search(
 def _refuse(options: SearchOptions, images: list[str], flags: dict[str, Any]) -> None:
     wrong = []
     if options.evaluate:
-        wrong += [
-            f"{name}: not with --evaluate" for name in ("where", "html", "expand") if getattr(options, name)
-        ]
         if len(images) != 1:
             wrong.append("--evaluate takes one source of images")
     else:
@@ -243,7 +246,7 @@ def _found_value(found: tuple[Found, ...], opened: ImageIndex) -> dict[str, Any]
 
 
 def _evaluate(
-    opened: ImageIndex, data: str, k: int, options: SearchOptions, source: DataOptions, json: bool
+    opened: ImageIndex, name: str, data: str, k: int, options: SearchOptions, source: DataOptions, json: bool
 ) -> None:
     from headstart.features.index_quality import evaluate_index
 
@@ -253,9 +256,34 @@ def _evaluate(
     if not len(chosen):
         raise DataError(f"{table.name}: no images of split {split!r}")
     target = source.target or None
-    found = evaluate_index(opened, chosen, target=target, k=k, near=options.near, seed=options.seed)
+    found = evaluate_index(
+        opened, chosen, target=target, k=k, near=options.near, where=options.where, expand=options.expand,
+        seed=options.seed,
+    )  # fmt: skip
+    if options.html:
+        _write_quality(options, opened, found, chosen, name, k)
     if json:
         say_json({"split": split, "metric": opened.card.metric, **found.to_dict()})
         return
     for line in quality_lines(found, split):
         say(line)
+    if options.html:
+        say(f"\n{printable(options.html)}: the worst queries as pictures")
+
+
+def _write_quality(
+    options: SearchOptions, opened: ImageIndex, found: IndexQuality, table: ImageTable, name: str, k: int
+) -> None:
+    """The page of a quality: its figures, and what was found for the worst queries."""
+    from headstart.base.files import write_text
+    from headstart.report.similar import quality_page
+
+    row_of = {path: row for row, path in enumerate(table.paths)}
+    items = [table.item(row_of[path]) for path, _, _ in found.worst]
+    told = [path for path, _, _ in found.worst]
+    k = min(k, len(opened))
+    hits = opened.search(items, k, where=options.where, expand=options.expand, near=options.near, names=told)
+    page = quality_page(
+        found, hits, items, index=_index_name(name), metric=opened.card.metric, where=options.where or ""
+    )
+    write_text(Path(str(options.html)), page)

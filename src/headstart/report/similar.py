@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headstart.base.errors import HeadstartError
 from headstart.features.index_found import Found, Hit
 from headstart.images.collect import clean
 from headstart.images.decode import ImageItem
-from headstart.report.document import Block, Document, Gallery, Paragraph, Picture, Section
+from headstart.report.document import Block, Document, Gallery, Paragraph, Picture, Section, plain_table
 from headstart.report.html import render
+from headstart.report.wording import interval, percent
 
+if TYPE_CHECKING:
+    from headstart.features.index_quality import IndexQuality
+
+SEARCH_METRICS = (
+    ("map", "mean average precision", "1 where every image of the class comes before any other"),
+    ("precision_at_k", "precision at k", "share of the first k that are of the query's class"),
+    ("recall_at_k", "recall at k", "share of the class that is among the first k images"),
+    ("r_precision", "R-precision", "share of the first R that are of the class, R the number of its images"),
+    ("ndcg", "NDCG", "gain discounted by the logarithm of the rank, against the best order"),
+)
 SIDE = 200
 BUDGET_BYTES = 40_000_000
 HIDDEN = ("digest", "split", "group")
@@ -45,6 +57,56 @@ def similar_page(
     )
     told = f"{len(found)} {'query' if len(found) == 1 else 'queries'} against {clean(index)}"
     return render(Document("Similar images", told + (f", where {clean(where)}" if where else ""), sections))
+
+
+def quality_page(
+    quality: IndexQuality,
+    worst: Sequence[Found],
+    items: Sequence[ImageItem],
+    *,
+    index: str,
+    metric: str,
+    where: str = "",
+) -> str:
+    """How well an index is searched: means with intervals, classes, and the worst queries with what they found.
+
+    Parameters
+    ----------
+    quality : IndexQuality
+    worst : sequence of Found
+        What `quality.worst` found, in its order.
+    items : sequence
+        The images of these queries.
+    """
+    scores = quality.quality.scores
+    rows = [
+        (title, percent(scores[key].value), interval(scores[key]), told)
+        for key, title, told in SEARCH_METRICS
+    ]
+    means = plain_table(
+        "means", "Means over queries.", ("measure", "mean", "95 % interval", "what it is"), rows
+    )
+    classes = [
+        (clean(name), f"{values['n']:.0f}", *(percent(values[key]) for key, *_ in SEARCH_METRICS))
+        for name, values in sorted(quality.quality.per_class.items(), key=lambda pair: pair[1]["map"])
+    ]
+    heads = ("class", "n", *(title for _, title, _ in measures))
+    per_class = plain_table("classes", "By class, the hardest to find first.", heads, classes)
+    maker = _Pictures()
+    sections = [
+        _section(number, each, item, metric, maker)
+        for number, (each, item) in enumerate(zip(worst, items, strict=True), 1)
+    ]
+    told = [f"{label}: average precision {value:.3f}" for _, label, value in quality.worst]
+    named = tuple(
+        Section(each.id, f"{each.title} ({clean(said)})", each.blocks)
+        for each, said in zip(sections, told, strict=True)
+    )
+    said = f"{quality.quality.n:,} queries against {quality.n_index:,} images of {clean(index)}"
+    first = Section("quality", "Quality", (means, per_class))
+    title = f"How well {clean(index)} is searched"
+    whole = (first, Section("worst", "The worst queries", (), named)) if named else (first,)
+    return render(Document(title, said + (f", where {clean(where)}" if where else ""), whole))
 
 
 def _section(number: int, found: Found, item: ImageItem, metric: str, maker: _Pictures) -> Section:
