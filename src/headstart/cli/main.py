@@ -14,7 +14,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from headstart.base.errors import EngineError, HeadstartError
-from headstart.cli import augment, backbones, cache, cluster, data, fit, models, search, study, summary
+from headstart.cli import augment, backbones, cache, cluster, data, fit, label, models, search, study, summary
 from headstart.cli import map as image_map
 from headstart.cli.text import printable
 
@@ -31,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (study, fit, models, data, backbones, summary, augment, cluster, image_map, search):
+for group in (study, fit, models, data, backbones, summary, augment, cluster, image_map, search, label):
     group.add_to(app)
 app.add_typer(cache.app, name="cache")
 
