@@ -20,6 +20,7 @@ from headstart.base.events import warn
 from headstart.base.options import among, mistakes, option
 from headstart.methods.calibrate import fit_temperature, softmax
 from headstart.methods.heads_select import Choice, Model, Round, Step, choose, inner_folds
+from headstart.methods.heads_shared import once
 from headstart.methods.heads_space import EigenSpace, unit_rows
 
 if TYPE_CHECKING:
@@ -31,6 +32,19 @@ NOTHING = "nothing (every class has a single image)"
 def _is_number(value: Any) -> bool:
     """A number, or None where it is to be chosen."""
     return value is None or (isinstance(value, int | float | np.number) and not isinstance(value, bool))
+
+
+def _scaling(
+    features: NDArray[np.float32], standardise: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What to take off each feature and what to divide it by, both (d,)."""
+    mean = features.mean(axis=0, dtype=np.float64)
+    variances = features.var(axis=0, dtype=np.float64)
+    variances[variances <= np.square(1e-6 * mean)] = 0  # constant but for rounding
+    if not standardise:
+        variances[:] = variances.mean()
+    scale = np.sqrt(np.where(variances > 1e-30, variances, 1.0))
+    return mean.astype(np.float32), scale.astype(np.float32)
 
 
 def _unchanged(features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -251,17 +265,13 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
     def _fit_scaling(self, features: NDArray[np.float32]) -> None:
         """Centre by the mean of train; divide by each feature's deviation, or by their root mean square."""
         known = unit_rows(features) if self.unit_length else features
-        mean = known.mean(axis=0, dtype=np.float64)
-        variances = known.var(axis=0, dtype=np.float64)
-        variances[variances <= np.square(1e-6 * mean)] = 0  # constant but for rounding
-        if not self.standardise:
-            variances[:] = variances.mean()
-        self.mean_ = mean.astype(np.float32)
-        self.scale_ = np.sqrt(np.where(variances > 1e-30, variances, 1.0)).astype(np.float32)
+        each = bool(self.standardise)
+        self.mean_, self.scale_ = once(f"scaling {each}", (known,), lambda: _scaling(known, each))
 
     def _scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         known = unit_rows(features) if self.unit_length else features
-        return np.asarray((known - self.mean_) / self.scale_)
+        arrays = (known, self.mean_, self.scale_)
+        return once("scaled", arrays, lambda: np.asarray((known - self.mean_) / self.scale_))
 
     def _rounds(
         self,

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from headstart.methods.heads_shared import once
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -27,6 +29,10 @@ LEAST_LENGTH = np.float32(1e-12)
 
 def unit_rows(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows (n, d) at length 1; a row of zeros stays zero."""
+    return once("unit", (features,), lambda: _unit_rows(features))
+
+
+def _unit_rows(features: NDArray[np.float32]) -> NDArray[np.float32]:
     largest = np.maximum(np.abs(features).max(axis=1, keepdims=True), LEAST_LENGTH)
     known = features / largest  # squares of very large or small numbers leave float32's range
     lengths = np.sqrt(np.square(known).sum(axis=1, keepdims=True))
@@ -52,7 +58,8 @@ class EigenSpace:
 
     def enter(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Coordinates (n, r) of features (n, d)."""
-        return np.asarray((features - self.mean) @ self.directions)
+        arrays = (features, self.mean, self.eigenvalues)
+        return once("enter", arrays, lambda: np.asarray((features - self.mean) @ self.directions))
 
     def leave(self, model: dict[str, Any]) -> dict[str, Any]:
         """A linear model of the coordinates as one of the features: "coef" (d, k), "intercept" (k,)."""
@@ -74,9 +81,14 @@ def eigen_space(features: NDArray[np.float32], mean: NDArray[np.float32] | None 
     EigenSpace or None
         None where both n and d are above `MOST_DIRECTIONS`.
     """
-    n, d = features.shape
-    if min(n, d) > MOST_DIRECTIONS:
+    if min(features.shape) > MOST_DIRECTIONS:
         return None
+    given = (features,) if mean is None else (features, mean)
+    return once("space", given, lambda: _eigen_space(features, mean))
+
+
+def _eigen_space(features: NDArray[np.float32], mean: NDArray[np.float32] | None) -> EigenSpace:
+    n, d = features.shape
     centre = features.mean(axis=0, dtype=np.float64).astype(np.float32) if mean is None else mean
     centred = features - centre
     product = centred.T @ centred if d <= n else centred @ centred.T

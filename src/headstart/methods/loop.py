@@ -27,6 +27,7 @@ from headstart.methods.optimise import Groups, make_optimiser, set_rates
 from headstart.methods.order import epoch_order
 from headstart.methods.schedule import rate_factor
 from headstart.methods.training_options import TrainingOptions, n_steps_of
+from headstart.methods.watch import epoch_done
 
 WORTH_SECONDS = 30.0
 PIECE_VALUES = 32 * 3 * 224 * 224
@@ -159,6 +160,7 @@ class Loop:
             if self.checkpoints is not None and self.checkpoints.due():
                 self._save()
         self._close_epoch(epoch, time.monotonic() - start)
+        epoch_done(self.trained)
         self.trained.seconds = time.monotonic() - began
         out_of_time = self.seconds is not None and self.trained.seconds >= self.seconds
         self.trained.stopped_early = self._worn_out(epoch) or processes.agreed(out_of_time)

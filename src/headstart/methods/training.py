@@ -35,6 +35,7 @@ from headstart.methods.network import (
     whole_state,
 )
 from headstart.methods.training_options import DEFAULT_MIXING
+from headstart.methods.watch import removed_if_abandoned
 
 if TYPE_CHECKING:
     pass
@@ -83,7 +84,7 @@ class Training(Measured):
         start = time.perf_counter()
         key = self._key()
         folder = runs_folder() / key
-        with ExitStack() as stack:
+        with removed_if_abandoned(folder), ExitStack() as stack:
             if processes.first():
                 stack.enter_context(folder_lock(folder))
             self.folder, self.stack = folder, stack

@@ -1,0 +1,1 @@
+"""Tuning by machine; the only home of optuna."""
