@@ -134,6 +134,18 @@ def saved(page):
     return waiting.value.suggested_filename, list(csv.reader(io.StringIO(text)))
 
 
+def assert_card_shows(page, found, name):
+    """The card's picture is that image, by its mean colour."""
+    page.mouse.move(*spot(page, name))
+    page.locator("#card canvas.picture[data-drawn]").wait_for()
+    assert page.locator("#card b").text_content() == name
+    image = np.asarray(Image.open(found.table.item(found.table.paths.index(name))).convert("RGB"), float)
+    taken = page.locator("#card canvas.picture").screenshot()
+    shown = np.asarray(Image.open(io.BytesIO(taken)).convert("RGB"), float)
+    edge = len(shown) // 10  # the image is 48 x 40: above and below it lies the card
+    assert np.abs(shown[edge:-edge, 8:-8].mean((0, 1)) - image[:, 2:-2].mean((0, 1))).max() < 8
+
+
 def test_hover_shows_the_image_and_what_is_known_of_it(opened, address, found):
     page, name = opened(address), lone(found)
     page.mouse.move(*spot(page, name))
@@ -147,13 +159,7 @@ def test_hover_shows_the_image_and_what_is_known_of_it(opened, address, found):
     )
     assert facts["label"] == found.labels[row] and facts["cluster"] == str(found.clusters[row])
     assert facts["right or wrong"] in ("right", "wrong")
-    image = np.asarray(Image.open(found.table.item(row)).convert("RGB"), float)
-    shown = page.evaluate(
-        "() => { const c = document.querySelector('#card canvas.picture'), d = c.getContext('2d')"
-        ".getImageData(0, 16, 192, 160).data, s = [0, 0, 0];"
-        "for (let at = 0; at < d.length; at++) if (at % 4 < 3) s[at % 4] += d[at]; return s.map(v => v / 192 / 160); }"
-    )
-    assert np.abs(np.array(shown) - image.mean((0, 1))).max() < 6
+    assert_card_shows(page, found, name)
     page.mouse.move(5, 5)
     card.wait_for(state="hidden")
 
@@ -299,16 +305,23 @@ def test_hostile_names_stay_text_and_no_cell_is_a_formula(opened, found, tmp_pat
     assert "'" + FORMULA in cells and HOSTILE in cells
 
 
-def test_above_the_limit_pictures_lie_in_a_folder_beside_the_page(opened, found, tmp_path):
+def test_above_the_limit_pictures_lie_in_a_folder_beside_the_page(opened, found, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "headstart.report.atlas.SHEET", 256
+    )  # four pictures a sheet, and a sample of every eighth
     place = tmp_path / "my #map%20.html"
     files = write_map_page(found, place, most_inside=29)
     assert files.folder == tmp_path / "my #map%20_files"
-    assert [each.name for each in files.folder.iterdir()] == ["0000.jpg"]
+    assert sorted(each.name for each in files.folder.iterdir()) == [f"{at:04d}.jpg" for at in range(9)]
     assert "data:image/jpeg" not in place.read_text("utf-8")
-    page, name = opened(place), lone(found)
-    page.mouse.move(*spot(page, name))
-    page.locator("#card canvas.picture[data-drawn]").wait_for()
-    assert [url.split("/")[-1] for url in page.asked[1:] if not url.startswith("data:")] == ["0000.jpg"]
+    page = opened(place)
+    page.locator("#mode").select_option("never")  # no picture covers another mark
+    assert_card_shows(page, found, lone(found))
+    assert_card_shows(page, found, lone(found, but=[lone(found)]))
+    page.locator("#mode").select_option("everywhere")
+    settled(page, "frame.pictures > 1")
+    asked = {url.rsplit("/", 1)[-1] for url in page.asked[1:] if not url.startswith("data:")}
+    assert "0008.jpg" in asked and asked <= {each.name for each in files.folder.iterdir()}
     assert write_map_page(found, place, most_inside=29).folder == files.folder
 
 

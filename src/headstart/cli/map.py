@@ -116,7 +116,9 @@ def _found(table: ImageTable, options: MapOptions, source: DataOptions) -> Image
     from headstart.features.cluster import ImageClusterer
     from headstart.features.extractor import FeatureExtractor
     from headstart.features.map_found import map_table
+    from headstart.report.map_columns import check_colour
 
+    check_colour(options.colour, table)
     predictions, target = _predicted(table, options), source.target or None
     clusterer = None
     if options.clusters != NONE:

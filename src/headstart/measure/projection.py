@@ -111,7 +111,8 @@ def map_trust(
     rng = np.random.default_rng(seed)
     asked = np.arange(n) if n <= n_queries else np.sort(rng.choice(n, n_queries, replace=False))
     codes = _codes(labels, n)
-    parts = [_compared(high, low, rows, k, codes) for rows in _blocks(asked, n)]
+    squares = np.einsum("ij,ij->i", high, high)
+    parts = [_compared(_far(high, squares, rows), low, rows, k, codes) for rows in _blocks(asked, n)]
     found = np.concatenate(parts, axis=1)
     kept = [_score(each, seed) for each in found[:3]]
     own = [_score(each, seed) if np.isfinite(each).any() else None for each in _both(found[3:])]
@@ -133,12 +134,12 @@ def _blocks(asked: NDArray[np.int64], n: int) -> Iterator[NDArray[np.int64]]:
 
 
 def _compared(
-    high: NDArray[Any], low: Floats, rows: NDArray[np.int64], k: int, codes: NDArray[np.int64]
+    far: NDArray[Any], low: Floats, rows: NDArray[np.int64], k: int, codes: NDArray[np.int64]
 ) -> Floats:
     """Trust, continuity, share kept, share of own label on the map and in the space, (5, rows)."""
-    far, near = _distances(high, rows), _distances(low, rows)
+    near = _near(low, rows)
     true, shown = _nearest(far, k), _nearest(near, k)
-    most = k * (2 * len(high) - 3 * k - 1) / 2
+    most = k * (2 * len(low) - 3 * k - 1) / 2
     made = np.empty((5, len(rows)))
     made[0] = 1 - _excess(far, shown, k) / most
     made[1] = 1 - _excess(near, true, k) / most
@@ -147,16 +148,20 @@ def _compared(
     return made
 
 
-def _distances(points: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
-    """Squared distances of some rows to all, the own one infinite, (rows, n)."""
-    from sklearn.metrics.pairwise import euclidean_distances
+def _far(points: NDArray[Any], squares: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Squared distances of some rows to all by one product of matrices, the own one infinite, (rows, n)."""
+    made = points[rows] @ points.T
+    made *= -2
+    made += squares[rows, None]
+    made += squares[None, :]
+    made[np.arange(len(rows)), rows] = np.inf
+    return np.asarray(made)
 
-    made: NDArray[Any]
-    if points.shape[1] == 2:
-        made = (points[rows, None, 0] - points[None, :, 0]) ** 2
-        made += (points[rows, None, 1] - points[None, :, 1]) ** 2
-    else:
-        made = euclidean_distances(points[rows], points, squared=True)
+
+def _near(points: Floats, rows: NDArray[np.int64]) -> Floats:
+    """The same in the plane, by differences: points of a map lie so near that the product would round them off."""
+    made: Floats = (points[rows, None, 0] - points[None, :, 0]) ** 2
+    made += (points[rows, None, 1] - points[None, :, 1]) ** 2
     made[np.arange(len(rows)), rows] = np.inf
     return made
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from headstart.base.errors import UnknownName
 from headstart.images.collect import clean
 from headstart.images.table import SPLITS
 
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.features.map_found import ImageMap
+    from headstart.images.table import ImageTable
 
 MOST_DRAWN, FEW_NUMBERS = 40, 12
+ERRORS, KEPT = "right or wrong", "neighbours kept"
+OWN = ("cluster", "split", "group", "prediction", "error", ERRORS, KEPT)
+"""Columns beside the labels; "error" is another name of "right or wrong"."""
 NOTHING = -1
 RIGHT, WRONG = "right", "wrong"
 
@@ -50,6 +55,18 @@ class MapColumn:
         return self.codes.dtype.kind == "f"
 
 
+def check_colour(colour: str, table: ImageTable) -> None:
+    """Refuse a column that no map of this table could have, before anything is drawn.
+
+    Raises
+    ------
+    UnknownName
+    """
+    known = {*map(clean, table.labels), *OWN}
+    if colour and clean(colour) not in known:
+        raise UnknownName("column of the map", colour, known)
+
+
 def map_columns(found: ImageMap) -> tuple[MapColumn, ...]:
     """The columns of a map, the one to begin with first: the target, else the clusters, else what there is."""
     table, labels = found.table, found.labels
@@ -59,7 +76,7 @@ def map_columns(found: ImageMap) -> tuple[MapColumn, ...]:
         made.append(_labels(clean(found.target), labels, shared))
     if found.errors is not None:
         said = [None if each is None else WRONG if each else RIGHT for each in found.errors]
-        made.append(_classes("right or wrong", said, (RIGHT, WRONG)))
+        made.append(_classes(ERRORS, said, (RIGHT, WRONG)))
     if found.predictions is not None:
         made.append(_classes("prediction", found.predictions, shared))
     if found.clusters is not None:
@@ -73,7 +90,7 @@ def map_columns(found: ImageMap) -> tuple[MapColumn, ...]:
         made.append(_classes("group", table.groups))
     kept = np.full(len(table), np.nan, np.float32)
     kept[found.trust.queries] = found.trust.kept
-    made.append(MapColumn("neighbours kept", (), kept))
+    made.append(MapColumn(KEPT, (), kept))
     return _named_apart(made)
 
 

@@ -9,6 +9,7 @@ import base64
 import json
 import re
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -20,13 +21,14 @@ from headstart.base.files import folder_written_aside, write_text
 from headstart.images.collect import clean
 from headstart.report.atlas import sheets, tiles_per_row
 from headstart.report.html import filled, policy, resource
-from headstart.report.map_columns import MapColumn, map_columns
+from headstart.report.map_columns import ERRORS, MapColumn, map_columns
 from headstart.report.map_words import sentences, subtitle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.features.map_found import ImageMap
+    from headstart.images.table import ImageTable
 
 MOST_INSIDE = 5000
 SCRIPTS = ("map_marks.js", "map_space.js", "map_pictures.js", "map_draw.js", "map.js")
@@ -102,20 +104,30 @@ def write_map_page(
     rows = near_together(found.projection.points)
     tile = tile_side(len(rows))
     folder = folder_of(place) if len(rows) > most_inside else None
-    if folder is None:
-        made = [(_uri(each.jpeg), each.sizes) for each in sheets(found.table, rows.tolist(), tile)]
-    else:
-        with folder_written_aside(folder) as aside:
-            made = []
-            for number, each in enumerate(sheets(found.table, rows.tolist(), tile)):
-                (aside / f"{number:04d}.jpg").write_bytes(each.jpeg)
-                made.append((f"{quote(_valid(folder.name))}/{number:04d}.jpg", each.sizes))
-    data = _data(found, columns, rows) | {
-        "first": first, "tile": tile, "per_row": tiles_per_row(tile), "sheets": [address for address, _ in made],
-        "sizes": _text(np.array([pair for _, pairs in made for pair in pairs], np.uint8)),
-    }  # fmt: skip
+    every = -(-len(rows) // tiles_per_row(tile) ** 2) if folder else 0
+    pictured = _pictures(found.table, rows, tile, every, folder)
+    data = _data(found, columns, rows) | pictured | {"first": first, "tile": tile, "every": every}
     write_text(place, _page(found, data, inside=folder is None))
     return MapFiles(place, folder)
+
+
+def _pictures(
+    table: ImageTable, rows: NDArray[np.int64], tile: int, every: int, folder: Path | None
+) -> dict[str, Any]:
+    """The sheets, in the page or in the folder, the last of every so manieth picture; and the pictures' sizes."""
+    if folder is None:
+        inside = list(sheets(table, rows.tolist(), tile))
+        addresses, sizes = [_uri(each.jpeg) for each in inside], [each.sizes for each in inside]
+    else:
+        addresses, sizes = [], []
+        with folder_written_aside(folder) as aside:
+            for each in chain(*(sheets(table, part.tolist(), tile) for part in (rows, rows[::every]))):
+                name = f"{len(addresses):04d}.jpg"
+                (aside / name).write_bytes(each.jpeg)
+                addresses.append(f"{quote(_valid(folder.name))}/{name}")
+                sizes.append(each.sizes)
+    pairs = np.array([pair for each in sizes for pair in each], np.uint8)[: len(rows)]
+    return {"per_row": tiles_per_row(tile), "sheets": addresses, "sizes": _text(pairs)}
 
 
 def near_together(points: NDArray[Any]) -> NDArray[np.int64]:
@@ -133,7 +145,7 @@ def _first(columns: tuple[MapColumn, ...], colour: str) -> int:
     names = [column.name for column in columns]
     if not colour:
         return 0
-    wanted = "right or wrong" if colour == "error" and "error" not in names else clean(colour)
+    wanted = ERRORS if colour == "error" and "error" not in names else clean(colour)
     if wanted not in names:
         raise UnknownName("column of the map", colour, names)
     return names.index(wanted)
@@ -142,7 +154,7 @@ def _first(columns: tuple[MapColumn, ...], colour: str) -> int:
 def _data(found: ImageMap, columns: tuple[MapColumn, ...], rows: NDArray[np.int64]) -> dict[str, Any]:
     points = found.projection.points[rows]
     slug = re.sub(r"[^\w.-]+", "-", clean(found.table.name)).strip("-.") or "map"
-    quiet = {"split", "group", "right or wrong"}
+    quiet = {"split", "group", ERRORS}
     return {
         "file": f"{slug}-selection.csv",
         "names": [clean(found.table.paths[row]) for row in rows],

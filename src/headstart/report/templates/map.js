@@ -35,7 +35,7 @@ const state = {
 };
 state.view = new View(state.x, state.y);
 const grid = new Grid(state.x, state.y, state.view), drawing = new Drawing(state);
-state.pictures = new Pictures(data, () => { drawing.soon(); fillList(); refreshCard(); });
+state.pictures = new Pictures(data, () => { if (drawing.lacking) drawing.soon(); fillList(); refreshCard(); });
 
 // What is neither selected nor found is faded, while there is a selection or a search.
 function light() {
@@ -229,7 +229,7 @@ map.addEventListener("pointermove", event => {
   pointers.set(event.pointerId, [px, py]);
   if (Math.hypot(px - drag.from[0], py - drag.from[1]) > 4) drag.moved = true;
   if (pointers.size === 2) pinch(event.pointerId, before, [px, py]);
-  else if (drag.kind === "pan") { if (drag.moved) { touch(-1); map.classList.add("pan"); state.view.pan(px - before[0], py - before[1]); drawing.soon(); } }
+  else if (drag.kind === "pan") { if (drag.moved) { touch(-1); map.classList.add("pan"); state.view.pan(px - before[0], py - before[1]); drawing.moved(); } }
   else { encircle(px, py); drawing.drawAbove(); }
 });
 function pinch(id, before, now) {
@@ -238,7 +238,7 @@ function pinch(id, before, now) {
   state.view.pan((now[0] - before[0]) / 2, (now[1] - before[1]) / 2);
   state.view.zoom(far(now) / far(before), (now[0] + other[0]) / 2, (now[1] + other[1]) / 2);
   drag.kind = "pan"; drag.moved = true; state.line = [];
-  touch(-1); drawing.soon();
+  touch(-1); drawing.moved();
 }
 function encircle(px, py) {
   if (drag.kind === "lasso") { if (!state.line.length) state.line.push(...state.view.at(...drag.from)); state.line.push(...state.view.at(px, py)); return; }
@@ -260,7 +260,7 @@ map.addEventListener("wheel", event => {
   event.preventDefault();
   const [px, py] = spot(event), lines = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1;
   state.view.zoom(Math.exp(-0.0018 * Math.max(-400, Math.min(400, event.deltaY * lines))), px, py);
-  touch(-1); drawing.soon();
+  touch(-1); drawing.moved();
 }, {passive: false});
 function zoom(factor) { state.view.zoom(factor); touch(-1); drawing.soon(); }
 const whole = () => { state.view.reset(); touch(-1); drawing.soon(); };

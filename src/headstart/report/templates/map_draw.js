@@ -1,14 +1,15 @@
 "use strict";
 // The canvas of the map: marks as pixels, pictures where they fit, names of classes, and above them what moves.
-const MARGIN = 24, FEW_IN_VIEW = 250, MOST_PICTURES = 600, SMALL_PICTURE = 44, MOST_NAMED = 20;
+const MARGIN = 24, FEW_IN_VIEW = 250, MOST_PICTURES = 600, SMALL_PICTURE = 44, MOST_NAMED = 20, MANY = 20000, REST_MS = 150;
 
 class Drawing {
   constructor(state) {
     this.state = state;
     this.canvas = document.getElementById("map"); this.paint = this.canvas.getContext("2d", {alpha: false});
     this.over = document.getElementById("over"); this.above = this.over.getContext("2d");
-    this.stencils = new Map(); this.waiting = false; this.frames = 0; this.pictured = [];
+    this.stencils = new Map(); this.waiting = false; this.frames = 0; this.pictured = []; this.movedAt = -1e9; this.quick = false; this.later = 0;
   }
+  moved() { this.movedAt = performance.now(); this.soon(); }
   resize() {
     const box = this.canvas.parentElement.getBoundingClientRect(), ratio = this.ratio = Math.min(2, devicePixelRatio || 1);
     const [width, height] = [Math.max(50, Math.floor(box.width)), Math.max(50, Math.floor(box.height))];
@@ -37,6 +38,10 @@ class Drawing {
   recoloured() { this.stencils.clear(); this.named = null; }
   draw() {
     const start = performance.now();
+    // Very many marks are drawn without their soft edges while the map moves.
+    this.quick = this.state.n > MANY && start - this.movedAt < REST_MS;
+    clearTimeout(this.later);
+    if (this.quick) this.later = setTimeout(() => this.soon(), REST_MS + 20);
     this.pixels.fill(packed(...theme().paper));
     const inView = this.marks();
     this.paint.putImageData(this.image, -this.margin, -this.margin);
@@ -47,7 +52,7 @@ class Drawing {
   }
   // Faded marks first, then the others; gives the shown items in view, in drawing order.
   marks() {
-    const {x, y, order, shown, style, view} = this.state, {pixels, wide, ratio, margin} = this;
+    const {x, y, order, shown, style, view} = this.state, {pixels, wide, ratio, margin, quick} = this;
     const bright = this.state.bright(), inView = [], table = [[], []];
     const scale = view.scale * ratio, left = view.left * ratio + margin, top = view.top * ratio + margin;
     const edge = margin - 1, right = wide - margin, bottom = this.high - margin;
@@ -57,14 +62,14 @@ class Drawing {
       const px = Math.round(left + x[item] * scale), py = Math.round(top - y[item] * scale);
       if (px < 14 || py < 14 || px >= wide - 14 || py >= this.high - 14) continue;
       const made = table[faded][style[item]] ??= this.stencil(style[item], Boolean(faded));
-      if (px > made.reach && py > made.reach && px < wide - made.reach && py < this.high - made.reach) stamp(pixels, py * wide + px, made);
+      if (px > made.reach && py > made.reach && px < wide - made.reach && py < this.high - made.reach) stamp(pixels, py * wide + px, made, quick);
       if (px > edge && py > edge && px <= right && py <= bottom) inView.push(item);
     }
     return inView;
   }
   drawPictures(inView) {
     const {pictures, view, x, y, mode, style, numeric} = this.state, bright = this.state.bright();
-    this.pictured = [];
+    this.pictured = []; this.lacking = false;
     if (mode === "never" || mode === "near" && inView.length > FEW_IN_VIEW) return;
     const roomy = Math.sqrt(0.3 * view.width * view.height / Math.max(1, inView.length));
     const side = mode === "near" ? Math.min(pictures.tile, Math.max(SMALL_PICTURE, roomy)) : SMALL_PICTURE;
@@ -78,10 +83,11 @@ class Drawing {
       }
       return true;
     };
-    for (let at = inView.length - 1; at >= 0 && this.pictured.length < MOST_PICTURES; at--) {
-      const item = inView[at], [px, py] = view.pixels(x[item], y[item]);
+    const turn = [...inView.filter(item => pictures.isSample(item)), ...mode === "near" || !pictures.every ? inView.toReversed() : []];
+    for (let at = 0; at < turn.length && this.pictured.length < MOST_PICTURES; at++) {
+      const item = turn[at], [px, py] = view.pixels(x[item], y[item]);
       if (bright && !bright[item] || !free(px, py)) continue;
-      if (!pictures.draw(this.paint, item, px - side / 2, py - side / 2, side, round, css(styleOf(style[item], numeric).colour))) continue;
+      if (!pictures.draw(this.paint, item, px - side / 2, py - side / 2, side, round, css(styleOf(style[item], numeric).colour))) { this.lacking = true; continue; }
       taken.set(Math.floor(py / step) * 4096 + Math.floor(px / step), [px, py]);
       this.pictured.push({item, left: px - side / 2, top: py - side / 2, side});
     }

@@ -19,7 +19,8 @@ function scaleColour(share) {
 function styleOf(number, numeric) {
   if (number === NONE || number === REST) return {colour: theme().grey, shape: number === NONE ? "dot" : "circle"};
   if (numeric) return {colour: scaleColour((number + 0.5) / STEPS), shape: "circle"};
-  return {colour: COLOURS[number % COLOURS.length], shape: SHAPES[number % SHAPES.length]};
+  const colour = COLOURS[number % COLOURS.length];
+  return {colour: dark.matches ? mixed(colour, [255, 255, 255], 0.2) : colour, shape: SHAPES[number % SHAPES.length]};
 }
 
 // Signed distance, about, from the edge of a shape of radius 1 (inside is negative).
@@ -70,9 +71,10 @@ function cut(parts, width) {
 }
 
 // Put a stencil at a whole pixel; marks that reach over the edge of the picture are left to the margin.
-function stamp(pixels, centre, made) {
+function stamp(pixels, centre, made, quick) {
   const {solid, value, soft, alpha, red, green, blue} = made;
   for (let at = 0; at < solid.length; at++) pixels[centre + solid[at]] = value[at];
+  if (quick && solid.length > 3) return;
   for (let at = 0; at < soft.length; at++) {
     const place = centre + soft[at], under = pixels[place], share = alpha[at], rest = 1 - share;
     pixels[place] = packed((under & 255) * rest + red[at] * share, (under >>> 8 & 255) * rest + green[at] * share, (under >>> 16 & 255) * rest + blue[at] * share);
