@@ -105,7 +105,6 @@ def test_the_page_is_safe_and_shows_the_pictures(run, photos, tmp_path):
         (("--where", "lable == 'x'"), "did you mean 'label'"),
         (("--html", "x.txt"), "expected a name that ends with .html"),
         (("--split", "test"), "split: goes with --evaluate"),
-        (("--evaluate", "--where", "label == 'x'"), "where: not with --evaluate"),
     ],
 )
 def test_mistakes_are_one_line(run, index, photos, arguments, told):

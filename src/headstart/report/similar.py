@@ -79,10 +79,12 @@ def quality_page(
         The images of these queries.
     """
     scores = quality.quality.scores
-    rows = [
-        (title, percent(scores[key].value), interval(scores[key]), told)
+    k = str(quality.quality.k)
+    measures = [
+        (key, title.replace(" k", f" {k}"), told.replace(" k ", f" {k} "))
         for key, title, told in SEARCH_METRICS
     ]
+    rows = [(title, percent(scores[key].value), interval(scores[key]), told) for key, title, told in measures]
     means = plain_table(
         "means", "Means over queries.", ("measure", "mean", "95 % interval", "what it is"), rows
     )
