@@ -1,0 +1,1 @@
+"""What a network sees: arrays and values; the drawing is the report's."""
