@@ -37,7 +37,7 @@ class _Kept:
         known = self.digests.get(id(array))
         if known is not None and known[0]() is array:
             return known[1]
-        said = f"{array.dtype}{array.shape}{digest_bytes(np.ascontiguousarray(array).data.cast('B'))}"
+        said = f"{array.dtype}{array.shape}{digest_bytes(array.tobytes())}"
         self.digests = {key: pair for key, pair in self.digests.items() if pair[0]() is not None}
         self.digests[id(array)] = (weakref.ref(array), said)
         return said
@@ -57,9 +57,10 @@ _kept: ContextVar[_Kept | None] = ContextVar("headstart_shared_spaces", default=
 def shared_spaces() -> Iterator[None]:
     """Inside the block equal features are scaled and decomposed once, up to 1 GiB of what that gives.
 
-    Arrays given out are the same objects each time; nothing may change them.
+    A block inside another shares what the outer one holds. Arrays given out are the same objects each time;
+    nothing may change them.
     """
-    token = _kept.set(_Kept())
+    token = _kept.set(_kept.get() or _Kept())
     try:
         yield
     finally:

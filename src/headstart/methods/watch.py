@@ -19,7 +19,11 @@ _watcher: ContextVar[Watcher | None] = ContextVar("headstart_epoch_watcher", def
 
 
 class Abandoned(HeadstartError):
-    """A watcher gave the run up."""
+    """A watcher gave the run up; `reason` says when or why."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"training was given up: {reason}")
 
 
 @contextmanager

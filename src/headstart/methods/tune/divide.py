@@ -1,0 +1,91 @@
+"""Which images learn, choose and test while a method is tuned; what chooses is never what is tested."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.base.errors import DataError
+from headstart.images.split import ensure_splits, k_folds
+from headstart.images.table import ImageTable
+
+Rows = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Row numbers of one search: what is learned from, what chooses (may be empty), what is tested once."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+    @property
+    def seen(self) -> Rows:
+        """Every row that the search may look at."""
+        return (*self.train, *self.validation)
+
+
+def divide(table: ImageTable, target: str, *, folds: int = 0, seed: int = 0) -> tuple[Part, ...]:
+    """One part for a split, or one for each outer fold (nested tuning).
+
+    Parameters
+    ----------
+    table : ImageTable
+        Every row labelled.
+    folds : int
+        0 for the given split (60/20/20 where there is none), else the number of outer folds; they set a given
+        split aside.
+
+    Raises
+    ------
+    DataError
+        Fewer than two classes, a split that is empty, or images that would both choose and test.
+    """
+    if len(table.classes(target)) < 2:
+        raise DataError(f"{table.name}: tuning needs two classes or more in {target!r}")
+    order = sorted(range(len(table)), key=lambda row: (table.digests[row], table.paths[row]))
+    parts = _folded(table, target, order, folds, seed) if folds else (_split(table, target, order, seed),)
+    for part in parts:
+        refuse_shared(table, part)
+    return parts
+
+
+def _split(table: ImageTable, target: str, order: list[int], seed: int) -> Part:
+    splits = ensure_splits(table, seed=seed, target=target).splits or ()
+    train, validation, test = (
+        tuple(row for row in order if splits[row] == name) for name in ("train", "validation", "test")
+    )
+    if not train or not test:
+        raise DataError(f"{table.name}: no images to {'test' if train else 'train'} on; give more images")
+    return Part(train, validation, test)
+
+
+def _folded(table: ImageTable, target: str, order: list[int], folds: int, seed: int) -> tuple[Part, ...]:
+    labels = [str(table.labels[target][row]) for row in order]
+    groups = None if table.groups is None else [table.groups[row] for row in order]
+    place = np.array(order)
+    return tuple(
+        Part(tuple(place[train].tolist()), (), tuple(place[held].tolist()))
+        for train, held in k_folds(labels, folds, seed=seed, groups=groups)
+    )
+
+
+def refuse_shared(table: ImageTable, part: Part) -> None:
+    """Refuse images that are tested and looked at while tuning, known by their content.
+
+    Raises
+    ------
+    DataError
+        With how many there are and how to go on.
+    """
+    seen = {table.digests[row]: row for row in part.seen}
+    shared = [row for row in part.test if table.digests[row] in seen]
+    if shared:
+        first, other = table.paths[shared[0]], table.paths[seen[table.digests[shared[0]]]]
+        raise DataError(
+            f"{table.name}: {len(shared)} of {len(part.test)} test images would also be tuned on "
+            f"(first: {first} is the same image as {other}); what is tuned on cannot be the test: "
+            "keep each image in one split, or give copies one --group-column"
+        )

@@ -1,0 +1,289 @@
+"""Tune methods on the user's images: divide, search on what may choose, read the test images once at the end."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from headstart.base.errors import DataError, UsageError
+from headstart.base.events import Event, Notice, Progress, emit, listening, warn
+from headstart.base.files import folder_lock, write_text
+from headstart.base.runtime import versions
+from headstart.images.table import ImageTable, Problem
+from headstart.methods.heads_shared import shared_spaces
+from headstart.methods.training_options import TRAINED
+from headstart.methods.tune.divide import divide
+from headstart.methods.tune.found import FILE, SearchRecord, Tuning, Worth, load_tuning
+from headstart.methods.tune.job import Job, Search, write_job
+from headstart.methods.tune.judge import search_record, worth_of
+from headstart.methods.tune.plan import FEATURES, TunePlan, checked, spaces_of
+from headstart.methods.tune.processes import run_workers
+from headstart.methods.tune.storage import load_optuna, open_storage
+from headstart.methods.tune.work import begin, finished, study_of, work
+
+SEEN = "tuned_on.json"
+TASK = "trials"
+
+
+def tune_table(
+    table: ImageTable, plan: TunePlan, out: str | Path, *, target: str | None = None, command: str = ""
+) -> Tuning:
+    """Tune, or go on with it, in the folder `out`.
+
+    Parameters
+    ----------
+    table : ImageTable
+    plan : TunePlan
+        Its `start` holds configurations to begin with, beside the methods' own defaults.
+    out : path
+        Holds Optuna's storage and the record; what was run already is not run again.
+    target : str, optional
+        Label column; the first by default.
+    command : str
+        The command line that would repeat it, for the report.
+
+    Returns
+    -------
+    Tuning
+
+    Raises
+    ------
+    BadOptions
+        Every mistake of the plan at once; a search space of one point.
+    DataError
+        Images that cannot be tuned on: two classes are needed, and none may both choose and test.
+    UsageError
+        The folder holds a tuning that looked at images which are test images now.
+    MissingPackage
+        Optuna is not installed.
+    Busy
+        Another run holds the folder.
+    """
+    started = time.monotonic()
+    load_optuna()
+    spaces_of(checked(plan))
+    if Path(out).exists() and not Path(out).is_dir():
+        raise UsageError(f"{out} is a file; give an output folder")
+    heard: list[str] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Notice) and event.level == "warning" and event.message not in heard:
+            heard.append(event.message)
+
+    with folder_lock(out), listening(hear), shared_spaces():
+        folder = Path(out)
+        job = make_job(table, plan, target)
+        return _tuned(job, folder, command, started, heard)
+
+
+def _tuned(job: Job, folder: Path, command: str, started: float, heard: list[str]) -> Tuning:
+    searches = job.searches()
+    _refuse_tested(job, folder)
+    earlier = _earlier(folder, searches)
+    storage = open_storage(folder)
+    try:
+        if earlier is not None and _complete(job, storage, searches, earlier):
+            emit(Notice("all trials are done already"))
+            return earlier
+        _note_seen(job, folder, searches)
+        emit(Notice(described(job)))
+        for search in searches:
+            begin(job, storage, search)
+        _search(job, folder, storage, searches)
+        records = [search_record(job, storage, each) for each in searches]
+    finally:
+        storage.engine.dispose()
+    _tell_borders(records)
+    worth = _worth(job, searches, records)
+    found = _record(job, command, records, worth, heard, earlier, time.monotonic() - started, searches)
+    write_text(folder / FILE, json.dumps(found.to_dict(), indent=1))
+    return found
+
+
+# ---- before the trials ---------------------------------------------------------------------------------
+
+
+def make_job(table: ImageTable, plan: TunePlan, target: str | None = None) -> Job:
+    """Label, read, divide: everything that trials need."""
+    from headstart.backbones.load import card
+
+    name = table.target(target)
+    labels = table.labels[name]
+    rows = [row for row, label in enumerate(labels) if label is not None]
+    if len(rows) < len(labels):
+        warn(f"{table.name}: {len(labels) - len(rows)} images have no label in {name!r} and are left out")
+        table = table.select(rows)
+    if not len(table):
+        raise DataError(f"{table.name}: no image has a label in {name!r}")
+    known = card(plan.backbone)
+    n_stages = sum(key.startswith("stage") and key[5:].isdigit() for key in known.layers or {})
+    spaces_of(plan, n_stages)
+    divide(
+        table, name, folds=plan.folds, seed=plan.seed
+    )  # what cannot be is told before features are computed
+    table, features = _read(table, plan)
+    parts = divide(table, name, folds=plan.folds, seed=plan.seed)
+    return Job(plan, table, name, parts, features, n_stages)
+
+
+def _read(table: ImageTable, plan: TunePlan) -> tuple[ImageTable, dict[tuple[str, str], Any]]:
+    """Features at every place of the search, and the table without images that cannot be read."""
+    problems: Sequence[Problem]
+    if FEATURES not in plan.scenario:
+        from headstart.backbones.load import card
+        from headstart.methods.finetune import unreadable
+
+        how = card(plan.backbone).preprocessing.at(plan.input_size)
+        problems, _ = unreadable(table.items(), table.paths, how)
+        return _without(table, problems), {}
+    from headstart.features.extract import Tap, extract
+
+    places = [(layer, pooling) for layer in plan.layer for pooling in plan.pooling]
+    found = extract(
+        table.items(), table.digests, paths=table.paths, backbone=plan.backbone,
+        taps=[Tap(*place) for place in places], engine=plan.engine, precision=plan.precision,
+        input_size=plan.input_size, cache_gb=plan.cache_gb,
+    )  # fmt: skip
+    features = {place: found.features[Tap(*place)][found.ok] for place in places}
+    return _without(table, found.problems), features
+
+
+def _without(table: ImageTable, problems: Sequence[Problem]) -> ImageTable:
+    if problems:
+        warn(
+            f"{table.name}: {len(problems)} images cannot be read and are left out (first: {problems[0].path})"
+        )
+    return table.without(list(problems)) if problems else table
+
+
+def _refuse_tested(job: Job, folder: Path) -> None:
+    """Refuse a folder whose trials looked at images that are test images now."""
+    path = folder / SEEN
+    if not path.is_file():
+        return
+    seen = {digest for each in json.loads(path.read_text("utf-8")).values() for digest in each}
+    own = {search.name for search in job.searches()}
+    kept = json.loads(path.read_text("utf-8"))
+    if own <= set(kept):
+        return  # the same division: checked when it was made
+    tested = {job.table.digests[row] for part in job.parts for row in part.test}
+    if job.plan.folds == 0 and (shared := seen & tested):
+        raise UsageError(
+            f"{folder} was tuned on {len(shared)} of the images that are to test now; what was tuned on its test "
+            "split says nothing: name another --out, or divide the images as before"
+        )
+
+
+def _note_seen(job: Job, folder: Path, searches: Sequence[Search]) -> None:
+    path = folder / SEEN
+    kept = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    for search in searches:
+        kept[search.name] = sorted({job.table.digests[row] for row in job.parts[search.fold].seen})
+    write_text(path, json.dumps(kept))
+
+
+def described(job: Job) -> str:
+    """The plan in a sentence."""
+    plan, methods = job.plan, ", ".join(job.plan.methods)
+    each = f"{plan.most_trials} trials" if plan.most_trials else ""
+    if plan.seconds:
+        n = len(plan.methods) * len(job.parts)
+        each += f"{' within ' if each else ''}{plan.seconds / n:.0f} s"
+    nested = f" in each of {len(job.parts)} outer folds" if len(job.parts) > 1 else ""
+    shared = f", {plan.workers} workers" if plan.workers > 1 else ""
+    return f"tuning {methods}: {each} each{nested}{shared}; the test images are read at the end"
+
+
+# ---- the trials ------------------------------------------------------------------------------------------
+
+
+def _search(job: Job, folder: Path, storage: Any, searches: Sequence[Search]) -> None:
+    done = {
+        search.name: len(finished(study_of(job, storage, search, job.trials(search)))) for search in searches
+    }
+    most = job.plan.most_trials
+    total = None if most is None else most * len(searches)
+
+    def counted(search: Search, n: int) -> None:
+        done[search.name] = n
+        emit(Progress(TASK, sum(done.values()), total))
+
+    emit(Progress(TASK, sum(done.values()), total))
+    if job.plan.workers == 1:
+        work(job, storage, counted=counted)
+        return
+    write_job(job, folder)
+    run_workers(folder, job.plan.workers, lambda: _count(job, storage, searches, counted))
+
+
+def _count(job: Job, storage: Any, searches: Sequence[Search], counted: Any) -> None:
+    for search in searches:
+        counted(search, len(finished(study_of(job, storage, search, job.trials(search)))))
+
+
+def _tell_borders(records: Sequence[SearchRecord]) -> None:
+    for record in records:
+        for each in record.borders:
+            side = "lowest" if each["end"] == "low" else "highest"
+            warn(
+                f"{record.method}: the best {each['name']}, {each['value']:.3g}, lies on the border of the space "
+                f"(the {side} values tried); widen it with --space and tune on"
+            )
+
+
+# ---- the end -----------------------------------------------------------------------------------------------
+
+
+def _worth(job: Job, searches: Sequence[Search], records: Sequence[SearchRecord]) -> list[Worth]:
+    """Every method on the test images, the best by what chose first."""
+    found = []
+    for method in job.plan.methods:
+        own = [at for at, search in enumerate(searches) if search.method == method]
+        found.append(worth_of(job, [searches[at] for at in own], [records[at] for at in own]))
+    return sorted(found, key=lambda each: -each.chosen_by)
+
+
+def _record(
+    job: Job, command: str, records: Sequence[SearchRecord], worth: Sequence[Worth], heard: Sequence[str],
+    earlier: Tuning | None, seconds: float, searches: Sequence[Search],
+) -> Tuning:  # fmt: skip
+    part = job.parts[0]
+    trained = [name for name in job.plan.methods if name in TRAINED]
+    inner = "1 inner fold of train" if len(trained) == len(job.plan.methods) else "inner folds of train"
+    return Tuning(
+        data=job.table.name, target=job.target, command=command, plan=job.plan.to_dict(), classes=job.classes,
+        n_train=len(part.train), n_validation=len(part.validation),
+        n_test=sum(len(each.test) for each in job.parts),
+        selected_on="validation" if part.validation else inner,
+        searches=tuple(records), worth=tuple(worth),
+        seconds=seconds + (earlier.seconds if earlier else 0.0),
+        n_test_reads=1 + (earlier.n_test_reads if earlier else 0),
+        warnings=tuple(dict.fromkeys([*(earlier.warnings if earlier else ()), *heard])),
+        names=tuple(each.name for each in searches), versions=versions(),
+    )  # fmt: skip
+
+
+def _earlier(folder: Path, searches: Sequence[Search]) -> Tuning | None:
+    """The record of the same searches, where there is one."""
+    if not (folder / FILE).is_file():
+        return None
+    found = load_tuning(folder)
+    return found if found.names == tuple(each.name for each in searches) else None
+
+
+def _complete(job: Job, storage: Any, searches: Sequence[Search], earlier: Tuning) -> bool:
+    """Whether nothing of what is asked is left to do."""
+    same = dataclasses.replace(job.plan, workers=1).to_dict()
+    asked = json.loads(json.dumps(same))
+    kept = {**earlier.plan, "workers": 1}
+    if asked == kept:
+        return True
+    most = job.plan.most_trials
+    if most is None or asked.get("test_seeds") != kept.get("test_seeds") or asked["start"] != kept["start"]:
+        return False
+    counts = [len(finished(study_of(job, storage, each, job.trials(each)))) for each in searches]
+    return min(counts) >= most

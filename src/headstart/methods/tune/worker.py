@@ -1,0 +1,39 @@
+"""A worker process of a tuning: `python -m headstart.methods.tune.worker FOLDER [NUMBER]`.
+
+It takes its trials from the storage of the folder and ends when none are left. More of them may be started by
+hand while a tuning runs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from headstart.methods.tune.job import Search, read_job
+from headstart.methods.tune.storage import open_storage
+from headstart.methods.tune.work import work
+
+STOPPED = 130
+
+
+def main(arguments: list[str]) -> int:
+    """Work until nothing is left; 130 where Ctrl-C or the end of the parent stopped it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    folder, number = Path(arguments[0]), int(arguments[1]) if len(arguments) > 1 else os.getpid()
+    parent = os.getppid()
+
+    def counted(search: Search, done: int) -> None:
+        if os.getppid() != parent:
+            raise KeyboardInterrupt
+
+    try:
+        work(read_job(folder), open_storage(folder), worker=number, counted=counted)
+    except KeyboardInterrupt:
+        return STOPPED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
