@@ -95,7 +95,7 @@ class Verdicts:
     scores : tuple of float
         Mean score of each method.
     pairs : tuple of Verdict
-        Every pair once, in the order of `methods`.
+        Every pair once, in the order of `methods`; with `against`, the pairs with that method.
     """
 
     methods: tuple[str, ...]
@@ -127,8 +127,9 @@ class Verdicts:
 
 
 def compare_all(
-    methods: Sequence[str], correct: Sequence[ArrayLike], *, alpha: float = ALPHA, rope: float = ROPE
-) -> Verdicts:
+    methods: Sequence[str], correct: Sequence[ArrayLike], *, alpha: float = ALPHA, rope: float = ROPE,
+    against: int | None = None,
+) -> Verdicts:  # fmt: skip
     """Compare the accuracy of all methods on the same test images (see `paired_accuracy`).
 
     Parameters
@@ -139,6 +140,8 @@ def compare_all(
         Right or wrong of each method.
     alpha, rope : float
         Level of all pairs together; largest difference that does not matter.
+    against : int, optional
+        Place of the one method that the others are compared with; None: every pair.
 
     Raises
     ------
@@ -155,7 +158,7 @@ def compare_all(
     scores = [float(run.mean()) for run in runs]
     return judge(
         methods, scores, lambda i, j, level: paired_accuracy(runs[i], runs[j], level=level),
-        lambda i, j: cohens_h(scores[i], scores[j]), alpha=alpha, rope=rope,
+        lambda i, j: cohens_h(scores[i], scores[j]), alpha=alpha, rope=rope, against=against,
     )  # fmt: skip
 
 
@@ -179,6 +182,7 @@ def compare_all_splits(
     test_over_train: float,
     alpha: float = ALPHA,
     rope: float = ROPE,
+    against: int | None = None,
 ) -> Verdicts:
     """Compare all methods over repeated splits, scores of shape (n_methods, n_splits) (see `corrected_t`)."""
     table = np.atleast_2d(np.asarray(scores, dtype=np.float64))
@@ -187,14 +191,17 @@ def compare_all_splits(
         return corrected_t(table[i], table[j], test_over_train=test_over_train, level=level)
 
     means = [float(row.mean()) for row in table]
-    return judge(methods, means, compare, lambda i, j: cohens_d(table[i], table[j]), alpha=alpha, rope=rope)
+    return judge(
+        methods, means, compare, lambda i, j: cohens_d(table[i], table[j]), alpha=alpha, rope=rope, against=against
+    )  # fmt: skip
 
 
 def judge(
     methods: Sequence[str], scores: Sequence[float], compare: Compare,
     effect: Callable[[int, int], Effect | CannotTell], *, alpha: float = ALPHA, rope: float = ROPE,
+    against: int | None = None,
 ) -> Verdicts:  # fmt: skip
-    """Verdicts on all pairs from any comparison whose interval and p-value come from one statistic."""
+    """Verdicts on all pairs, or those with `against`, where interval and p-value come from one statistic."""
     check_rope(rope)
     if not 0 < alpha < 1:
         raise UsageError(f"alpha lies between 0 and 1, e.g. 0.05; got {alpha}")
@@ -203,7 +210,10 @@ def judge(
             f"two or more methods with different names and one entry each are needed; "
             f"got {len(methods)} names and {len(scores)} entries"
         )
-    places = list(combinations(range(len(methods)), 2))
+    every = range(len(methods))
+    places = (
+        list(combinations(every, 2)) if against is None else [(against, j) for j in every if j != against]
+    )
     alone = [compare(i, j, 1 - alpha) for i, j in places]
     p = [1.0 if isinstance(found, CannotTell) else found.p for found in alone]
     levels = 1 - alpha / holm_factors(p)

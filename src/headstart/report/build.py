@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from headstart.base.files import write_text
+from headstart.report.answers import Answers, load_answers
 from headstart.report.document import Document, Section
 from headstart.report.html import render
 from headstart.report.pictures import PictureBook
@@ -16,8 +17,11 @@ from headstart.report.sections.data import data_section
 from headstart.report.sections.images_a_class import images_section
 from headstart.report.sections.metrics import metrics_section
 from headstart.report.sections.networks import networks_section
+from headstart.report.sections.references import references_of
 from headstart.report.sections.results import results_section
 from headstart.report.sections.retrieval import retrieval_section
+from headstart.report.sections.told_apart import over_datasets_section, told_apart_section
+from headstart.report.sources import NUMBERED
 from headstart.report.summary import all_claims
 from headstart.report.verdict import cut_claims, datasets, missing_claims
 from headstart.report.wording import count, duration, listed
@@ -26,7 +30,7 @@ from headstart.study.records import StudyRecord
 PICTURE_BYTES = 3_000_000
 
 
-def write_report(record: StudyRecord, path: str | Path) -> Path:
+def write_report(record: StudyRecord, path: str | Path, *, style: str = NUMBERED) -> Path:
     """Write the report of a study, finished or not, as one HTML file that needs no network.
 
     Parameters
@@ -34,6 +38,8 @@ def write_report(record: StudyRecord, path: str | Path) -> Path:
     record : StudyRecord
     path : path
         Where the file goes; an older one is replaced whole.
+    style : {"numbered", "alphabetic", "author-date"}
+        Of the references.
 
     Returns
     -------
@@ -45,12 +51,31 @@ def write_report(record: StudyRecord, path: str | Path) -> Path:
     >>> write_report(record, "study/report.html")  # doctest: +SKIP
     PosixPath('study/report.html')
     """
-    return write_text(path, render(build_document(record)))
+    return write_text(path, render(build_document(record, load_answers(record), style=style)))
 
 
-def build_document(record: StudyRecord) -> Document:
-    """The report as values: verdict, data, what was compared, results, what went wrong, how to repeat it."""
-    budget = PICTURE_BYTES // (2 * max(1, len(datasets(record))))
+def build_document(
+    record: StudyRecord,
+    answers: dict[str, Answers] | None = None,
+    *,
+    style: str = NUMBERED,
+    picture_bytes: int | None = None,
+) -> Document:
+    """The report as values: verdict, data, what was compared, results, what went wrong, how to repeat it.
+
+    Parameters
+    ----------
+    record : StudyRecord
+    answers : dict of str to Answers, optional
+        By dataset; with them the methods are compared image by image.
+    style : {"numbered", "alphabetic", "author-date"}
+        Of the references.
+    picture_bytes : int, optional
+        Most bytes of pictures in all (default: 3 million); 0: none.
+    """
+    most = PICTURE_BYTES if picture_bytes is None else picture_bytes
+    budget = most // (2 * max(1, len(datasets(record))))
+    given = answers or {}
     names = datasets(record)
     data = tuple(
         data_section(record.tables[name], record.targets[name], PictureBook(budget), f"data-{at}")
@@ -59,22 +84,25 @@ def build_document(record: StudyRecord) -> Document:
     )
     classified = {row.dataset for row in record.summaries}
     results = tuple(
-        _results(record, name, PictureBook(budget), at)
+        _results(record, name, PictureBook(budget), at, given.get(name))
         for at, name in enumerate(names)
         if name in classified or name not in {row.dataset for row in record.retrieval}
     )
     found = [retrieval_section(record, name, f"search-{at}") for at, name in enumerate(names)]
     networks = networks_section(record)
+    over = over_datasets_section(record)
     sections = (
         _verdict(record),
         *data,
         compared_section(record),
         *((networks,) if networks is not None else ()),
         *results,
+        *((over,) if over is not None else ()),
         *(each for each in found if each is not None),
         wrong_section(record),
         repeat_section(record),
         metrics_section(),
+        references_of(record, given, style),
     )
     n_methods = len({row.method for row in (*record.summaries, *record.retrieval)})
     subtitle = f"{count(n_methods, 'method')} on {count(len(names), 'dataset')}, "
@@ -88,9 +116,12 @@ def _verdict(record: StudyRecord) -> Section:
     return Section("verdict", "Verdict", (*all_claims(record), *cut_claims(record), *missing_claims(record)))
 
 
-def _results(record: StudyRecord, name: str, book: PictureBook, at: int) -> Section:
+def _results(
+    record: StudyRecord, name: str, book: PictureBook, at: int, answers: Answers | None
+) -> Section:  # fmt: skip
     close = best_section(record, name, book, f"best-{at}")
     views = augmented_section(record, name, book, f"views-{at}") if name in record.tables else None
     images = images_section(record, name, f"images-{at}")
-    parts = tuple(each for each in (images, close, views) if each is not None)
+    told = told_apart_section(record, name, answers, f"told-{at}")
+    parts = tuple(each for each in (told, images, close, views) if each is not None)
     return results_section(record, name, f"results-{at}", parts)

@@ -6,7 +6,7 @@ only decides how it looks. Text is never markup: whoever renders it escapes it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -29,6 +29,15 @@ class Paragraph:
     quiet: bool = False
 
     kind = "paragraph"
+
+
+@dataclass(frozen=True)
+class Blank:
+    """Words that only the author can add: what is asked of them. Marked in every format, never filled in."""
+
+    text: str
+
+    kind = "blank"
 
 
 @dataclass(frozen=True)
@@ -150,7 +159,7 @@ class Beside:
     kind = "beside"
 
 
-Block = Claim | Paragraph | Points | Table | Figure | Gallery | Beside
+Block = Claim | Paragraph | Blank | Points | Table | Figure | Gallery | Beside
 
 
 @dataclass(frozen=True)
@@ -177,3 +186,11 @@ def plain_table(id: str, caption: str, titles: Sequence[str], rows: Sequence[Seq
     columns = tuple(Column(title) for title in titles)
     made = [Row(tuple(at if isinstance(at, Entry) else Entry(at, at) for at in row)) for row in rows]
     return Table(id, caption, columns, tuple(made))
+
+
+def blocks_in(section: Section) -> Iterator[Block]:
+    """Every block of a section and of the sections inside it, those that stand side by side one by one."""
+    for block in section.blocks:
+        yield from block.blocks if isinstance(block, Beside) else (block,)
+    for part in section.parts:
+        yield from blocks_in(part)

@@ -29,6 +29,9 @@ class PictureBook:
         """The picture of one row, re-encoded (no EXIF), or None where it cannot be shown."""
         from headstart.images.thumbnail import data_uri, thumbnail
 
+        if self.left_bytes <= 0:
+            self.n_over_budget += 1
+            return None
         try:
             uri = data_uri(thumbnail(table.item(row), side))
         except (HeadstartError, OSError):

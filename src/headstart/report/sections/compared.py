@@ -29,7 +29,7 @@ def compared_section(record: StudyRecord) -> Section:
     blocks: list[Block] = [Paragraph(f"{said}.")]
     if record.cards:
         blocks.append(_cards(record.cards, {name: _sizes(record, name) for name in record.cards}))
-    blocks += [Paragraph(f"{name}: {_use(record, name)}") for name in datasets(record)]
+    blocks += [Paragraph(f"{name}: {use_of_splits(record, name)}") for name in datasets(record)]
     blocks.append(
         Paragraph(
             "The best method is the one with the highest score on validation (or inner folds of train). "
@@ -101,7 +101,8 @@ def _card(name: str, card: dict[str, Any], sizes: list[str]) -> list[Entry]:
     ]
 
 
-def _use(record: StudyRecord, dataset: str) -> str:
+def use_of_splits(record: StudyRecord, dataset: str) -> str:
+    """How the images of a dataset were used: fitted on, chosen on, tested on."""
     done = [result for result in record.results if result.cell.dataset == dataset and result.status == "done"]
     if not done:
         return "no run has finished yet."

@@ -1,0 +1,199 @@
+"""The paper: a study in academic order, with references, for PDF, Markdown and LaTeX.
+
+Introduction, methods, implementation, results, discussion, conclusion, references, runs. Every number comes from
+the record and names its runs; what only the author knows is left blank and marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from headstart.report.answers import Answers, load_answers
+from headstart.report.document import (
+    Beside,
+    Blank,
+    Block,
+    Claim,
+    Column,
+    Document,
+    Entry,
+    Figure,
+    Paragraph,
+    Points,
+    Row,
+    Section,
+    Table,
+    blocks_in,
+)
+from headstart.report.paper_discussion import discussion
+from headstart.report.paper_introduction import introduction
+from headstart.report.paper_methods import methods
+from headstart.report.paper_results import results
+from headstart.report.sections.closing import repeat_section
+from headstart.report.sections.told_apart import ToldApart, over_datasets, told_apart
+from headstart.report.sources import AUTHOR_DATE, NUMBERED, Bibliography
+from headstart.report.summary import all_claims
+from headstart.report.verdict import datasets
+from headstart.report.wording import DASH, count, duration, listed, percent
+from headstart.study.records import StudyRecord
+
+NAMED = 3
+"""Runs that a sentence names; the others are counted."""
+RUNS_SHOWN = 40
+KEPT = ("machine", "versions", "engines", "digests")
+
+
+@dataclass(frozen=True)
+class Paper:
+    """The document with the list of what it cites."""
+
+    document: Document
+    bibliography: Bibliography
+    told: dict[str, ToldApart | None]
+
+
+def build_paper(
+    record: StudyRecord, *, style: str = NUMBERED, answers: dict[str, Answers] | None = None
+) -> Paper:
+    """The paper of a study, finished or not.
+
+    Parameters
+    ----------
+    record : StudyRecord
+    style : {"numbered", "alphabetic", "author-date"}
+    answers : dict of str to Answers, optional
+        By dataset; read from the study's store where not given.
+
+    Raises
+    ------
+    UnknownName
+        No such style.
+    """
+    cited = Bibliography(style)
+    given = load_answers(record) if answers is None else answers
+    told = {name: told_apart(record, name, given.get(name)) for name in datasets(record)}
+    opening = introduction(record, cited, told)
+    how = methods(record, cited, tests_used(record, told))
+    found = (results(record, given, told), discussion(record, told))
+    parts = tuple(map(for_paper, (opening, how, implementation(record), *found, _conclusion(record))))
+    named = runs_named(parts)
+    sections = (*parts, references_section(cited), *_runs(record, named))
+    title = f"Which head start for {listed(datasets(record)) or 'this study'}?"
+    return Paper(Document(title, _subtitle(record), sections), cited, told)
+
+
+def for_paper(section: Section) -> Section:
+    """The section without columns that hold drawn bars alone, which paper formats do not draw."""
+    return replace(
+        section,
+        blocks=tuple(_without_bars(block) for block in section.blocks),
+        parts=tuple(for_paper(part) for part in section.parts),
+    )
+
+
+def _without_bars(block: Block) -> Block:
+    if isinstance(block, Beside):
+        return Beside(
+            tuple(each if isinstance(each, Figure) else _told_columns(each) for each in block.blocks)
+        )
+    return _told_columns(block) if isinstance(block, Table) else block
+
+
+def _told_columns(table: Table) -> Table:
+    columns = range(len(table.columns))
+    kept = [at for at in columns if not table.rows or not all(row.entries[at].bars for row in table.rows)]
+    rows = tuple(replace(row, entries=tuple(row.entries[at] for at in kept)) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[at] for at in kept), rows=rows)
+
+
+def tests_used(record: StudyRecord, told: dict[str, ToldApart | None]) -> list[str]:
+    """Names of the statistics that the results rest on."""
+    used = [each.test for each in told.values() if each is not None]
+    used += ["friedman"] if over_datasets(record) is not None else []
+    used += ["learning_curve"] if record.sized else []
+    return list(dict.fromkeys(used))
+
+
+def _subtitle(record: StudyRecord) -> str:
+    n_methods = len({row.method for row in (*record.summaries, *record.retrieval)})
+    said = f"{count(n_methods, 'method')} on {count(len(datasets(record)), 'dataset')}, {len(record.results):,} of "
+    return said + f"{count(record.n_planned, 'run')}, {duration(record.seconds_total)}"
+
+
+def implementation(record: StudyRecord) -> Section:
+    """How to repeat the study, short enough for a page."""
+    kept: list[Block] = []
+    for block in repeat_section(record).blocks:
+        if isinstance(block, Points | Paragraph):
+            kept.append(block)
+    kept += [
+        block
+        for block in blocks_in(repeat_section(record))
+        if isinstance(block, Table) and block.id in KEPT and block.rows and len(block.columns) <= 4
+    ]
+    return Section("implementation", "Implementation", tuple(kept))
+
+
+def _conclusion(record: StudyRecord) -> Section:
+    claims = [claim for claim in all_claims(record) if claim.strong]
+    blank = Blank(
+        "Say what follows for the purpose that the introduction names, and what should be done next."
+    )
+    return Section("conclusion", "Conclusion", (*claims, blank))
+
+
+def references_section(cited: Bibliography) -> Section:
+    """The list of references, each with its address."""
+    found = cited.references()
+    if not found:
+        return Section("references", "References", (Paragraph("Nothing is cited."),))
+    listed_by_name = cited.style == AUTHOR_DATE
+    rows = [
+        (Entry(f"[{each.label}]", anchor=f"ref-{each.key}"), Entry(each.text, href=each.address))
+        for each in found
+    ]
+    made = tuple(Row(row[1:] if listed_by_name else row) for row in rows)
+    columns = (Column("label"), Column("reference"))[listed_by_name:]
+    return Section("references", "References", (Table("reference-list", "", columns, made),))
+
+
+def runs_named(sections: Iterable[Section]) -> list[str]:
+    """The runs that sentences, drawings and tables name, in the order of the text."""
+    named: dict[str, None] = {}
+    for section in sections:
+        for block in blocks_in(section):
+            if isinstance(block, Claim | Figure):
+                named.update(dict.fromkeys(block.runs[:NAMED]))
+            elif isinstance(block, Table):
+                places = [entry.target for row in block.rows for entry in row.entries]
+                named.update(dict.fromkeys(place[4:] for place in places if place.startswith("run-")))
+    return list(named)
+
+
+def _runs(record: StudyRecord, named: list[str]) -> tuple[Section, ...]:
+    by_id = {result.cell.id: result for result in record.results}
+    shown = [by_id[id] for id in named if id in by_id][:RUNS_SHOWN]
+    if not shown:
+        return ()
+    rows = []
+    for result in shown:
+        cell, score = result.cell, result.scores.get("accuracy") or result.scores.get("map")
+        rows.append(
+            Row(
+                (
+                    Entry(cell.id[:8], cell.id, anchor=f"run-{cell.id}"),
+                    Entry(cell.dataset),
+                    Entry(cell.method),
+                    Entry(DASH if cell.seed is None else str(cell.seed)),
+                    Entry(percent(score.value) if score else result.status),
+                )
+            )
+        )
+    caption = f"The first {len(rows)} runs that the text names, of {count(len(record.results), 'run')}; the id is the "
+    caption += "start of the hash of its content. results.csv of the archive holds all."
+    columns = (
+        *(Column(title) for title in ("run", "dataset", "method", "seed")),
+        Column("score", numeric=True),
+    )
+    return (Section("run-list", "Runs", (Table("named-runs", caption, columns, tuple(rows)),)),)

@@ -1,0 +1,185 @@
+"""The discussion of the paper: limits, what would improve the result, threats to validity; all from the record."""
+
+from __future__ import annotations
+
+import math
+
+from headstart.measure.cannot_tell import CannotTell
+from headstart.measure.power import images_needed
+from headstart.report.document import Blank, Block, Claim, Paragraph, Points, Section
+from headstart.report.label_facts import label_facts
+from headstart.report.sections.told_apart import ToldApart
+from headstart.report.verdict import accuracy, best_of, datasets, results_of
+from headstart.report.wording import count, decimal, listed, percent
+from headstart.study.records import CellResult, StudyRecord
+
+FEW_TESTED = 30
+GAP, HIGH_ECE = 0.02, 0.05
+
+
+def discussion(record: StudyRecord, told: dict[str, ToldApart | None]) -> Section:
+    """Limits, improvements, threats."""
+    improving: list[Block] = [
+        claim for name in datasets(record) for claim in _improving(record, name, told.get(name))
+    ]
+    improving = improving or [Paragraph("Nothing has finished, so there is nothing to improve on yet.")]
+    return Section(
+        "discussion",
+        "Discussion",
+        (),
+        (
+            Section("limits", "Limits", (Points(tuple(_limits(record))), *_warned(record))),
+            Section("improving", "What would improve it", tuple(improving)),
+            Section(
+                "threats",
+                "Threats to validity",
+                (
+                    Points(tuple(_threats(record))),
+                    Blank(
+                        "Add what you know of how the images were taken that a table of files cannot show."
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+def _limits(record: StudyRecord) -> list[str]:
+    names = datasets(record)
+    said = [
+        f"The findings are of {count(len(names), 'dataset')} ({listed(names)}) and need not hold for others."
+    ]
+    seeds = {result.cell.seed for result in record.results if result.cell.seed is not None}
+    if len(seeds) == 1:
+        said.append("One seed was run: nothing is known of the spread over seeds.")
+    elif seeds:
+        said.append(f"{len(seeds)} seeds were run; with so few the spread over seeds is itself uncertain.")
+    for name in names:
+        said += _few(record, name)
+    if (missing := record.n_planned - len(record.results)) > 0:
+        said.append(f"{missing:,} of {count(record.n_planned, 'planned run')} were not made.")
+    if failed := sum(result.status == "failed" for result in record.results):
+        said.append(f"{count(failed, 'run')} failed and {'is' if failed == 1 else 'are'} in no mean.")
+    return said
+
+
+def _few(record: StudyRecord, name: str) -> list[str]:
+    one = _shown(record, name)
+    if one is None:
+        return []
+    few = [label for label, scores in one.per_class.items() if scores.get("n", 0) < FEW_TESTED]
+    if not few:
+        return []
+    shown = listed(few[:5]) + (f" and {len(few) - 5} more" if len(few) > 5 else "")
+    return [
+        f"In {name}, {count(len(few), 'class has', 'classes have')} fewer than {FEW_TESTED} test images ({shown}); "
+        "their own scores are rough."
+    ]
+
+
+def _warned(record: StudyRecord) -> list[Block]:
+    return [Points(tuple(record.warnings[:5]), "Warnings of the runs")] if record.warnings else []
+
+
+def _shown(record: StudyRecord, name: str) -> CellResult | None:
+    """One finished run of the best method."""
+    best = best_of(record, name)
+    return (
+        next((r for r in results_of(record, best) if r.status == "done"), None) if best is not None else None
+    )
+
+
+def _improving(record: StudyRecord, name: str, told: ToldApart | None) -> list[Claim]:
+    best, one = best_of(record, name), _shown(record, name)
+    if best is None or one is None:
+        return []
+    claims = []
+    pairs = [
+        (n, one.classes[true], one.classes[guess])
+        for true, row in enumerate(one.confusion)
+        for guess, n in enumerate(row)
+        if n and true != guess
+    ]
+    if pairs:
+        n, true, guess = max(pairs, key=lambda pair: (pair[0], pair[1], pair[2]))
+        errors = sum(pair[0] for pair in pairs)
+        said = f"On {name}, {n:,} of {count(errors, 'error')} of one run are {true} taken for {guess}: "
+        claims.append(
+            Claim(
+                said + "more images of the two, or a sharper line between them, would help most.",
+                (one.cell.id,),
+            )
+        )
+    ece = one.scores.get("ece")
+    if ece is not None and ece.value > HIGH_ECE:
+        said = f"The probabilities of the best method on {name} are off by {decimal(ece.value)} on average (ECE): "
+        claims.append(Claim(said + "calibrate them before they are used as such.", (one.cell.id,)))
+    return [*claims, *_more_tests(name, told)]
+
+
+def _more_tests(name: str, told: ToldApart | None) -> list[Claim]:
+    """How many test images it would take to see one point, from the images on which the two best differ."""
+    pair = next((p for p in told.verdicts.pairs if p.b in told.level()), None) if told is not None else None
+    if told is None or pair is None or isinstance(pair.difference, CannotTell) or told.test != "mcnemar":
+        return []
+    needed = images_needed(0.01, pair.difference.n_differ / pair.difference.n)
+    if isinstance(needed, CannotTell):
+        return []
+    said = f"To see a difference of one point between {pair.a} and {pair.b} on {name} it would take about "
+    said += f"{needed:,} test images, by the share on which they differ "
+    said += f"({percent(pair.difference.n_differ / pair.difference.n)} of {pair.difference.n:,})."
+    return [Claim(said, (*told.runs[pair.a], *told.runs[pair.b]))]
+
+
+def _threats(record: StudyRecord) -> list[str]:
+    said = []
+    for name in datasets(record):
+        if name in record.tables:
+            said += _of_data(record, name)
+        said += _of_choice(record, name)
+    trained = sorted(
+        {str(card.get("trained_on")) for card in record.cards.values() if card.get("trained_on")}
+    )
+    if trained:
+        said.append(
+            f"The networks were trained on {listed(trained)}; whether some of these images, or images like them, "
+            "were among those is not known."
+        )
+    return said
+
+
+def _of_data(record: StudyRecord, name: str) -> list[str]:
+    table, facts = record.tables[name], label_facts(record.tables[name], record.targets[name])
+    said = []
+    if table.groups is None:
+        said.append(
+            f"No groups were given for {name}: where several images show one object, they may lie on both sides of "
+            "the split, and scores are then too high."
+        )
+    if facts.n_across:
+        said.append(f"{facts.n_across:,} contents of {name} lie in more than one split.")
+    if facts.n_contradictions:
+        said.append(
+            f"{facts.n_contradictions:,} contents of {name} carry more than one label: no method can be right."
+        )
+    ratio = facts.most[1] / max(1, facts.least[1])
+    if facts.n_classes > 1 and ratio >= 3:
+        said.append(
+            f"The largest class of {name} is {ratio:.1f} times the smallest: accuracy tells more of the large "
+            "classes; balanced accuracy weighs them alike."
+        )
+    return said
+
+
+def _of_choice(record: StudyRecord, name: str) -> list[str]:
+    best = best_of(record, name)
+    score = accuracy(best) if best is not None else None
+    if best is None or score is None or best.selection is None:
+        return []
+    n = sum(row.dataset == name and row.selection is not None for row in record.summaries)
+    gap = best.selection - score.value
+    said = f"The best on {name} was chosen among {count(n, 'method')}, so its choosing score ({percent(best.selection)}) "
+    said += f"is expected to be too high; its test score is {percent(score.value)}"
+    if math.isfinite(gap) and gap > GAP:
+        said += f", {100 * gap:.1f} points lower"
+    return [said + "."]

@@ -1,0 +1,145 @@
+"""The introduction of the paper: objective, classes, origin, label statistics, enough and consistent."""
+
+from __future__ import annotations
+
+from headstart.measure.cannot_tell import CannotTell
+from headstart.report.document import (
+    Blank,
+    Block,
+    Claim,
+    Column,
+    Entry,
+    Paragraph,
+    Row,
+    Section,
+    Table,
+    blocks_in,
+)
+from headstart.report.label_facts import LabelFacts, label_facts
+from headstart.report.papers import DATASETS
+from headstart.report.sections.images_a_class import images_section
+from headstart.report.sections.told_apart import ToldApart
+from headstart.report.sources import Bibliography
+from headstart.report.verdict import accuracy, best_of, datasets
+from headstart.report.wording import count, interval, listed, percent
+from headstart.study.records import StudyRecord
+
+CLASSES_SHOWN = 12
+
+
+def introduction(record: StudyRecord, cited: Bibliography, told: dict[str, ToldApart | None]) -> Section:
+    """Objective, then a part for each dataset."""
+    names = datasets(record)
+    tasks = listed(str(task) for task in record.spec.get("task") or ("classification",))
+    blocks: list[Block] = [
+        Paragraph(
+            f"This study compares ways of using pretrained networks for {tasks} of the images of "
+            f"{listed(names) or 'the user'}: which way is best on them, and how sure that is."
+        ),
+        Blank("Say what the classifier is for, what a wrong answer costs, and who will use the answer."),
+    ]
+    parts = tuple(
+        _dataset(record, name, cited, told.get(name), f"intro-{at}")
+        for at, name in enumerate(names)
+        if name in record.tables
+    )
+    if not parts:
+        blocks.append(Paragraph("The study stopped before any image was scanned."))
+    return Section("introduction", "Introduction", tuple(blocks), parts)
+
+
+def _dataset(record: StudyRecord, name: str, cited: Bibliography, told: ToldApart | None, id: str) -> Section:
+    table, target = record.tables[name], record.targets[name]
+    facts = label_facts(table, target)
+    marks = cited.cite(*DATASETS.get(name, ()))
+    origin = f"Origin: {table.source or 'not stated'}" + (f" {marks}" if marks else "")
+    blocks: list[Block] = [
+        Paragraph(origin if origin.endswith((".", "]", ")")) else f"{origin}."),
+        Paragraph(statistics_words(facts, target)),
+        _classes(record, name, facts, id),
+        Blank("Define each class in a sentence: what belongs to it, what does not, and who decides."),
+        *_enough(record, name, told, id),
+        Paragraph(consistent_words(facts)),
+    ]
+    return Section(id, f"The images of {name}", tuple(blocks))
+
+
+def statistics_words(facts: LabelFacts, target: str) -> str:
+    """Images, classes and their balance in two sentences."""
+    said = (
+        f"There are {count(facts.n, 'image')} in {count(facts.n_classes, 'class', 'classes')} of “{target}”"
+    )
+    said += f", {facts.n_unlabelled:,} of them without a label" if facts.n_unlabelled else ""
+    if facts.n_classes < 2:
+        return f"{said}."
+    said += f". The largest class, {facts.most[0]}, has {facts.most[1]:,}, the smallest, {facts.least[0]}, "
+    said += f"{facts.least[1]:,}"
+    ratio = facts.most[1] / max(1, facts.least[1])
+    return f"{said}: a ratio of {ratio:.1f}, as hard to guess as {facts.effective:.1f} equal classes."
+
+
+def consistent_words(facts: LabelFacts) -> str:
+    """Copies, contradictions, copies across splits and files left out."""
+    said = "Is it consistent? "
+    said += (
+        f"{facts.n_copies:,} images repeat the content of another" if facts.n_copies else "No content repeats"
+    )
+    said += (
+        f"; {facts.n_contradictions:,} contents carry more than one label"
+        if facts.n_contradictions
+        else "; none carries two labels"
+    )
+    said += f"; {facts.n_across:,} lie in more than one split" if facts.n_across else ""
+    said += f"; {count(facts.n_left_out, 'file was', 'files were')} left out" if facts.n_left_out else ""
+    return said + ". Copies are found by equal bytes or pixels; near copies are not looked for here."
+
+
+def _classes(record: StudyRecord, name: str, facts: LabelFacts, id: str) -> Table:
+    table, labels = record.tables[name], record.tables[name].labels[record.targets[name]]
+    counts = {label: labels.count(label) for label in table.classes(record.targets[name])}
+    best = best_of(record, name)
+    tested = next((r for r in record.results if best and r.cell.id in best.cells and r.per_class), None)
+    per_class = tested.per_class if tested else {}
+    shown = sorted(counts, key=lambda label: (-counts[label], label))[:CLASSES_SHOWN]
+    rows = tuple(
+        Row(
+            (
+                Entry(label),
+                Entry(f"{counts[label]:,}", counts[label]),
+                Entry(percent(counts[label] / max(1, facts.n - facts.n_unlabelled))),
+                Entry(f"{int(per_class[label]['n']):,}" if label in per_class else "–"),
+            )
+        )
+        for label in shown
+    )
+    caption = f"Classes of {name} with their images; “tested” counts those of one test split."
+    if len(counts) > len(shown):
+        caption += f" The {len(shown)} largest of {len(counts)} are shown."
+    columns = (Column("class"), *(Column(title, numeric=True) for title in ("images", "share", "tested")))
+    return Table(f"{id}-classes", caption, columns, rows)
+
+
+def _enough(record: StudyRecord, name: str, told: ToldApart | None, id: str) -> list[Block]:
+    """Is it enough: by the learning curve where there is one, and by what the test images can tell."""
+    best = best_of(record, name)
+    score = accuracy(best) if best is not None else None
+    if best is None or score is None:
+        return [Paragraph("Is it enough? Nothing has finished, so it cannot be told.")]
+    said = f"Is it enough? {score.n:,} test images leave the accuracy of the best method uncertain within "
+    said += f"{interval(score) or 'unknown limits'} %"
+    least = (
+        [p.smallest for p in told.verdicts.pairs if not isinstance(p.smallest, CannotTell)] if told else []
+    )
+    if least:
+        said += f", and a difference between two methods is seen from {100 * min(least):.1f} points on"
+    blocks: list[Block] = [Claim(f"{said}.", best.cells)]
+    sized = images_section(record, name, f"{id}-enough")
+    if sized is None:
+        blocks.append(
+            Paragraph(
+                "Whether more training images would help was not measured: the study had one number a class."
+            )
+        )
+    else:
+        blocks += [block for block in blocks_in(sized) if isinstance(block, Claim)][:1]
+    return blocks

@@ -1,0 +1,147 @@
+"""The methods of the paper: metrics by formula, statistics, each method with its pros, cons and paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headstart.report import method_words, papers
+from headstart.report.document import Block, Column, Entry, Paragraph, Row, Section, Table, plain_table
+from headstart.report.sections.compared import use_of_splits
+from headstart.report.sections.metrics import METRICS
+from headstart.report.sections.retrieval import METRICS as SEARCH_METRICS
+from headstart.report.sources import Bibliography
+from headstart.report.verdict import datasets
+from headstart.report.wording import DASH, listed
+from headstart.study.records import StudyRecord
+
+CITED = {
+    "balanced accuracy": "balanced_accuracy",
+    "precision, recall, F1": "macro_f1",
+    "macro F1": "macro_f1",
+    "ECE": "ece",
+    "NDCG": "ndcg",
+}
+MEASURED = ("seconds", "peak memory", "model size")
+
+
+def methods(record: StudyRecord, cited: Bibliography, tests: Iterable[str]) -> Section:
+    """What was compared and by what; `tests` are the names of the statistics that the results use."""
+    return Section(
+        "methods", "Methods", (), (_compared(record, cited), _measures(record, cited), _statistics(cited, tests))
+    )  # fmt: skip
+
+
+def _compared(record: StudyRecord, cited: Bibliography) -> Section:
+    rows = [*record.summaries, *record.retrieval]
+    scenarios = list(dict.fromkeys(row.scenario for row in rows))
+    heads = list(dict.fromkeys(row.head for row in record.summaries if row.head))
+    words = [
+        (method_words.SCENARIOS.get(name, method_words.RETRIEVAL), papers.SCENARIOS[name])
+        for name in scenarios
+    ]
+    words += [(method_words.HEADS[name], papers.HEADS[name]) for name in heads]
+    made = [
+        Row((Entry(said.title, small=cited.cite(*keys)), Entry(said.what), Entry(said.pro), Entry(said.con)))
+        for said, keys in words
+    ]
+    table = Table(
+        "method-words",
+        "The ways that were compared, with what speaks for and against each.",
+        tuple(Column(title) for title in ("method", "what it is", "for it", "against it")),
+        tuple(made),
+    )
+    blocks: list[Block] = [table] if made else [Paragraph("No method was planned.")]
+    blocks += [Paragraph(_backbone(name, card, cited)) for name, card in record.cards.items()]
+    blocks += [Paragraph(f"{name}: {use_of_splits(record, name)}") for name in datasets(record)]
+    blocks.append(
+        Paragraph(
+            "The best method is the one with the highest score on validation images or inner folds of train; "
+            "the test score is reported and chooses nothing."
+        )
+    )
+    return Section("what-was-compared", "What was compared", tuple(blocks))
+
+
+def _backbone(name: str, card: dict[str, object], cited: Bibliography) -> str:
+    architecture, source = str(card.get("architecture") or ""), str(card.get("trained_on") or "")
+    marks = cited.cite(*papers.backbone_papers(architecture, source))
+    raw = card.get("n_parameters")
+    n = int(raw) if isinstance(raw, int) else 0
+    said = f"Backbone {name}: {architecture or 'architecture not stated'}"
+    said += f", {n / 1e6:.1f} million parameters" if n else ""
+    said += f", trained on {source}" if source else ""
+    said += f" {marks}" if marks else f"; paper: {card.get('paper') or 'not stated'}"
+    return f"{said}; licence {card.get('licence') or 'not stated'}."
+
+
+def _measures(record: StudyRecord, cited: Bibliography) -> Section:
+    rows = [(name, said, formula) for name, said, formula in METRICS if name not in MEASURED]
+    if record.retrieval:
+        rows += [(title, f"Of a search: {help}.", DASH) for _, title, help in SEARCH_METRICS]
+    made = [
+        (Entry(name, small=cited.cite(*papers.METRICS.get(CITED.get(name, ""), ()))), said, formula)
+        for name, said, formula in rows
+    ]
+    caption = "Metrics by formula: n images, k classes; p_i(c) is the probability that image i was given for class c."
+    return Section(
+        "measures",
+        "Metrics",
+        (plain_table("paper-metrics", caption, ("metric", "meaning", "formula"), made),),
+    )
+
+
+def _statistics(cited: Bibliography, tests: Iterable[str]) -> Section:
+    used = list(tests)
+    said = f"Intervals of one run are Wilson's for accuracy {cited.cite('wilson1927')} and percentiles of a bootstrap "
+    said += f"over test images for the rest {cited.cite('efron1993')}; those of several seeds add the spread over them."
+    blocks = [Paragraph(said)]
+    if "mcnemar" in used:
+        blocks.append(
+            Paragraph(
+                "Methods were compared on the same test images: McNemar's test in its mid-p form for one run each "
+                f"{cited.cite(*papers.TESTS['mcnemar'])}, a paired t interval over images and seeds for several; the "
+                f"smallest difference that would be seen follows Connor {cited.cite('connor1987')}, the effect size "
+                f"is Cohen's h {cited.cite('cohen1988')}."
+            )
+        )
+    if "corrected_t" in used:
+        blocks.append(
+            Paragraph(
+                "Methods were compared over repeated splits by the corrected resampled t-test "
+                f"{cited.cite('nadeau2003')}; the effect size is Cohen's d {cited.cite('cohen1988')}."
+            )
+        )
+    if used:
+        blocks.append(
+            Paragraph(
+                "All comparisons with the best are corrected together by Holm's procedure "
+                f"{cited.cite('holm1979')}, so that the chance of any false alarm stays below 5 %."
+            )
+        )
+    if "friedman" in used:
+        blocks.append(
+            Paragraph(
+                "Over the data sets: Friedman's test with Iman and Davenport's correction, Nemenyi's critical "
+                f"difference {cited.cite('demsar2006')}, and Wilcoxon's signed-rank test of each pair, which does not "
+                f"depend on the other methods {cited.cite('benavoli2016')}."
+            )
+        )
+    if "learning_curve" in used:
+        blocks.append(
+            Paragraph(
+                "Learning curves are inverse power laws or exponentials with a limit "
+                f"{cited.cite(*papers.TESTS['learning_curve'])}."
+            )
+        )
+    return Section("statistics", "Statistics", tuple(blocks))
+
+
+def methods_named(record: StudyRecord) -> str:
+    """Scenarios and heads of a study in one phrase, for a slide."""
+    heads = [
+        method_words.HEADS[name].title for name in dict.fromkeys(r.head for r in record.summaries if r.head)
+    ]
+    ways = [
+        method_words.SCENARIOS[name].title for name in dict.fromkeys(r.scenario for r in record.summaries)
+    ]
+    return listed(ways) + (f"; classifiers: {listed(heads)}" if heads else "")
