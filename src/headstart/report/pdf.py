@@ -1,0 +1,183 @@
+"""The paper as A4 pages by Typst (typst.app): texts are data for the template, never markup.
+
+Needs the package `typst` (the extra `pdf`), which brings its fonts; nothing of the system is run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from headstart.base.optional import require
+from headstart.report.document import (
+    Beside,
+    Blank,
+    Block,
+    Claim,
+    Document,
+    Entry,
+    Figure,
+    Paragraph,
+    Points,
+    Section,
+    Table,
+    blocks_in,
+)
+from headstart.report.html import CONTROLS, safe_href, tied
+from headstart.report.plain_svg import plain_svg
+
+NAMED = 3
+LONG_WORD, PIECE = 22, 11
+TEMPLATE = "paper.typ"
+
+
+def pdf(document: Document) -> bytes:
+    """The document as a PDF file; equal documents give equal bytes.
+
+    Raises
+    ------
+    MissingPackage
+        `typst` is not installed.
+    """
+    typst = require("typst", extra="pdf", purpose="writing PDF")
+    with tempfile.TemporaryDirectory(prefix="headstart-") as place:
+        folder = Path(place)
+        template = files("headstart.report").joinpath("templates", TEMPLATE).read_text(encoding="utf-8")
+        (folder / TEMPLATE).write_text(template, encoding="utf-8")
+        data = json.dumps(paper_data(document), ensure_ascii=False)
+        (folder / "data.json").write_text(data, encoding="utf-8")
+        for figure in _figures(document):
+            (folder / f"{figure.id}.svg").write_text(plain_svg(figure.svg), encoding="utf-8")
+        made: bytes = typst.compile(folder / TEMPLATE, root=folder, format="pdf")
+    return made
+
+
+def _figures(document: Document) -> Iterator[Figure]:
+    for section in document.sections:
+        for block in blocks_in(section):
+            if isinstance(block, Figure):
+                yield block
+
+
+def paper_data(document: Document) -> dict[str, Any]:
+    """What the template is given: strings, numbers and lists alone."""
+    known = _anchors(document)
+    sections = [made for section in document.sections for made in _sections(section, 1, known)]
+    return {"title": _text(document.title), "subtitle": _text(document.subtitle), "sections": sections}
+
+
+def _anchors(document: Document) -> set[str]:
+    tables = (b for section in document.sections for b in blocks_in(section) if isinstance(b, Table))
+    return {e.anchor for table in tables for row in table.rows for e in row.entries if e.anchor}
+
+
+def _sections(section: Section, level: int, known: set[str]) -> Iterator[dict[str, Any]]:
+    blocks = [made for made in _blocks(section.blocks, known) if made is not None]
+    yield {"title": _text(section.title), "level": min(level, 3), "blocks": blocks}
+    for part in section.parts:
+        yield from _sections(part, level + 1, known)
+
+
+def _blocks(blocks: Iterable[Block], known: set[str]) -> Iterator[dict[str, Any] | None]:
+    """Each block; drawings that follow each other stand side by side, two in a line."""
+    waiting: list[Figure] = []
+    flat = [inner for block in blocks for inner in (block.blocks if isinstance(block, Beside) else (block,))]
+    for block in flat:
+        if isinstance(block, Figure):
+            waiting.append(block)
+            if len(waiting) < 2:
+                continue
+        if waiting:
+            yield {"kind": "figures", "figures": [_figure(each, known) for each in waiting]}
+            waiting = []
+        if not isinstance(block, Figure):
+            yield _block(block, known)
+    if waiting:
+        yield {"kind": "figures", "figures": [_figure(each, known) for each in waiting]}
+
+
+def _figure(figure: Figure, known: set[str]) -> dict[str, Any]:
+    return {
+        "file": f"{figure.id}.svg",
+        "alt": _text(figure.alt),
+        "caption": _text(figure.caption),
+        "notes": [_text(note) for note in figure.notes],
+        **_runs(figure.runs, known),
+    }
+
+
+def _runs(ids: tuple[str, ...], known: set[str]) -> dict[str, Any]:
+    runs = [{"id": id, "short": id[:8], "known": f"run-{id}" in known} for id in ids[:NAMED]]
+    return {"runs": runs, "more": max(0, len(ids) - NAMED)}
+
+
+def _block(block: Block, known: set[str]) -> dict[str, Any] | None:
+    match block:
+        case Claim():
+            said = {"kind": "claim", "text": _text(block.text), "strong": block.strong}
+            return {**said, **_runs(block.runs, known)}
+        case Points():
+            items = [_code(item) if block.code else _text(item) for item in block.items]
+            return {"kind": "points", "title": _text(block.title), "items": items, "code": block.code}
+        case Table():
+            return _table(block, known)
+        case Paragraph() | Blank():
+            return {"kind": block.kind, "text": _text(block.text)}
+        case _:
+            return None  # pictures are in the HTML report
+
+
+def _table(table: Table, known: set[str]) -> dict[str, Any]:
+    rows = [[_entry(entry, known) for entry in row.entries] for row in table.rows]
+    if table.id == "reference-list":
+        longest = max((len(row[0]["text"]) for row in rows), default=1)
+        return {"kind": "references", "rows": rows, "label-width": min(11.0, 0.9 + 0.52 * longest)}
+    return {
+        "kind": "table",
+        "caption": _text(table.caption),
+        "titles": [_text(column.title) for column in table.columns],
+        "numeric": [column.numeric for column in table.columns],
+        "widths": [_width(table, at) for at in range(len(table.columns))],
+        "best": [row.mark == "best" for row in table.rows],
+        "rows": rows,
+    }
+
+
+def _width(table: Table, at: int) -> float | str:
+    """`auto` for numbers and short texts, else a share by the length of the texts."""
+    texts = [max(len(row.entries[at].text), len(row.entries[at].small)) for row in table.rows]
+    longest = max([*texts, len(table.columns[at].title)], default=1)
+    if table.columns[at].numeric or longest <= 14:
+        return "auto"
+    share: float = float(min(60, max(10, longest))) ** 0.7
+    return share
+
+
+def _entry(entry: Entry, known: set[str]) -> dict[str, Any]:
+    return {
+        "text": _text(entry.text),
+        "small": _text(entry.small),
+        "href": safe_href(entry),
+        "anchor": entry.anchor,
+        "target": entry.target if entry.target in known else "",
+        "heat": entry.heat,
+    }
+
+
+def _text(text: str) -> str:
+    """Text on one line, whose long words may break."""
+    line = " ".join(_code(text).split())
+    return tied(re.sub(rf"\S{{{LONG_WORD},}}", lambda found: _breakable(found[0]), line))
+
+
+def _breakable(word: str) -> str:
+    return "\u200b".join(word[at : at + PIECE] for at in range(0, len(word), PIECE))
+
+
+def _code(text: str) -> str:
+    return CONTROLS.sub("\ufffd", text.encode("utf-8", "replace").decode())
