@@ -61,6 +61,10 @@ def _add_pages(app: FastAPI, session: LabelSession) -> None:
     def page() -> HTMLResponse:
         return HTMLResponse(filled("label.html", name=session.table.name))
 
+    @app.get("/favicon.ico")
+    def icon() -> Response:
+        return Response(status_code=204)
+
     @app.get("/static/{name}")
     def file(name: str) -> Response:
         found = static(name)

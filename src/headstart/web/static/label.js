@@ -4,7 +4,7 @@
 const $ = id => document.getElementById(id);
 const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "0"];
 const MOST_FOUND = 50;
-let state = null, classes = [], rows = [], at = [0, 0], selected = new Set(), waiting = Promise.resolve(), asking = 0;
+let state = null, classes = [], rows = [], at = [0, 0], selected = new Set(), waiting = Promise.resolve(), asking = 0, nShown = 0;
 
 async function ask(path, body) {
   const answer = await fetch(path, body === undefined ? {} : {
@@ -86,10 +86,11 @@ function drawCell(cell) {
   if (cell.label !== null) { said.append(element("b", "", cell.label)); words = `labelled ${cell.label}`; }
   else if (cell.skipped) { said.append(element("i", "", "skipped")); words = "skipped"; }
   else if (cell.suggestion !== null) {
-    said.append(element("i", "", cell.suggestion), element("span", "", sure));
+    said.append(element("i", "", cell.suggestion));
     words = `suggested ${cell.suggestion}, ${sure}`;
   }
   meter.value = cell.confidence ?? 0;
+  place.querySelector(".meter span").textContent = sure;
   place.title = cell.label ?? cell.suggestion ?? cell.path;
   place.setAttribute("aria-label", `${cell.path}: ${words}`);
 }
@@ -121,7 +122,7 @@ function drawRows() {
       const meter = element("div", "meter"), bar = element("progress");
       bar.max = 1;
       bar.setAttribute("aria-hidden", "true");
-      meter.append(bar);
+      meter.append(bar, element("span"));
       place.append(image, element("div", "said"), meter);
       place.addEventListener("click", event => { go(y, x); if (event.shiftKey || event.ctrlKey || event.metaKey) toggle([cell]); });
       place.addEventListener("dblclick", openLarge);
@@ -168,6 +169,11 @@ function deselect() {
 }
 
 // ---- what is done ----------------------------------------------------------------------------------------
+// Labels given since the question are not touched.
+function renewSuggestions(found) {
+  renew(found.map(({row, suggestion, confidence}) => ({row, suggestion, confidence})));
+}
+
 function renew(found) {
   const known = new Map(cells().map(cell => [cell.row, cell]));
   let n = 0;
@@ -178,13 +184,25 @@ function renew(found) {
   return n;
 }
 
-function send(labels, words, from) {
+// The page shows a label at once, so that fast keys meet the next image; one that cannot be kept is taken off again.
+function send(labels, words, some) {
+  const before = some.map(cell => ({cell, label: cell.label, skipped: cell.skipped}));
+  some.forEach(cell => {
+    const label = labels[cell.row];
+    Object.assign(cell, {label: label || null, skipped: label === ""});
+    drawCell(cell);
+  });
+  const done = advance(some);
   return inTurn(async () => {
-    const value = await ask("/label", {labels});
+    let value;
+    try {
+      value = await ask("/label", {labels});
+    } catch (error) {
+      before.forEach(({cell, label, skipped}) => { Object.assign(cell, {label, skipped}); drawCell(cell); });
+      throw error;
+    }
     learn(value);
-    renew(value.cells);
-    say(words);
-    advance(from);
+    say(done ? `${words}. All images shown are done: press N for the next ones.` : words);
     refresh();
   });
 }
@@ -209,18 +227,17 @@ function accept(some) {
   return send(labels, `accepted for ${known.length === 1 ? "1 image" : `${known.length} images`}: ${names.slice(0, 4).join(", ")}`, known);
 }
 
-// After a label: the next image without one, from here on, then from the start.
+// After a label: the next image without one, from here on, then from the start. True where there is none.
 function advance(some) {
   const open = cell => cell.label === null && !cell.skipped;
-  if (!rows.length || !some.some(cell => cell === here()) || open(here())) return;
+  if (!some.includes(here()) || open(here())) return false;
   const list = cells(), from = list.indexOf(here());
   const next = [...list.slice(from), ...list.slice(0, from)].find(open);
   if (next) {
     const y = rows.findIndex(row => row.includes(next));
     go(y, rows[y].indexOf(next));
-  } else if ($("order").value !== "labelled") {
-    say("All images shown are done. Press N for the next ones.");
   }
+  return !next && $("order").value !== "labelled";
 }
 
 // The model's new word on the images shown, as soon as it has one.
@@ -232,7 +249,7 @@ async function refresh() {
       const value = await ask(`/suggestions.json?rows=${wanted}&after=${state.model_version}`);
       if (mine !== asking) return;
       learn(value);
-      renew(value.cells);
+      renewSuggestions(value.cells);
       if (value.trouble) return;
     }
   } catch (error) {
@@ -261,6 +278,7 @@ function show(found) {
   at = [0, 0];
   drawRows();
   go(0, 0);
+  nShown += 1;
 }
 
 function next() {
