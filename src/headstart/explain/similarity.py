@@ -1,0 +1,106 @@
+"""How alike two representations of the same images are: linear CKA, layer against layer.
+
+Kornblith, Norouzi, Lee and Hinton, Similarity of Neural Network Representations Revisited, ICML 2019, section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.base.errors import BadOptions
+from headstart.explain.filters import feature_maps
+from headstart.explain.target import Target
+
+LEAST_IMAGES = 4
+
+
+def linear_cka(first: np.ndarray, second: np.ndarray) -> float:
+    """Linear centred kernel alignment of features (n, d) and (n, e): 0 .. 1, 1 where one is the other rotated.
+
+    Parameters
+    ----------
+    first, second : ndarray, shape (n, d) and (n, e)
+        Of the same images in the same order.
+
+    Returns
+    -------
+    float
+        NaN where one does not vary.
+
+    Raises
+    ------
+    BadOptions
+        Different numbers of images, or fewer than 4.
+    """
+    if len(first) != len(second) or len(first) < LEAST_IMAGES:
+        raise BadOptions([
+            f"images: CKA needs the same {LEAST_IMAGES} or more images twice, got {len(first)} and {len(second)}"
+        ])  # fmt: skip
+    one, two = (_gram(each) for each in (first, second))
+    below = float(np.sqrt((one * one).sum() * (two * two).sum()))
+    return float((one * two).sum() / below) if below > 0 else float("nan")
+
+
+def _gram(features: np.ndarray) -> np.ndarray:
+    centred = features.astype(np.float64) - features.mean(0, dtype=np.float64)
+    out: np.ndarray = centred @ centred.T
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """CKA of the layers of two networks.
+
+    Attributes
+    ----------
+    rows, columns : tuple of str
+        Layers of the first and of the second network.
+    cka : ndarray, shape (rows, columns)
+    n : int
+        Images.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cka: np.ndarray
+    n: int
+
+    def same_layer(self) -> dict[str, float]:
+        """CKA of each layer with itself, of the layers that both have."""
+        return {
+            name: float(self.cka[at, self.columns.index(name)])
+            for at, name in enumerate(self.rows)
+            if name in self.columns
+        }
+
+
+def representation_change(
+    first: Target, second: Target, pixels: np.ndarray, layers: Sequence[str] = ()
+) -> Change:
+    """Linear CKA between layers of two networks on the same images, mean-pooled over positions.
+
+    Parameters
+    ----------
+    first, second : Target
+        Before and after fine-tuning, say.
+    pixels : ndarray of uint8, shape (n, height, width, 3)
+    layers : sequence of str
+        Names or aliases; by default the stem and the stages.
+    """
+    names = tuple(layers) or tuple(
+        each for each in first.aliases if each in second.aliases and _has(first, each)
+    )
+    if not names:
+        raise BadOptions(["layer: the two networks share no named layer with rows and columns; name some"])
+    before, after = (
+        [feature_maps(each, pixels, name).mean((2, 3)) for name in names] for each in (first, second)
+    )
+    cka = np.array([[linear_cka(a, b) for b in after] for a in before])
+    return Change(names, names, cka, len(pixels))
+
+
+def _has(target: Target, alias: str) -> bool:
+    return target.aliases[alias] in target.layers
