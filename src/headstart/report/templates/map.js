@@ -33,6 +33,8 @@ const state = {
   tool: "move", hidden: new Set(), column: null, codes: null, numeric: false, names: false, lit: null,
   bright() { return this.lit; },
 };
+state.placesX = Float32Array.from(state.order, item => state.x[item]);
+state.placesY = Float32Array.from(state.order, item => state.y[item]);
 state.view = new View(state.x, state.y);
 const grid = new Grid(state.x, state.y, state.view), drawing = new Drawing(state);
 state.pictures = new Pictures(data, () => { if (drawing.lacking) drawing.soon(); fillList(); refreshCard(); });

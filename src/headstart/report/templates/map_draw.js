@@ -50,22 +50,31 @@ class Drawing {
     this.frames++; this.milliseconds = performance.now() - start;
     this.drawAbove();
   }
-  // Faded marks first, then the others; gives the shown items in view, in drawing order.
+  // Faded marks first, then the others; gives the shown items in view, in drawing order. The loop that counts:
+  // places lie in the order of drawing, and nothing is made in it.
   marks() {
-    const {x, y, order, shown, style, view} = this.state, {pixels, wide, ratio, margin, quick} = this;
-    const bright = this.state.bright(), inView = [], table = [[], []];
-    const scale = view.scale * ratio, left = view.left * ratio + margin, top = view.top * ratio + margin;
-    const edge = margin - 1, right = wide - margin, bottom = this.high - margin;
-    for (const faded of bright ? [1, 0] : [0]) for (let at = 0; at < order.length; at++) {
-      const item = order[at];
-      if (!shown[item] || bright && bright[item] === faded) continue;
-      const px = Math.round(left + x[item] * scale), py = Math.round(top - y[item] * scale);
-      if (px < 14 || py < 14 || px >= wide - 14 || py >= this.high - 14) continue;
-      const made = table[faded][style[item]] ??= this.stencil(style[item], Boolean(faded));
-      if (px > made.reach && py > made.reach && px < wide - made.reach && py < this.high - made.reach) stamp(pixels, py * wide + px, made, quick);
-      if (px > edge && py > edge && px <= right && py <= bottom) inView.push(item);
+    const {order, placesX, placesY, shown, style, view, n} = this.state, {pixels, wide, high, ratio, margin, quick} = this;
+    const bright = this.state.bright(), inView = this.inView ??= new Int32Array(n);
+    const scale = view.scale * ratio, left = view.left * ratio + margin + 0.5, top = view.top * ratio + margin + 0.5;
+    const edge = margin - 1, right = wide - margin, bottom = high - margin;
+    let count = 0;
+    for (const faded of bright ? [1, 0] : [0]) {
+      const made = [];
+      for (let each = 0; each < 256; each++) made.push(null);
+      for (let at = 0; at < n; at++) {
+        const px = left + placesX[at] * scale, py = top - placesY[at] * scale;
+        if (!(px > 14 && py > 14 && px < wide - 14 && py < high - 14)) continue;
+        const item = order[at];
+        if (shown[item] === 0 || bright !== null && bright[item] === faded) continue;
+        const column = px | 0, row = py | 0, own = made[style[item]] ?? (made[style[item]] = this.stencil(style[item], faded === 1));
+        if (column > edge && row > edge && column <= right && row <= bottom) inView[count++] = item;
+        if (column <= own.reach || row <= own.reach || column >= wide - own.reach || row >= high - own.reach) continue;
+        const centre = row * wide + column, solid = own.solid, value = own.value;
+        for (let part = 0; part < solid.length; part++) pixels[centre + solid[part]] = value[part];
+        if (!quick || solid.length < 4) soften(pixels, centre, own);
+      }
     }
-    return inView;
+    return inView.subarray(0, count);
   }
   drawPictures(inView) {
     const {pictures, view, x, y, mode, style, numeric} = this.state, bright = this.state.bright();
@@ -83,7 +92,7 @@ class Drawing {
       }
       return true;
     };
-    const turn = [...inView.filter(item => pictures.isSample(item)), ...mode === "near" || !pictures.every ? inView.toReversed() : []];
+    const turn = [...inView.filter(item => pictures.isSample(item)).reverse(), ...mode === "near" || !pictures.every ? inView.toReversed() : []];
     for (let at = 0; at < turn.length && this.pictured.length < MOST_PICTURES; at++) {
       const item = turn[at], [px, py] = view.pixels(x[item], y[item]);
       if (bright && !bright[item] || !free(px, py)) continue;

@@ -70,11 +70,8 @@ function cut(parts, width) {
   };
 }
 
-// Put a stencil at a whole pixel; marks that reach over the edge of the picture are left to the margin.
-function stamp(pixels, centre, made, quick) {
-  const {solid, value, soft, alpha, red, green, blue} = made;
-  for (let at = 0; at < solid.length; at++) pixels[centre + solid[at]] = value[at];
-  if (quick && solid.length > 3) return;
+// The part pixels of a stencil at a whole pixel, mixed with what lies there.
+function soften(pixels, centre, {soft, alpha, red, green, blue}) {
   for (let at = 0; at < soft.length; at++) {
     const place = centre + soft[at], under = pixels[place], share = alpha[at], rest = 1 - share;
     pixels[place] = packed((under & 255) * rest + red[at] * share, (under >>> 8 & 255) * rest + green[at] * share, (under >>> 16 & 255) * rest + blue[at] * share);
