@@ -14,8 +14,11 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from headstart.base.errors import EngineError, HeadstartError
+from headstart.cli import archive as archiving
 from headstart.cli import augment, backbones, cache, cluster, data, fit, label, models, search, study, summary
 from headstart.cli import map as image_map
+from headstart.cli import report as reporting
+from headstart.cli import tune as tuning
 from headstart.cli.text import printable
 
 STOPPED, BROKEN_PIPE = 130, 141
@@ -31,7 +34,22 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (study, fit, models, data, backbones, summary, augment, cluster, image_map, search, label):
+for group in (
+    study,
+    fit,
+    models,
+    data,
+    backbones,
+    summary,
+    augment,
+    cluster,
+    image_map,
+    search,
+    reporting,
+    archiving,
+    label,
+    tuning,
+):
     group.add_to(app)
 app.add_typer(cache.app, name="cache")
 

@@ -69,7 +69,7 @@ class _Work:
 
     def _run(self, trial: Any) -> None:
         start = time.monotonic()
-        params = {**self.search.space.fixed, **trial.params}
+        params = in_full(self.search.space, trial.params)
         try:
             found = self._known(trial) or self.trials.measure(params, self._teller(trial, start))
         except KeyboardInterrupt:
@@ -205,5 +205,6 @@ def _best_so_far(found: Measured) -> list[float]:
 
 
 def in_full(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a trial with those that the space fixes."""
-    return {**space.fixed, **params}
+    """Options of a trial with those that the space fixes, in the order of the space."""
+    known = {**space.fixed, **params}
+    return {each.name: known[each.name] for each in space.dimensions if each.name in known}
