@@ -1,0 +1,154 @@
+"""The adviser held to account: what it says of data sets that its parameters were not fitted on.
+
+    python benchmarks/advice.py [--write] [--draws 50]
+
+Each data set in `benchmarks/evidence/` is left out in turn (both label columns of the same images together), the
+parameters are fitted on the others, and its cells (a label column at one number of images a class) are predicted.
+`--write` fits on all and writes the package's parameters. The oracle knows which method is best and meets test
+images drawn anew (bootstrap): what no adviser can beat under the same noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from bars import Bars
+
+sys.path.insert(0, str(Path(__file__).parent / "evidence"))
+import fit
+
+from headstart.measure.paired import paired_accuracy
+from headstart.study.advice_model import Parameters, deviation, interval, level, tenfolds
+
+PARAMETERS = Path(__file__).parents[1] / "src" / "headstart" / "study" / "advice_parameters.json"
+GOOD_SHARE, MOST_REGRET, HELD = 0.9, 0.7, (0.85, 0.95)
+
+
+@dataclass(frozen=True)
+class Told:
+    """One cell: regret on seed means, whether the advice was as good as the best, intervals that held."""
+
+    dataset: str
+    per_class: int
+    advised: tuple[str, ...]
+    best: str
+    regret: float
+    good: bool
+    held: tuple[bool, ...]
+    first_held: tuple[bool, ...]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--draws", type=int, default=50)
+    given = parser.parse_args()
+    cells = fit.read_cells()
+    if given.write:
+        fit.write(fit.fit(cells), PARAMETERS)
+    told: list[Told] = []
+    for group in sorted({cell.group for cell in cells}):
+        known = fit.fit([cell for cell in cells if cell.group != group])
+        told += [tell(cell, known) for cell in cells if cell.group == group]
+    for each in sorted(told, key=lambda one: (one.dataset, one.per_class or 10**9)):
+        print(
+            f"{each.dataset} {each.per_class or 'all'}: advised {', '.join(dict.fromkeys(each.advised))}; best "
+            f"{each.best}; regret {100 * each.regret:.2f} points{'' if each.good else '  WORSE'}; intervals held "
+            f"{np.mean(each.held):.0%}"
+        )
+    summary(told, cells, given.draws)
+
+
+def summary(told: Sequence[Told], cells: Sequence[fit.Cell], draws: int) -> None:
+    """The bars, and the oracle's figures beside them."""
+    plain = np.mean([each.regret <= 0.01 for each in told])
+    held = np.concatenate([each.held for each in told])
+    first = np.concatenate([each.first_held for each in told])
+    print(f"{len(told)} left-out cells of {len({each.dataset for each in told})} label columns")
+    print(f"within one point, distinguishable or not: {plain:.1%}")
+    print(f"oracle under the same noise ({draws} draws): {oracle(cells, draws)}")
+    print(f"intervals of the first advice that held: {first.mean():.1%} of {len(first)}")
+    bars = Bars()
+    bars.bar(
+        "cells whose advice is within one point of the best or not distinguishable from it",
+        float(np.mean([each.good for each in told])), ">=", GOOD_SHARE,
+    )  # fmt: skip
+    bars.bar(
+        "mean regret", 100 * float(np.mean([each.regret for each in told])), "<=", MOST_REGRET, " points"
+    )
+    bars.bar("90 % intervals that held, least", float(held.mean()), ">=", HELD[0])
+    bars.bar("90 % intervals that held, most", float(held.mean()), "<=", HELD[1])
+    bars.done()
+
+
+def tell(cell: fit.Cell, known: Parameters) -> Told:
+    """What the adviser says of a cell under each seed, against what was found."""
+    best = max(cell.right, key=cell.accuracy)
+    advised, held, first_held, rows = [], [], [], []
+    for seed, m, relative in fit.guesses(cell, known):
+        middle = level(cell.probes[seed], m, cell.n, cell.slopes[seed], known)
+        predicted: dict[object, float] = {place: middle + each for place, each in relative.items()}
+        spreads = {
+            place: deviation(value, m, cell.n_test, known.spread) for place, value in predicted.items()
+        }
+        top = max(predicted, key=predicted.__getitem__)
+        for name, gain in known.trained.items():
+            if name in cell.right:
+                added = gain.base + gain.more * tenfolds(cell.images_a_class)
+                spreads[name] = float(np.hypot(spreads[top], gain.spread))
+                predicted[name] = predicted[top] + added
+        first = max(predicted, key=predicted.__getitem__)
+        inside = {}
+        for method, value in predicted.items():
+            if seed in cell.right[method] or not isinstance(method, str):
+                low, high = interval(min(max(value, 0.0), 1.0), spreads[method], known)
+                inside[method] = low <= fit.found_accuracy(cell, method, seed) <= high
+        held += list(inside.values())
+        first_held += [inside[first]] if first in inside else []
+        advised.append(first)
+        rows.append(cell.right[first].get(seed, next(iter(cell.right[first].values()))))
+    mean = float(np.mean([row.mean() for row in rows]))
+    regret = cell.accuracy(best) - mean
+    return Told(
+        cell.dataset, cell.per_class, tuple(map(spoken, advised)), spoken(best), regret, good(rows, cell, best),
+        tuple(held), tuple(first_held),
+    )  # fmt: skip
+
+
+def good(rows: Sequence[np.ndarray], cell: fit.Cell, best: object) -> bool:
+    """Within one point of the best on seed means, or not distinguishable from it (95 %, paired by image)."""
+    other = np.stack(list(cell.right[best].values()))
+    if other.mean() - np.mean(rows) <= 0.01:
+        return True
+    if all(np.array_equal(row, rows[0]) for row in rows) and len(other) == 1:
+        rows = rows[:1]
+    return paired_accuracy(other, np.stack(rows)).p > 0.05
+
+
+def oracle(cells: Sequence[fit.Cell], draws: int) -> str:
+    """Share as good as the best and mean regret of whoever knows the best, on test images drawn anew."""
+    rng = np.random.default_rng(0)
+    regrets, goods = [], []
+    for cell in cells:
+        chosen = max(cell.right, key=cell.accuracy)
+        for _ in range(draws):
+            rows = rng.integers(cell.n_test, size=cell.n_test)
+            drawn = fit.redrawn(cell, rows)
+            best = max(drawn.right, key=drawn.accuracy)
+            regrets.append(drawn.accuracy(best) - drawn.accuracy(chosen))
+            goods.append(good(list(drawn.right[chosen].values()), drawn, best))
+    return f"{np.mean(goods):.1%} as good as the best, mean regret {100 * np.mean(regrets):.2f} points"
+
+
+def spoken(method: object) -> str:
+    """A method as a person says it."""
+    return method if isinstance(method, str) else f"{fit.LAYERS[method[0]]} {method[1]}"  # type: ignore[index]
+
+
+if __name__ == "__main__":
+    main()
