@@ -18,6 +18,8 @@ from headstart.report.document import Document, Entry
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+MARK = '<meta name="generator" content="Headstart">'
+"""In the head of every page: a file without it is not replaced."""
 ADDRESS = re.compile(r"https?://[^\s\"'<>\\]+", re.ASCII)
 NUMBER_AND_UNIT = re.compile(r"(?<=\d) (?=(?:%|s|ms|min|h|px|M|B|kB|MB|GB)(?!\w))")
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")

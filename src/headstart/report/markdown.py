@@ -109,7 +109,7 @@ def _figure(figure: Figure) -> list[str]:
 
 def _points(points: Points) -> list[str]:
     title = [f"**{escaped(points.title)}**", ""] if points.title else []
-    return [*title, *(_code(item) if points.code else f"- {escaped(item)}" for item in points.items)]
+    return [*title, *(code_block(item) if points.code else f"- {escaped(item)}" for item in points.items)]
 
 
 def runs(ids: tuple[str, ...]) -> str:
@@ -121,7 +121,7 @@ def runs(ids: tuple[str, ...]) -> str:
     return f" ({'run' if len(ids) == 1 else 'runs'} {shown}{more})"
 
 
-def _code(text: str) -> str:
+def code_block(text: str) -> str:
     """Text as a code block, with a fence longer than any in it."""
     clean = CONTROLS.sub("\ufffd", text.encode("utf-8", "replace").decode())
     fence = "`" * max(3, 1 + max((len(found) for found in re.findall(r"`+", clean)), default=0))

@@ -1,0 +1,127 @@
+"""The tables of an archive as rows, CSV and Parquet.
+
+A text that begins as a formula (=, +, -, @, tab, carriage return) gets a quote in front in CSV, as OWASP advises
+against formula injection; Parquet holds it as it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headstart.images.table import ImageTable
+from headstart.measure.metrics import METRICS
+from headstart.measure.retrieval import METRICS as SEARCH_METRICS
+from headstart.report.summary import SCORE_KEYS, SEARCH_KEYS, summary_lines
+from headstart.report.wording import total_seconds
+from headstart.study.records import CellResult, StudyRecord
+
+Cell = str | int | float | bool | None
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def run_rows(record: StudyRecord) -> list[dict[str, Cell]]:
+    """One row a run, finished or failed, in the order in which they ended."""
+    searched = any(result.cell.scenario == "retrieval" for result in record.results)
+    metrics = (*METRICS, *(SEARCH_METRICS if searched else ()))
+    return [_run(result, metrics) for result in record.results]
+
+
+def _run(result: CellResult, metrics: Sequence[str]) -> dict[str, Cell]:
+    cell = result.cell
+    row: dict[str, Cell] = {
+        "run": cell.id, "dataset": cell.dataset, "target": cell.target, "method": cell.method,
+        "scenario": cell.scenario, "backbone": cell.backbone, "layer": cell.layer, "pooling": cell.pooling,
+        "head": cell.head, "cut": cell.cut, "height": cell.height, "width": cell.width,
+        "per_class": cell.per_class, "seed": cell.seed, "engine": cell.engine, "precision": cell.precision,
+        "data_digest": cell.data_digest, "split_digest": cell.split_digest,
+        "weights_digest": cell.weights_digest, "status": result.status, "error": result.error,
+        "selection": result.selection, "selected_on": result.selected_on, "n_train": result.n_train,
+        "n_validation": result.n_validation, "n_test": result.n_test,
+        "chosen": json.dumps(result.chosen, sort_keys=True, default=str),
+        "seconds": total_seconds(result.seconds), "peak_bytes": result.peak_bytes,
+        "model_bytes": result.model_bytes, "images_seen": result.images_seen,
+    }  # fmt: skip
+    for name in metrics:
+        score = result.scores.get(name)
+        row[name] = score.value if score is not None else None
+        row[f"{name}_low"], row[f"{name}_high"] = (
+            (score.low, score.high) if score is not None else (None, None)
+        )
+    return row
+
+
+def method_rows(record: StudyRecord) -> list[dict[str, Cell]]:
+    """One row a method and dataset, the best first: means over seeds, as in the results table."""
+    summary = summary_lines(record)
+    rows = [_flat(row, SCORE_KEYS) for row in summary.rows]
+    return rows or [_flat(row, SEARCH_KEYS) for row in summary.searches]
+
+
+def _flat(row: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Cell]:
+    flat: dict[str, Cell] = {}
+    for name, value in row.items():
+        if name in keys:
+            score = value or {}
+            flat[name] = score.get("value")
+            flat[f"{name}_low"], flat[f"{name}_high"] = score.get("low"), score.get("high")
+        else:
+            flat[name] = "; ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    return flat
+
+
+def split_rows(table: ImageTable) -> list[dict[str, Cell]]:
+    """One row an image: path, digest, labels, group and the (first) split."""
+    return [
+        {
+            "path": table.paths[at],
+            "digest": table.digests[at],
+            **{f"label {name}": labels[at] for name, labels in table.labels.items()},
+            "group": table.groups[at] if table.groups is not None else None,
+            "split": table.splits[at] if table.splits is not None else None,
+        }
+        for at in range(len(table))
+    ]
+
+
+def csv_text(rows: Sequence[Mapping[str, Cell]]) -> str:
+    """Rows as CSV in UTF-8 without formulas; absent values are empty."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([_safe(name) for name in names])
+    writer.writerows([_safe(row.get(name)) for name in names] for row in rows)
+    return out.getvalue()
+
+
+def _safe(value: Cell) -> Cell:
+    if not isinstance(value, str):
+        return value
+    text = value.encode("utf-8", "backslashreplace").decode()
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def parquet_bytes(rows: Sequence[Mapping[str, Cell]]) -> bytes:
+    """Rows as a Parquet file; columns whose values are all absent are of type text."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {name: pa.array(_column([row.get(name) for row in rows])) for name in names}
+    columns = {
+        name: each.cast(pa.string()) if pa.types.is_null(each.type) else each
+        for name, each in columns.items()
+    }
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _column(values: list[Cell]) -> list[Cell]:
+    return [
+        value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+        for value in values
+    ]

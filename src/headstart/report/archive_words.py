@@ -1,0 +1,119 @@
+"""The README of an archive and its list of packages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, distribution
+
+from headstart.report.markdown import code_block, escaped
+from headstart.report.verdict import datasets, missing_claims
+from headstart.report.wording import count, duration, listed
+from headstart.study.records import StudyRecord
+
+NO_PACKAGE = ("python", "system", "headstart")
+NAME, VERSION = re.compile(r"[A-Za-z0-9][\w.-]*"), re.compile(r"[\w.+!-]+")
+WHAT = {
+    "study.toml": "the specification; `headstart study --spec study.toml` reads it",
+    "repeat.sh": "installs the packages and runs the study again",
+    "requirements.txt": "the versions of the packages",
+    "results.csv": "one row a run: its id, its method, its scores with their intervals, its cost",
+    "results.parquet": "the same, exact",
+    "methods.csv": "one row a method: means over its seeds",
+    "splits/": "each image with its digest, its labels and its (first) split",
+    "report/": "the report (HTML), the paper (PDF, Markdown with figures), tables (LaTeX), slides, references",
+    "images/": "the images",
+    "SHA256SUMS": "digests of all files: `sha256sum -c SHA256SUMS`",
+}
+
+
+def readme(record: StudyRecord, files: Sequence[str], left_out: Sequence[str]) -> str:
+    """What the archive holds, what it does not, and how to repeat the study."""
+    names = listed(datasets(record)) or "no dataset yet"
+    lines = [f"# A study of {escaped(names)}", ""]
+    said = f"{len(record.results):,} of {count(record.n_planned, 'planned run')}, {duration(record.seconds_total)}. "
+    lines += [
+        said
+        + "Made by Headstart "
+        + escaped(record.versions.get("headstart", "of an unknown version"))
+        + ".",
+        "",
+    ]
+    lines += [f"**{escaped(claim.text)}**\n" for claim in missing_claims(record)]
+    lines += ["## What is in it", ""]
+    present = {name: what for name, what in WHAT.items() if name == "SHA256SUMS" or _holds(files, name)}
+    lines += [f"- `{name}`: {what}" for name, what in present.items()]
+    lines += ["", "## What is not in it", ""]
+    lines += [f"- {escaped(each)}" for each in left_out] or ["Nothing is left out."]
+    lines += [
+        "- Paths of the machine: folders are named by their last part.",
+        "- In CSV, a text that a spreadsheet would run as a formula has a quote (') in front.",
+        "",
+        "## To repeat it",
+        "",
+        "Run `sh repeat.sh` beside the images that `study.toml` names under `data`. The command was:",
+        "",
+        code_block(record.command or "not recorded"),
+        "",
+        "Equal images give equal digests (`splits/`), and equal runs equal ids (`results.csv`).",
+        "",
+        "## Before you pass it on",
+        "",
+        "The names of classes and files are in it, and what the report shows. Check the licence of the images.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _holds(files: Sequence[str], name: str) -> bool:
+    return any(file == name or (name.endswith("/") and file.startswith(name)) for file in files)
+
+
+def lock_text(versions: Mapping[str, str]) -> str:
+    """Pinned packages: those that the study recorded, then the others as they are installed now."""
+    recorded = {name: version for name, version in versions.items() if name not in NO_PACKAGE}
+    own = versions.get("headstart", "")
+    lines = [f"# Python {_checked(VERSION, versions.get('python', ''), 'version not recorded')}"]
+    lines += [f"headstart=={own}"] if VERSION.fullmatch(own) else []
+    lines += [
+        f"{name}=={version}"
+        for name, version in sorted(recorded.items())
+        if NAME.fullmatch(name) and VERSION.fullmatch(version)
+    ]
+    known = {_plain(name) for name in recorded} | {"headstart"}
+    rest = sorted((name, version) for name, version in _needed("headstart").items() if name not in known)
+    lines += ["# As installed when the archive was made:", *(f"{name}=={version}" for name, version in rest)]
+    return "\n".join(lines) + "\n"
+
+
+def _checked(pattern: re.Pattern[str], text: str, other: str) -> str:
+    return text if pattern.fullmatch(text) else other
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).casefold()
+
+
+def _needed(package: str) -> dict[str, str]:
+    """Installed versions of all that a package needs, itself left out, by plain name."""
+    from packaging.requirements import Requirement
+
+    found: dict[str, str] = {}
+    waiting = [package]
+    seen = {_plain(package)}
+    while waiting:
+        try:
+            one = distribution(waiting.pop())
+        except PackageNotFoundError:
+            continue
+        for line in one.requires or ():
+            need = Requirement(line)
+            name = _plain(need.name)
+            if name in seen or (need.marker is not None and not need.marker.evaluate({"extra": ""})):
+                continue
+            seen.add(name)
+            try:
+                found[name] = distribution(need.name).version
+            except PackageNotFoundError:
+                continue
+            waiting.append(need.name)
+    return found

@@ -1,0 +1,182 @@
+"""The paper and the talk: academic order, every number with its runs, nothing made up, gaps said aloud."""
+
+import dataclasses
+
+import pytest
+
+from headstart.base.errors import UnknownName
+from headstart.images.table import ImageTable
+from headstart.report.document import Claim, Figure, Paragraph, Table, blocks_in
+from headstart.report.label_facts import label_facts
+from headstart.report.method_words import HEADS, SCENARIOS
+from headstart.report.paper import NAMED, RUNS_SHOWN, build_paper, runs_named
+from headstart.report.talk import build_talk
+from headstart.study.record import load_record
+from headstart.testing.records import tiny_record
+from headstart.testing.stored_studies import stored_study
+from headstart.testing.trained_records import with_training
+
+ORDER = [
+    "Introduction", "Methods", "Implementation", "Results", "Discussion", "Conclusion", "References", "Runs",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("paper")
+    stored_study(folder, seeds=(0, 1))
+    return load_record(folder / "study")
+
+
+@pytest.fixture(scope="module")
+def paper(record):
+    return build_paper(record)
+
+
+def blocks(paper, kind=object):
+    return [b for section in paper.document.sections for b in blocks_in(section) if isinstance(b, kind)]
+
+
+def said(paper):
+    return " ".join(getattr(block, "text", "") for block in blocks(paper))
+
+
+def test_it_stands_in_academic_order(paper):
+    assert [section.title for section in paper.document.sections] == ORDER
+
+
+def test_every_claim_with_a_score_names_runs_that_exist(record, paper):
+    known = {result.cell.id for result in record.results}
+    claims = blocks(paper, Claim)
+    assert len(claims) > 8
+    for claim in claims:
+        assert set(claim.runs) <= known
+    told = [claim for claim in claims if "%" in claim.text and "most frequent class" not in claim.text]
+    assert told and all(claim.runs for claim in told)
+
+
+def test_the_runs_that_sentences_name_are_listed(record, paper):
+    ran = {result.cell.id for result in record.results}
+    listed = [row.entries[0].sort for row in paper.document.sections[-1].blocks[0].rows]
+    named = runs_named(paper.document.sections[:-2])
+    assert listed == [run for run in named if run in ran][:RUNS_SHOWN]
+    assert all(run in listed for claim in blocks(paper, Claim)[:1] for run in claim.runs[:NAMED])
+
+
+def test_each_mark_in_the_text_stands_in_the_references(paper):
+    labels = {row.entries[0].text for row in paper.document.sections[-2].blocks[0].rows}
+    assert {f"[{number}]" for number in range(1, len(labels) + 1)} == labels
+    small = [entry.small for table in blocks(paper, Table) for row in table.rows for entry in row.entries]
+    assert any(mark in small for mark in labels)
+
+
+def test_every_method_is_summarised_with_its_paper(paper):
+    table = next(block for block in blocks(paper, Table) if block.id == "method-words")
+    assert {"logistic regression", "k nearest neighbours", "features"} <= {
+        row.entries[0].text for row in table.rows
+    }
+    assert all(row.entries[0].small for row in table.rows)
+    assert all(entry.text for row in table.rows for entry in row.entries)
+
+
+def test_every_head_and_scenario_has_words():
+    from headstart.methods.heads_catalog import HEAD_NAMES
+    from headstart.methods.training_options import SCENARIOS as NAMES
+
+    assert set(HEADS) == set(HEAD_NAMES) and set(SCENARIOS) == set(NAMES)
+
+
+def test_what_only_the_author_knows_is_left_blank_and_marked(paper):
+    assert len([block for block in blocks(paper) if block.kind == "blank"]) >= 4
+
+
+@pytest.mark.parametrize("style", ["alphabetic", "author-date"])
+def test_other_styles_cite_the_same_papers(record, paper, style):
+    other = build_paper(record, style=style)
+    assert set(other.bibliography.keys) == set(paper.bibliography.keys)
+
+
+def test_an_unknown_style_is_refused(record):
+    with pytest.raises(UnknownName, match="numbered"):
+        build_paper(record, style="harvard")
+
+
+@pytest.mark.parametrize("n_run", [0, 1, 7, 30])
+def test_a_study_that_stopped_at_any_instant_says_what_is_missing(tmp_path, n_run):
+    record = tiny_record(tmp_path, n_run=n_run, per_class=5)
+    paper = build_paper(record)
+    assert f"{n_run} of 36 planned runs were made" in said(paper)
+    assert [section.title for section in paper.document.sections][:7] == ORDER[:7]
+    talk = build_talk(record, paper)
+    assert any(f"{n_run} of 36 planned runs" in getattr(b, "text", "") for s in talk.slides for b in s.blocks)
+
+
+def test_a_study_that_scanned_nothing_has_a_paper_too(tmp_path):
+    record = dataclasses.replace(
+        tiny_record(tmp_path, n_run=0),
+        tables={},
+        targets={},
+        summaries=(),
+        cards={},
+        probabilities={},
+        test_rows={},
+    )
+    paper = build_paper(record)
+    assert "before any image was scanned" in said(paper)
+    assert build_talk(record, paper).slides
+
+
+def test_trained_networks_are_described_as_such(tmp_path):
+    paper = build_paper(with_training(tiny_record(tmp_path, per_class=5, seeds=(0,))))
+    table = next(block for block in blocks(paper, Table) if block.id == "method-words")
+    assert "fine-tuning of the last part" in {row.entries[0].text for row in table.rows}
+
+
+def table_of(labels, digests, splits=None):
+    names = tuple(f"{at}.jpg" for at in range(len(labels)))
+    return ImageTable("t", "", names, digests, {"class": labels}, splits=splits)
+
+
+def test_copies_contradictions_and_copies_across_splits_are_counted():
+    digests = ("a" * 32, "a" * 32, "b" * 32, "c" * 32)
+    facts = label_facts(
+        table_of(("x", "y", "x", None), digests, ("train", "test", "train", "train")), "class"
+    )
+    assert (facts.n_copies, facts.n_contradictions, facts.n_across, facts.n_unlabelled) == (1, 1, 1, 1)
+    assert facts.most == ("x", 2) and facts.least == ("y", 1)
+
+
+def test_equal_classes_are_as_hard_to_guess_as_their_number():
+    digests = tuple(f"{at:032x}" for at in range(8))
+    assert label_facts(table_of(("a", "b", "c", "d") * 2, digests), "class").effective == pytest.approx(4)
+
+
+@pytest.mark.parametrize("datasets", [("one",), ("one", "two"), ("one", "two", "three")])
+def test_the_talk_takes_15_to_20_minutes_and_answers_the_likely_questions(tmp_path, datasets):
+    record = tiny_record(tmp_path, datasets=datasets, per_class=10, seeds=(0, 1))
+    talk = build_talk(record, build_paper(record))
+    assert 15 <= talk.minutes <= 20
+    titles = [slide.title for slide in talk.backup]
+    assert titles[:4] == [
+        "Why this split?", "Is the difference real?", "What if there were half the images?", "What did it cost?",
+    ]  # fmt: skip
+    assert all(slide.blocks for slide in (*talk.slides, *talk.backup))
+
+
+def test_the_backup_says_where_the_study_cannot_tell(record, paper):
+    half = next(slide for slide in build_talk(record, paper).backup if slide.id == "half")
+    assert isinstance(half.blocks[0], Paragraph) and "does not tell" in half.blocks[0].text
+
+
+def test_half_the_images_are_answered_where_they_were_measured(record, paper):
+    best = next(row for row in record.summaries if row.method == record.best["shapes"])
+    few = dataclasses.replace(best, per_class=8, n_train=24)
+    many = dataclasses.replace(best, per_class=0, n_train=45)
+    sized = dataclasses.replace(record, sized=(few, many))
+    half = next(slide for slide in build_talk(sized, paper).backup if slide.id == "half")
+    assert "24 training images" in half.blocks[0].text and "45 training images" in half.blocks[0].text
+
+
+def test_drawings_have_captions_that_say_what_to_see(paper):
+    for figure in blocks(paper, Figure):
+        assert len(figure.caption) > 40 and figure.alt
