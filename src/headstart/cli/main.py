@@ -15,9 +15,25 @@ import typer
 
 from headstart.base.errors import EngineError, HeadstartError
 from headstart.cli import archive as archiving
-from headstart.cli import augment, backbones, cache, cluster, data, fit, label, models, search, study, summary
+from headstart.cli import audit as auditing
+from headstart.cli import (
+    augment,
+    backbones,
+    cache,
+    cluster,
+    data,
+    dataset,
+    explain,
+    fit,
+    label,
+    models,
+    search,
+    study,
+    summary,
+)
 from headstart.cli import map as image_map
 from headstart.cli import report as reporting
+from headstart.cli import split as splitting
 from headstart.cli import tune as tuning
 from headstart.cli.text import printable
 
@@ -41,8 +57,10 @@ for group in (
     data,
     backbones,
     summary,
+    auditing,
+    splitting,
     augment,
-    cluster,
+    cluster, explain,
     image_map,
     search,
     reporting,
@@ -52,6 +70,7 @@ for group in (
 ):
     group.add_to(app)
 app.add_typer(cache.app, name="cache")
+app.add_typer(dataset.app, name="dataset")
 
 
 @app.callback(invoke_without_command=True)

@@ -24,6 +24,7 @@ from headstart.base.hashing import digest_bytes
 from headstart.base.runtime import cache_folder
 from headstart.dataset.classes import check_classes
 from headstart.dataset.journal import SKIPPED, LabelJournal, open_journal
+from headstart.dataset.names import path_cell
 from headstart.dataset.next_rows import ORDERS, Shape, next_rows, squared
 from headstart.dataset.suggest import Suggester, fit_suggester
 from headstart.features.cluster_groups import cell
@@ -314,11 +315,6 @@ def labels_folder(images: Path, out: str | Path | None) -> Path:
     if folder.exists() and not folder.is_dir():
         raise DataError(f"out: {folder} is a file; name a folder")
     return folder
-
-
-def path_cell(path: str) -> str:
-    """A path that no spreadsheet takes for a formula, and that still is the same path: `=a.jpg` as `./=a.jpg`."""
-    return path if cell(path) == path else f"./{path}"
 
 
 def _images_of(folder: Path) -> ImageTable:

@@ -81,7 +81,7 @@ def write_groups(found: Clustering, out: str | Path, ways: str | None = None) ->
     if ways == "symlink" and found.table.pixels is not None:
         raise BadOptions([f"groups: {found.table.name} has no image files to link to; use copy"])
     place = check_new_folder(out)
-    with _new_folder(place) as aside:
+    with new_folder(place) as aside:
         _write_table(found, aside / "clusters.csv")
         if ways is not None:
             for row, (folder, name) in enumerate(group_names(found)):
@@ -183,7 +183,7 @@ def _write_table(found: Clustering, path: Path) -> None:
 
 
 @contextmanager
-def _new_folder(place: Path) -> Iterator[Path]:
+def new_folder(place: Path) -> Iterator[Path]:
     """A folder beside `place` that takes its place at the end; fails where something came there meanwhile."""
     place.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.", suffix=".part"))

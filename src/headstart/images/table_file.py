@@ -70,8 +70,14 @@ def _text(path: Path, where: Whereabouts) -> TableFile:
         else:
             good.append(line + [""] * (len(header) - len(line)))
     return TableFile(
-        {name: _cells([row[at] for row in good]) for at, name in enumerate(header)}, tuple(problems)
+        {name: _cells([_unguarded(row[at]) for row in good]) for at, name in enumerate(header)},
+        tuple(problems),
     )
+
+
+def _unguarded(cell: str) -> str:
+    """An apostrophe that keeps a spreadsheet from running a cell (`'=...`) is no part of its text."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
 
 
 def _delimiter(text: str) -> str:

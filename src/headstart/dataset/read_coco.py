@@ -1,0 +1,143 @@
+"""COCO annotations as labels of whole images: the category that all boxes of an image agree on.
+
+Lin et al. 2014, "Microsoft COCO: common objects in context". Nothing in the file is trusted: types are checked,
+and an image must lie inside the folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from headstart.base.errors import DataError
+from headstart.images.collect import SPLIT_NAMES, Row, build_table, clean, looks_like_image, walk
+from headstart.images.table import ImageTable, Problem
+from headstart.images.table_file import MAX_TABLE_BYTES
+from headstart.images.whereabouts import Whereabouts
+
+KEYS = ("images", "annotations", "categories")
+
+
+def coco_files(folder: Path) -> dict[Path, str | None]:
+    """COCO files in a folder or in its annotations/, by the split that their names give; {} where there are none.
+
+    Raises
+    ------
+    DataError
+        Several files whose names give no split each.
+    """
+    files = sorted([*folder.glob("*.json"), *folder.glob("annotations/*.json")])
+    found = {path: _split_of(path.stem) for path in files if _is_coco(path)}
+    if len(found) < 2:
+        return found
+    splits = list(found.values())
+    if None in splits or len(set(splits)) < len(splits):
+        raise DataError(
+            f"{folder} holds several COCO files ({', '.join(path.name for path in found)}); "
+            "name them train, validation and test, or give one of them"
+        )
+    return found
+
+
+def read_coco(
+    files: Mapping[Path, str | None], root: str | Path | None = None, *, on_bad: str = "skip", name: str = ""
+) -> ImageTable:
+    """The image table of COCO files; `label` is the category.
+
+    Parameters
+    ----------
+    files : dict of Path to str or None
+        Each with its split.
+    root : path, optional
+        Folder of the images; that of the first file by default, or the one above annotations/.
+    on_bad : {"skip", "fail"}
+    name : str
+
+    Raises
+    ------
+    DataError
+        No COCO file, or one without an image that can be read.
+    """
+    first = next(iter(files))
+    folder = first.parent.parent if first.parent.name == "annotations" else first.parent
+    place = Path(root).absolute() if root is not None else folder
+    if not place.is_dir():
+        raise DataError(f"image folder {place}: no such folder")
+    where = Whereabouts(
+        place, [path for path in walk(place, relative_to=place) if looks_like_image(place / path)]
+    )
+    rows: dict[str, Row] = {}
+    problems: list[Problem] = []
+    for file, split in files.items():
+        for row in _rows(_held(file), file, where, split, problems):
+            if row.path in rows and rows[row.path] != row:
+                problems.append(
+                    Problem(row.path, f"there again with another label ({file.name}); the first is used")
+                )
+            else:
+                rows[row.path] = row
+    named = {problem.path for problem in problems} | set(rows)
+    problems += [Problem(path, "not named in the annotations") for path in where.paths if path not in named]
+    made = list(rows.values())
+    return build_table(place, made, problems, name=name or place.name, targets=("label",), on_bad=on_bad)
+
+
+def _rows(
+    held: dict[str, Any], file: Path, where: Whereabouts, split: str | None, problems: list[Problem]
+) -> Iterable[Row]:
+    names = {each.get("id"): str(each.get("name")) for each in held["categories"] if _is_id(each.get("id"))}
+    labels: dict[Any, set[str]] = {}
+    for note in held["annotations"]:
+        image, category = note.get("image_id"), note.get("category_id")
+        if _is_id(image) and _is_id(category) and category in names:
+            labels.setdefault(image, set()).add(names[category])
+    for image in held["images"]:
+        said = str(image.get("file_name") or "")
+        found = where.find(said)
+        number = image.get("id")
+        seen = sorted(labels.get(number, ())) if _is_id(number) else []
+        if isinstance(found, Problem):
+            problems.append(Problem(clean(said), f"{found.reason} ({file.name})"))
+        elif len(seen) != 1:
+            why = "no category" if not seen else f"several categories: {', '.join(seen[:4])}"
+            problems.append(Problem(found, f"{why} ({file.name})"))
+        else:
+            group = image.get("group")
+            yield Row(found, (clean(seen[0]),), None if group is None else clean(str(group)), split)
+
+
+def _held(file: Path) -> dict[str, Any]:
+    if file.stat().st_size > MAX_TABLE_BYTES:
+        raise DataError(f"{file}: a COCO file above {MAX_TABLE_BYTES >> 20} MiB")
+    try:
+        held = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file}: not JSON ({' '.join(str(error).split())[:120]})") from error
+    if not isinstance(held, dict) or not all(_is_list(held.get(key)) for key in KEYS):
+        raise DataError(f"{file}: no COCO file; expected the lists {', '.join(KEYS)}")
+    return held
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int | str) and not isinstance(value, bool)
+
+
+def _is_coco(path: Path) -> bool:
+    """By its first megabyte: a file that names the three lists."""
+    with path.open("rb") as file:
+        start = file.read(1 << 20)
+    if len(start) < 1 << 20:
+        return all(f'"{key}"'.encode() in start for key in KEYS)
+    return any(f'"{key}"'.encode() in start for key in KEYS)
+
+
+def _split_of(stem: str) -> str | None:
+    """`instances_train2017` is train."""
+    words = "".join(sign if sign.isalpha() else " " for sign in stem.casefold()).split()
+    return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
