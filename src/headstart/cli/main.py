@@ -14,9 +14,8 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from headstart.base.errors import EngineError, HeadstartError
-from headstart.cli import archive as archiving
-from headstart.cli import audit as auditing
 from headstart.cli import (
+    advise,
     augment,
     backbones,
     cache,
@@ -31,6 +30,8 @@ from headstart.cli import (
     study,
     summary,
 )
+from headstart.cli import archive as archiving
+from headstart.cli import audit as auditing
 from headstart.cli import map as image_map
 from headstart.cli import report as reporting
 from headstart.cli import split as splitting
@@ -52,6 +53,7 @@ app = typer.Typer(
 )
 for group in (
     study,
+    advise,
     fit,
     models,
     data,
@@ -60,7 +62,8 @@ for group in (
     auditing,
     splitting,
     augment,
-    cluster, explain,
+    cluster,
+    explain,
     image_map,
     search,
     reporting,

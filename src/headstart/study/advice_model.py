@@ -19,8 +19,8 @@ Z_90 = 1.6448536269514722
 USUAL_PER_CLASS = 20.0
 INNER_SHARE = 0.8
 """Of the images measured, what each inner fold learns from."""
-NOISE_SHARE = 0.5
-"""Of the binomial variance, what stays in the difference between two classifiers on the same images."""
+NOISE_SHARE = 1.0
+"""Of the binomial variance of the images measured, what the effect of a layer or a head has as noise."""
 PER_CLASS_RANGE = (5.0, 400.0)
 Place = tuple[int, str]
 """Position of a layer from the end, and head."""
