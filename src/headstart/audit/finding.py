@@ -1,0 +1,160 @@
+"""What an audit says: findings with their images, what they do to results, and what mends them; values only."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from typing import Any
+
+from headstart.images.table import ImageTable
+
+SEVERITIES = ("high", "medium", "low")
+CHECKS = ("files", "duplicates", "labels", "balance", "quality", "cues", "drift", "enough")
+
+
+@dataclass(frozen=True)
+class AuditFinding:
+    """One thing that is wrong, or looks wrong.
+
+    Attributes
+    ----------
+    check : str
+        One of `CHECKS`.
+    kind : str
+        Which finding of the check, e.g. "leakage".
+    severity : {"high", "medium", "low"}
+        Results cannot be trusted; results suffer; worth knowing.
+    message : str
+        What was found, with its figures.
+    effect : str
+        What it does to results.
+    advice : str
+        What to do.
+    rows : tuple of int
+        Images concerned, the worst first.
+    groups : tuple of tuple of int
+        Images that belong side by side (copies); empty where each stands for itself.
+    remarks : dict of int to str
+        A line under the picture of a row.
+    leave_out : tuple of int
+        Rows that a mended table lacks.
+    suggest : dict of int to str
+        Rows of a mended table with a suggestion beside their label.
+    rename : dict of str to str
+        Labels of a mended table that are spelt otherwise.
+    resplit : bool
+        Whether a new split (`headstart split`) mends it.
+    details : tuple of (str, str)
+        What is no image row: a file and a reason, a class and its number.
+    facts : dict of str to number or str
+        The figures of the message.
+    """
+
+    check: str
+    kind: str
+    severity: str
+    message: str
+    effect: str
+    advice: str
+    rows: tuple[int, ...] = ()
+    groups: tuple[tuple[int, ...], ...] = ()
+    remarks: dict[int, str] = field(default_factory=dict)
+    leave_out: tuple[int, ...] = ()
+    suggest: dict[int, str] = field(default_factory=dict)
+    rename: dict[str, str] = field(default_factory=dict)
+    resplit: bool = False
+    details: tuple[tuple[str, str], ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def mends(self) -> bool:
+        """Whether a new table mends it."""
+        return bool(self.leave_out or self.suggest or self.rename or (self.details and self.check == "files"))
+
+    def command(self, data: str) -> str:
+        """The command that mends it by writing a new table; "" where no table can."""
+        if self.mends:
+            return f"headstart audit {shlex.quote(data)} --only {self.check} --mend mended.csv"
+        return f"headstart split {shlex.quote(data)} --anew --out split.csv" if self.resplit else ""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """That a check was made: its seconds and figures, or why it was not made."""
+
+    check: str
+    seconds: float
+    skipped: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """Everything an audit found.
+
+    Attributes
+    ----------
+    table : ImageTable
+        As read, problems included.
+    source : str
+        The data as the caller named them, for commands.
+    target : str or None
+        Label column that was looked at; None without labels.
+    findings : tuple of AuditFinding
+        The severest first.
+    checked : tuple of Checked
+    backbone : str
+    seed : int
+    seconds : float
+    """
+
+    table: ImageTable
+    source: str
+    target: str | None
+    findings: tuple[AuditFinding, ...]
+    checked: tuple[Checked, ...]
+    backbone: str
+    seed: int
+    seconds: float
+
+    def of(self, kind: str) -> tuple[AuditFinding, ...]:
+        """Findings of one kind."""
+        return tuple(finding for finding in self.findings if finding.kind == kind)
+
+    def to_dict(self, most: int = 1000) -> dict[str, Any]:
+        """JSON-like; at most `most` images a finding are listed (`n` counts all)."""
+        return {
+            "data": self.source, "dataset": self.table.name, "target": self.target, "n_images": len(self.table),
+            "backbone": self.backbone, "seed": self.seed, "seconds": self.seconds,
+            "findings": [self._finding(each, most) for each in self.findings],
+            "checked": [
+                {"check": each.check, "seconds": each.seconds, "skipped": each.skipped or None, "facts": each.facts}
+                for each in self.checked
+            ],
+        }  # fmt: skip
+
+    def _finding(self, each: AuditFinding, most: int) -> dict[str, Any]:
+        paths = self.table.paths
+        return {
+            "check": each.check, "kind": each.kind, "severity": each.severity, "message": each.message,
+            "effect": each.effect, "advice": each.advice, "command": each.command(self.source) or None,
+            "n": len(each.rows), "facts": each.facts,
+            "images": [
+                {"path": paths[row], "remark": each.remarks.get(row, ""), "suggestion": each.suggest.get(row)}
+                for row in each.rows[:most]
+            ],
+            "groups": [[paths[row] for row in group] for group in each.groups[:most]],
+            "details": [list(pair) for pair in each.details[:most]],
+        }  # fmt: skip
+
+
+def by_severity(findings: list[AuditFinding]) -> tuple[AuditFinding, ...]:
+    """The severest first, then in the order of the checks."""
+    return tuple(
+        sorted(findings, key=lambda each: (SEVERITIES.index(each.severity), CHECKS.index(each.check)))
+    )
+
+
+def counted(n: int, one: str, many: str = "") -> str:
+    """A number with its noun: "1 image", "3,000 images"."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"

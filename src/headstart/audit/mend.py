@@ -1,0 +1,128 @@
+"""A new table without what an audit found wrong; the images and the old table stay as they are."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from headstart.audit.finding import Audit
+from headstart.base.errors import DataError
+from headstart.base.events import warn
+from headstart.base.files import write_text
+from headstart.images.table import ImageTable
+
+
+@dataclass(frozen=True)
+class Mended:
+    """A table that was written.
+
+    Attributes
+    ----------
+    path : str
+    n_rows, n_left_out, n_suggested, n_renamed : int
+    command : str
+        How it is used.
+    """
+
+    path: str
+    n_rows: int
+    n_left_out: int
+    n_suggested: int
+    n_renamed: int
+    command: str
+
+
+def check_new_table(path: str | Path, table: ImageTable) -> Path:
+    """Where a new table may be written, absolute.
+
+    Raises
+    ------
+    DataError
+        No .csv, there already, among the images (where the next scan would take it for their ground truth), or
+        a set without image files.
+    """
+    place = Path(path).expanduser().absolute()
+    if table.pixels is not None:
+        raise DataError(
+            f"{table.name} is one array without image files, so that no table can name its images"
+        )
+    if place.suffix.lower() != ".csv":
+        raise DataError(f"{path}: expected a name that ends with .csv")
+    if place.exists():
+        raise DataError(f"{path}: there already; name a new file")
+    if place.resolve().is_relative_to(Path(table.root).resolve()):
+        raise DataError(
+            f"{path}: lies among the images, where it would be read as their ground truth; name another folder"
+        )
+    return place
+
+
+def write_mended(found: Audit, path: str | Path) -> Mended:
+    """Write the table that the findings ask for: `path`, labels, group, split, and a suggestion where there is one.
+
+    Raises
+    ------
+    DataError
+        See `check_new_table`.
+    """
+    place = check_new_table(path, found.table)
+    left_out = {row for each in found.findings for row in each.leave_out}
+    suggest = {row: label for each in found.findings for row, label in each.suggest.items()}
+    rename = {old: new for each in found.findings for old, new in each.rename.items()}
+    table = found.table
+    kept = [row for row in range(len(table)) if row not in left_out]
+    columns: dict[str, list[str]] = {}
+    for name in table.targets:
+        names = [table.labels[name][row] or "" for row in kept]
+        columns[name] = [rename.get(each, each) for each in names] if name == found.target else names
+    if suggest:
+        columns["suggestion"] = [suggest.get(row, "") for row in kept]
+    command = write_table(table, kept, columns, place)
+    renamed = sum(table.labels[found.target][row] in rename for row in kept) if found.target else 0
+    suggested = sum(row in suggest for row in kept)
+    return Mended(str(path), len(kept), len(left_out), suggested, renamed, command)
+
+
+def write_table(table: ImageTable, rows: list[int], columns: dict[str, list[str]], place: Path) -> str:
+    """Write rows of a table with these columns beside path, group and split; gives the command that reads it.
+
+    Parameters
+    ----------
+    columns : dict of str to list of str
+        The label columns, as they shall be, and others; one value for each of `rows`.
+    """
+    names = ["path", *columns]
+    data = [[table.paths[row] for row in rows], *columns.values()]
+    for name, column in (("group", table.groups), ("split", table.splits)):
+        if column is not None and name not in columns:
+            names.append(name)
+            data.append([column[row] for row in rows])
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(names)
+    lines = [line for line in zip(*data, strict=True) if _is_text("".join(line))]
+    if len(lines) < len(rows):
+        warn(f"{len(rows) - len(lines)} names are no valid Unicode; the table lacks them")
+    writer.writerows(lines)
+    write_text(place, buffer.getvalue())
+    return _command(table, names, place)
+
+
+def _command(table: ImageTable, names: list[str], place: Path) -> str:
+    parts = ["headstart", "study", str(place), "--image-root", table.root, "--path-column", "path"]
+    for target in table.targets:
+        parts += ["--label-columns", target]
+    for name in ("group", "split"):
+        parts += [f"--{name}-column", name] if name in names else []
+    return shlex.join(parts)
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

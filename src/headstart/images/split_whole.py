@@ -1,0 +1,174 @@
+"""Splits and folds that part no group and keep the shares of the classes of every label column.
+
+Groups of several images are placed one after the other, largest first, where they bring the shares of all
+columns' classes nearest to the wanted ones; images that stand alone are then dealt out, combination of labels
+by combination, to what is still wanting (largest remainders). Rare combinations are placed one by one
+(the idea of Sechidis, Tsoumakas and Vlahavas 2011, iterative stratification).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.base.errors import BadOptions
+from headstart.images.split import Ratios, _checked, _codes
+from headstart.images.table import SPLITS, ImageTable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Rows = NDArray[np.int64]
+    Floats = NDArray[np.float64]
+
+FEW = 4
+"""Images of a combination of labels, for each part, below which they are placed one by one."""
+
+
+def joined_groups(table: ImageTable, clusters: Rows | None) -> Rows:
+    """A number for each row that rows share which are copies, or of one group of the table, or both in a chain."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(table)
+    given = [_codes(table.groups)] if table.groups is not None else []
+    given += [clusters] if clusters is not None else []
+    if not given:
+        return np.arange(n)
+    nodes, size = [], n  # a node for each row, then one for each group
+    for codes in given:
+        nodes.append(codes + size)
+        size += int(codes.max(initial=-1)) + 1
+    ends = np.concatenate(nodes)
+    rows = np.tile(np.arange(n), len(given))
+    graph = coo_array((np.ones(len(rows), bool), (rows, ends)), shape=(size, size))
+    found = connected_components(graph, directed=False)[1][:n]
+    made: Rows = np.unique(found, return_inverse=True)[1].astype(np.int64)
+    return made
+
+
+def split_whole(table: ImageTable, groups: Rows, *, ratios: Ratios, seed: int) -> tuple[str, ...]:
+    """ "train", "validation" or "test" for each row.
+
+    Parameters
+    ----------
+    table : ImageTable
+        Given splits and groups are not looked at.
+    groups : ndarray of int64, shape (n,)
+        Never parted.
+    ratios : tuple of float
+        Shares of train, validation and test that add up to 1.
+    seed : int
+
+    Raises
+    ------
+    BadOptions
+    """
+    part = parts_whole(table, groups, np.asarray(_checked(ratios)), seed, range(len(table)))
+    part = _learnable(table, groups, part)
+    return tuple(SPLITS[number] for number in part.tolist())
+
+
+def folds_whole(table: ImageTable, groups: Rows, n_folds: int, seed: int, rows: Sequence[int]) -> Rows:
+    """The fold (0 to n_folds - 1) that holds out each of `rows`.
+
+    Raises
+    ------
+    BadOptions
+        Fewer than two folds, or more than there are groups.
+    """
+    n_groups = len(np.unique(groups[list(rows)]))
+    if not 2 <= n_folds <= n_groups:
+        raise BadOptions([f"folds: {n_folds} is outside 2 .. {n_groups}, the number of groups"])
+    return parts_whole(table, groups, np.full(n_folds, 1 / n_folds), seed, rows)
+
+
+def parts_whole(table: ImageTable, groups: Rows, shares: Floats, seed: int, rows: Sequence[int]) -> Rows:
+    """The part (a position in `shares`) of each of `rows`; whatever their order, the same image gets the same."""
+    rows = list(rows)
+    order = sorted(range(len(rows)), key=lambda at: (table.digests[rows[at]], table.paths[rows[at]]))
+    chosen = [rows[at] for at in order]
+    classes = _classes(table, chosen)
+    own = np.unique(groups[chosen], return_inverse=True)[1]
+    first: dict[int, int] = {}  # groups numbered by content, not by place
+    own = np.array([first.setdefault(int(each), len(first)) for each in own.tolist()], np.int64)
+    placed = _placed(classes, own, shares, np.random.default_rng([seed, 53]))
+    found = np.empty(len(rows), np.int64)
+    found[order] = placed
+    return found
+
+
+def _classes(table: ImageTable, rows: Sequence[int]) -> NDArray[np.int64]:
+    """Class numbers of every label column, (n, columns); different columns share none."""
+    columns, offset = [], 0
+    for name in table.targets:
+        labels = table.labels[name]
+        codes = _codes([("\0" if labels[row] is None else f"\1{labels[row]}") for row in rows])
+        columns.append(codes + offset)
+        offset += int(codes.max(initial=-1)) + 1
+    if not columns:
+        return np.zeros((len(rows), 1), np.int64)
+    return np.stack(columns, axis=1)
+
+
+def _placed(classes: Rows, groups: Rows, shares: Floats, rng: np.random.Generator) -> Rows:
+    totals = np.bincount(classes.ravel()).astype(np.float64)
+    sizes = np.bincount(groups)
+    kinds = np.unique(classes, axis=0, return_inverse=True)[1].ravel()
+    alone = sizes[groups] == 1
+    common = np.bincount(kinds)[kinds] >= FEW * len(shares)
+    dealt = alone & common
+    part = np.full(len(groups), -1, np.int64)
+    held = np.zeros((len(shares), len(totals)))
+    members = _members(groups, np.flatnonzero(~dealt))
+    shuffled = rng.permutation(len(members))
+    for at in sorted(shuffled.tolist(), key=lambda at: -len(members[at])):
+        rows = members[at]
+        counts = np.bincount(classes[rows].ravel(), minlength=len(totals))
+        present = np.flatnonzero(counts)
+        weight = counts[present] / totals[present]
+        lack = shares[:, None] - held[:, present]
+        gain = (2 * weight * lack - weight**2).sum(axis=1) - 1e-9 * held[:, present].sum(axis=1)
+        gain[shares == 0] = -np.inf
+        best = int(np.argmax(gain))
+        part[rows] = best
+        held[best, present] += weight
+    owed = np.zeros(len(shares))
+    for kind in rng.permutation(int(kinds.max(initial=-1)) + 1):
+        own = np.flatnonzero(kinds == kind)
+        rows = rng.permutation(own[dealt[own]])
+        if len(rows):
+            part[rows], owed = _dealt(part[own], len(own), len(rows), shares, owed)
+    return part
+
+
+def _members(groups: Rows, rows: Rows) -> list[Rows]:
+    if not len(rows):
+        return []
+    order = rows[np.argsort(groups[rows], kind="stable")]
+    return np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+
+
+def _dealt(placed: Rows, n: int, n_left: int, shares: Floats, owed: Floats) -> tuple[Rows, Floats]:
+    """Parts of the `n_left` images of a kind of n that stand alone, by what their kind still lacks in each part."""
+    have = np.bincount(placed[placed >= 0], minlength=len(shares))
+    wanted = np.maximum(shares * n - have, 0)
+    wanted *= n_left / max(float(wanted.sum()), 1e-12)
+    counts = np.floor(wanted + 1e-9).astype(np.int64)
+    rank = np.where(wanted - counts > 1e-9, wanted - counts + owed, -np.inf)
+    rank[shares == 0] = -np.inf
+    counts[np.argsort(-rank, kind="stable")[: n_left - int(counts.sum())]] += 1
+    return np.repeat(np.arange(len(shares)), counts), owed + wanted - counts
+
+
+def _learnable(table: ImageTable, groups: Rows, part: Rows) -> Rows:
+    """Move a class's smallest group to train where train has none of that class."""
+    part, sizes = part.copy(), np.bincount(groups)
+    for name in table.targets:
+        labels = np.array([label or "" for label in table.labels[name]], dtype=str)
+        for label in set(labels.tolist()) - set(labels[part == 0].tolist()):
+            having = np.unique(groups[labels == label])
+            part[groups == having[int(np.argmin(sizes[having]))]] = 0
+    return part
