@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from torch import Tensor, nn
 
 from headstart.base.errors import BadOptions
 from headstart.base.events import Progress, emit
+
+if TYPE_CHECKING:
+    from headstart.backbones.load import Backbone
 
 STEPS = 24
 SIDE = 9
@@ -292,3 +295,32 @@ def compare_starts(
             )
         )
     return Starts(out[0], out[1], len(images))
+
+
+def starts_of_backbone(backbone: Backbone, images: Tensor, labels: Sequence[str], **options: Any) -> Starts:
+    """`compare_starts` for a backbone with a new linear head, on images with labels.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    images : Tensor, shape (n, 3, height, width)
+        Normalised.
+    labels : sequence of str
+    **options
+        Of `compare_starts`.
+    """
+    from headstart.backbones.freeze import find_cut
+    from headstart.methods.network import make_net
+
+    names, codes = np.unique(np.asarray(labels), return_inverse=True)
+    if len(names) < 2:
+        raise BadOptions(
+            [f"images: two classes or more are needed, got {', '.join(map(str, names)) or 'none'}"]
+        )
+    cut, seed = find_cut(backbone, "all"), int(options.get("seed", 0))
+    nets = []
+    for fresh in (False, True):
+        net = make_net(backbone, cut, len(names), from_cut=False, seed=seed, fresh_weights=fresh)
+        net.head.unit_length = False  # type: ignore[assignment]
+        nets.append(net)
+    return compare_starts(nets[0], nets[1], images, torch.from_numpy(codes), **options)

@@ -1,0 +1,230 @@
+"""Images through one network: what it says, its maps for every output, and how far each map may be believed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headstart.base.errors import BadImage, DataError
+from headstart.explain.cam import Maps
+from headstart.explain.faithful import DRAWS, FRACTIONS, Faithful, Sanity, faithfulness, sanity
+from headstart.explain.gradients import STEPS, WINDOWS, explain
+from headstart.explain.target import Output, Target
+from headstart.images.decode import ImageItem
+from headstart.images.prepare import prepare
+from headstart.images.table import Problem
+
+OPTIONS = {"integrated_gradients": "steps", "occlusion": "windows"}
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One output of the model for all images.
+
+    Attributes
+    ----------
+    output : Output
+    probabilities : ndarray of float32, shape (n, k)
+    classes : ndarray of int64, shape (n,)
+        The class that is explained of each image.
+    maps : dict of str to Maps
+        By method.
+    sanity : dict of str to Sanity
+        Empty where nothing was checked.
+    faithful : dict of str to Faithful
+    """
+
+    output: Output
+    probabilities: np.ndarray
+    classes: np.ndarray
+    maps: dict[str, Maps]
+    sanity: dict[str, Sanity]
+    faithful: dict[str, Faithful]
+
+    def name(self, at: int) -> str:
+        """The class that is explained of image `at`."""
+        return self.output.classes[int(self.classes[at])]
+
+    def probability(self, at: int) -> float:
+        """Its probability."""
+        return float(self.probabilities[at, int(self.classes[at])])
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What `see` found.
+
+    Attributes
+    ----------
+    target : Target
+    paths : tuple of str
+        Of the images that could be read.
+    pixels : ndarray of uint8, shape (n, height, width, 3)
+        As the network sees them.
+    views : tuple of View
+        One an output.
+    problems : tuple of Problem
+        Images that could not be read.
+    seconds : float
+    """
+
+    target: Target
+    paths: tuple[str, ...]
+    pixels: np.ndarray
+    views: tuple[View, ...]
+    problems: tuple[Problem, ...]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a JSON-like value (docs/json.md)."""
+        how = self.target.preprocessing
+        return {
+            "model": self.target.name, "height": how.height, "width": how.width,
+            "images": [self._image(at, path) for at, path in enumerate(self.paths)],
+            "methods": [_method(view, name) for view in self.views for name in view.maps],
+            "unreadable": [{"path": each.path, "reason": each.reason} for each in self.problems],
+            "seconds": self.seconds,
+        }  # fmt: skip
+
+    def _image(self, at: int, path: str) -> dict[str, Any]:
+        outputs = {
+            view.output.name: {
+                "class": view.name(at), "number": int(view.classes[at]), "probability": view.probability(at),
+                "maps": {name: _map(view, name, at) for name in view.maps},
+            }
+            for view in self.views
+        }  # fmt: skip
+        return {"path": path, "outputs": outputs}
+
+
+def peak(values: np.ndarray) -> tuple[float, float] | None:
+    """Row and column of the largest value, 0 .. 1 of height and width; None for a map of zeros."""
+    if values.max() <= 0:
+        return None
+    row, column = np.unravel_index(values.argmax(), values.shape)
+    return (float(row) + 0.5) / values.shape[0], (float(column) + 0.5) / values.shape[1]
+
+
+def spread(values: np.ndarray) -> float:
+    """Least share of the image that holds half of the map's mass; NaN for a map of zeros."""
+    total = float(values.sum())
+    if total <= 0:
+        return float("nan")
+    mass = np.cumsum(np.sort(values.ravel())[::-1].astype(np.float64))
+    return float((np.searchsorted(mass, total / 2) + 1) / values.size)
+
+
+def _map(view: View, name: str, at: int) -> dict[str, Any]:
+    maps = view.maps[name]
+    facts: dict[str, Any] = {"peak": peak(maps.values[at]), "half_of_mass": spread(maps.values[at])}
+    if name in view.sanity:
+        facts["randomised"] = (
+            float(np.nanmean(view.sanity[name].correlations[:, at])) if _any(view, name, at) else None
+        )
+    if name in view.faithful:
+        facts |= {kind: float(each[at]) for kind, each in view.faithful[name].scores().items()}
+    return facts
+
+
+def _any(view: View, name: str, at: int) -> bool:
+    return bool(np.isfinite(view.sanity[name].correlations[:, at]).any())
+
+
+def _method(view: View, name: str) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "output": view.output.name,
+        "method": name,
+        "layer": view.maps[name].layer or None,
+    }
+    if name in view.sanity:
+        facts |= {"randomised": view.sanity[name].mean, "passed": view.sanity[name].passed}
+    if name in view.faithful:
+        facts |= {kind: float(each.mean()) for kind, each in view.faithful[name].scores().items()}
+    return facts
+
+
+def see(
+    target: Target,
+    items: Sequence[ImageItem],
+    paths: Sequence[str],
+    *,
+    methods: Sequence[str] = ("gradcam",),
+    layer: str | None = None,
+    output: str | None = None,
+    wanted: str | int | None = None,
+    check: bool = True,
+    draws: int = DRAWS,
+    fractions: int = FRACTIONS,
+    steps: int = STEPS,
+    windows: int = WINDOWS,
+    seed: int = 0,
+) -> Seen:
+    """Explain images.
+
+    Parameters
+    ----------
+    target : Target
+    items, paths : sequence
+        The images, and what they are called.
+    methods : sequence of str
+        Of `headstart.explain.gradients.METHODS`.
+    layer : str, optional
+        For class-activation maps.
+    output : str, optional
+        One output of the model; every one by default.
+    wanted : str or int, optional
+        The class that is explained; the most probable of each image by default.
+    check : bool
+        Compare with random weights, and measure deletion and insertion.
+    draws, fractions, steps, windows, seed
+        See `sanity`, `faithfulness`, `explain`.
+
+    Raises
+    ------
+    DataError
+        No image can be read.
+    UnknownName, BadOptions, BackboneError, MissingPackage
+    """
+    start = time.perf_counter()
+    outputs = target.outputs if output is None else (target.output(output),)
+    good, pixels, problems = _read(target, items, paths)
+    own = {"integrated_gradients": {"steps": steps}, "occlusion": {"windows": windows}}
+    views = []
+    for each in outputs:
+        probabilities = target.probabilities(pixels, each.name)
+        number = None if wanted is None else each.number(wanted)
+        classes = probabilities.argmax(1) if number is None else np.full(len(pixels), number)
+        view = View(each, probabilities, classes.astype(np.int64), {}, {}, {})
+        for method in methods:
+            given = own.get(method, {})
+            place = layer if method not in own else None
+            maps = explain(
+                target, pixels, view.classes.tolist(), method=method, layer=place, output=each.name, **given
+            )
+            view.maps[method] = maps
+            if check:
+                if target.has_gradient:
+                    view.sanity[method] = sanity(target, pixels, maps, draws=draws, seed=seed, **given)
+                view.faithful[method] = faithfulness(target, pixels, maps, steps=fractions, seed=seed)
+        views.append(view)
+    return Seen(target, tuple(good), pixels, tuple(views), problems, time.perf_counter() - start)
+
+
+def _read(
+    target: Target, items: Sequence[ImageItem], paths: Sequence[str]
+) -> tuple[list[str], np.ndarray, tuple[Problem, ...]]:
+    good, pixels, problems = [], [], []
+    for item, path in zip(items, paths, strict=True):
+        try:
+            pixels.append(prepare(item, target.preprocessing))
+            good.append(path)
+        except BadImage as error:
+            problems.append(Problem(path, error.reason))
+    if not good:
+        first = f": {problems[0].path}: {problems[0].reason}" if problems else ""
+        raise DataError(f"none of {len(items)} images can be read{first}")
+    return good, np.stack(pixels), tuple(problems)

@@ -1,0 +1,367 @@
+"""What a network sees as one page: its maps with their figures, its filters, and what training changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.base.files import write_text
+from headstart.explain.see import Seen, View
+from headstart.report.document import (
+    Block,
+    Claim,
+    Document,
+    Entry,
+    Figure,
+    Gallery,
+    Paragraph,
+    Picture,
+    Section,
+    plain_table,
+)
+from headstart.report.explain_figures import (
+    blown_up,
+    change_matrix,
+    coloured,
+    convolution_sum,
+    faithfulness_curves,
+    filter_picture,
+    framed,
+    landscapes,
+    losses_by_step,
+    optimiser_paths,
+    overlay,
+    sheet,
+    shown_range,
+    signed_picture,
+)
+from headstart.report.html import render
+from headstart.report.pictures import PictureBook
+from headstart.report.wording import DASH, count, decimal, duration, percent
+
+if TYPE_CHECKING:
+    from headstart.explain.filters import Convolution, Exciting
+    from headstart.explain.landscape import Starts
+    from headstart.explain.optimisers import Race
+    from headstart.explain.similarity import Change
+
+PICTURE_BYTES = 30_000_000
+MOST_IMAGES = 48
+METHOD_NAMES = {
+    "gradcam": "Grad-CAM", "gradcam++": "Grad-CAM++", "layercam": "Layer-CAM", "eigencam": "Eigen-CAM",
+    "integrated_gradients": "Integrated gradients", "occlusion": "Occlusion",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """What single channels do: for one image, and over a set.
+
+    Attributes
+    ----------
+    layer : str
+    filters : ndarray or None
+        `first_filters`; None where the network has no convolution of colours.
+    convolution : Convolution or None
+    channels : list of int
+        Those of the layer that are shown.
+    maps : ndarray of float32, shape (channels, rows, columns)
+        Of the first image.
+    exciting : list of Exciting
+        Empty where no set was given.
+    set_pixels : ndarray of uint8 or None
+        The images that `exciting` counts.
+    """
+
+    layer: str
+    filters: np.ndarray | None
+    convolution: Convolution | None
+    channels: list[int]
+    maps: np.ndarray
+    exciting: list[Exciting] = field(default_factory=list)
+    set_pixels: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Everything that a page may show beside the maps."""
+
+    beside: Seen | None = None
+    channels: Channels | None = None
+    change: Change | None = None
+    starts: Starts | None = None
+    race: Race | None = None
+
+
+def write_explain_page(seen: Seen, path: str | Path, parts: Parts | None = None) -> Path:
+    """Write the page as one HTML file that needs no network; an older one is replaced whole."""
+    return write_text(path, render(explain_document(seen, parts or Parts())))
+
+
+def explain_document(seen: Seen, parts: Parts) -> Document:
+    """The page as values."""
+    book = PictureBook(PICTURE_BYTES)
+    sections = [
+        Section("verdict", "In short", tuple(_claims(seen))),
+        *_map_sections(seen, parts.beside, book),
+    ]
+    if any(view.faithful for view in seen.views):
+        sections.append(_trust(seen))
+    if parts.channels is not None:
+        sections.append(_channels(seen, parts.channels, book))
+    if parts.change is not None:
+        sections.append(_change(seen, parts))
+    if parts.starts is not None:
+        sections.append(_starts(parts.starts))
+    if parts.race is not None:
+        sections.append(_race(parts.race))
+    if remark := " ".join([book.remark(), *_left_out(seen)]).strip():
+        sections.append(Section("left-out", "Left out", (Paragraph(remark),)))
+    subtitle = f"{count(len(seen.paths), 'image')}, {duration(seen.seconds)}"
+    return Document(f"What {_short(seen.target.name)} sees", subtitle, tuple(sections))
+
+
+def _short(name: str) -> str:
+    return Path(name).name or name
+
+
+def _claims(seen: Seen) -> list[Block]:
+    said: list[Block] = []
+    for view in seen.views:
+        for method, maps in view.maps.items():
+            title = METHOD_NAMES[method]
+            of = f" of “{view.output.name}”" if len(seen.views) > 1 else ""
+            where = f" at {maps.layer}" if maps.layer else ""
+            if method not in view.sanity:
+                said.append(Claim(f"{title}{of}{where}: not checked against random weights."))
+                continue
+            mean, passed = view.sanity[method].mean, view.sanity[method].passed
+            means = "the map comes from what the network has learned" if passed else (
+                "much of the map is in the image whatever the weights: do not read it as the network's reasons"
+            )  # fmt: skip
+            said.append(
+                Claim(
+                    f"{title}{of}{where}: with random weights the map correlates {decimal(mean, 2)}; {means}."
+                )
+            )
+    return said
+
+
+def _map_sections(seen: Seen, beside: Seen | None, book: PictureBook) -> list[Section]:
+    sections = []
+    for number, view in enumerate(seen.views):
+        groups = [_group(seen, view, at, book, beside) for at in range(min(len(seen.paths), MOST_IMAGES))]
+        caption = (
+            "Bright is where the class comes from; the image is set in grey behind it, cut as the network sees it. "
+            "Under each map: probability of the class when the brightest pixels are taken away (deletion, better low) "
+            "and put back (insertion, better high), as areas under the curves."
+        )
+        title = "Maps" if len(seen.views) == 1 else f"Maps of “{view.output.name}”"
+        sections.append(
+            Section(f"maps-{number}", title, (Gallery(f"maps-{number}-gallery", caption, tuple(groups)),))
+        )
+    return sections
+
+
+def _group(
+    seen: Seen, view: View, at: int, book: PictureBook, beside: Seen | None
+) -> tuple[str, str, tuple[Picture, ...]]:
+    pictures = [_made(book, seen.pixels[at], seen.paths[at], ("the image",))]
+    pictures += _pictures(seen, view, at, book, "")
+    remark = f"{view.name(at)}, {percent(view.probability(at))}"
+    if beside is not None and seen.paths[at] in beside.paths:
+        row, other = beside.paths.index(seen.paths[at]), beside.views[0]
+        pictures += _pictures(beside, other, row, book, f"{_short(beside.target.name)}: ")
+        remark += f"; {_short(beside.target.name)}: {other.name(row)}, {percent(other.probability(row))}"
+    return Path(seen.paths[at]).name, remark, tuple(each for each in pictures if each is not None)
+
+
+def _pictures(seen: Seen, view: View, at: int, book: PictureBook, before: str) -> list[Picture | None]:
+    found = []
+    for method, maps in view.maps.items():
+        lines = [before + METHOD_NAMES[method]]
+        if method in view.faithful:
+            scores = view.faithful[method].scores()
+            lines.append(f"del {scores['deletion'][at]:.2f}, ins {scores['insertion'][at]:.2f}")
+        if not maps.values[at].any():
+            lines.append("nothing speaks for the class")
+        picture = overlay(seen.pixels[at], maps.values[at])
+        found.append(_made(book, picture, f"{METHOD_NAMES[method]} of {view.name(at)}", tuple(lines)))
+    return found
+
+
+def _made(book: PictureBook, pixels: np.ndarray, alt: str, lines: tuple[str, ...]) -> Picture | None:
+    made = book.small(pixels, alt)
+    return None if made is None else Picture(made.uri, alt, lines)
+
+
+def _trust(seen: Seen) -> Section:
+    rows = []
+    blocks: list[Block] = []
+    for number, view in enumerate(seen.views):
+        for method, faithful in view.faithful.items():
+            scores = {name: float(each.mean()) for name, each in faithful.scores().items()}
+            checked = view.sanity.get(method)
+            verdict = DASH if checked is None else "yes" if checked.passed else "no"
+            rows.append((
+                Entry(METHOD_NAMES[method]), Entry(view.output.name),
+                Entry(DASH if checked is None else decimal(checked.mean, 2)), Entry(verdict),
+                Entry(decimal(scores["deletion"], 2), small=f"random {decimal(scores['chance_deletion'], 2)}"),
+                Entry(decimal(scores["insertion"], 2), small=f"random {decimal(scores['chance_insertion'], 2)}"),
+            ))  # fmt: skip
+            caption = f"{METHOD_NAMES[method]}, {Path(seen.paths[0]).name}, class {view.name(0)}."
+            alt = "Probability of the class against the share of the image that is deleted or inserted"
+            blocks.append(Figure(f"curve-{number}-{method}", caption, faithfulness_curves(faithful, 0), alt))
+    titles = ("map", "output", "correlation with random weights", "below 0.3", "deletion", "insertion")
+    text = (
+        "Correlation: Spearman’s, of the map with that of the same architecture whose weights were drawn anew (Adebayo "
+        "et al. 2018); a map that stays the same shows the image and not the network. Deletion and insertion (Petsiuk "
+        "et al. 2018) are means over the images; a faithful map beats the random order in both."
+    )
+    return Section(
+        "trust", "How far to believe the maps", (plain_table("trust-table", text, titles, rows), *blocks)
+    )
+
+
+def _channels(seen: Seen, found: Channels, book: PictureBook) -> Section:
+    blocks: list[Block] = []
+    if found.filters is not None:
+        n = len(found.filters)
+        pictures = [blown_up(filter_picture(each), 48) for each in found.filters[:192]]
+        whole = sheet(pictures, columns=16)
+        blocks.append(
+            _one("filters", f"All {n} filters of the first convolution; grey is 0.", whole, book, "filters")
+        )
+    if found.convolution is not None:
+        blocks += _convolution(seen, found.convolution, book)
+    tiles = [
+        _made(
+            book, blown_up(coloured(shown_range(values)), 112), f"channel {channel}", (f"channel {channel}",)
+        )
+        for channel, values in zip(found.channels, found.maps, strict=True)
+    ]
+    name = Path(seen.paths[0]).name
+    caption = f"Feature maps of {name} at {found.layer}: the channels that it excites most."
+    blocks.append(Gallery("feature-maps", caption, (("", "", tuple(each for each in tiles if each)),)))
+    if found.exciting and found.set_pixels is not None:
+        groups = tuple(_exciting(each, found.set_pixels, book) for each in found.exciting)
+        caption = f"The images of the set that excite each of these channels most; the frame is where (at {found.layer})."
+        blocks.append(Gallery("exciting", caption, groups))
+    return Section("channels", "What single channels do", tuple(blocks))
+
+
+def _one(id: str, caption: str, pixels: np.ndarray, book: PictureBook, alt: str) -> Gallery:
+    made = _made(book, pixels, alt, ())
+    return Gallery(id, caption, (("", "", (made,) if made else ()),))
+
+
+def _convolution(seen: Seen, found: Convolution, book: PictureBook) -> list[Block]:
+    row, column = found.place
+    value = float(found.response[row, column])
+    pictures = (
+        _made(book, framed(seen.pixels[0], found.window), "input", ("input", "framed: one window")),
+        _made(
+            book, blown_up(filter_picture(found.kernel), 112), "kernel", (f"kernel, filter {found.channel}",)
+        ),
+        _made(book, blown_up(signed_picture(found.response), 224), "response", ("response", "red +, blue -")),
+    )
+    text = (
+        f"A convolution ({found.layer}): the kernel is laid on every window of the image; each number of the response is "
+        f"the sum of window times kernel. In the frame the products add up to {float(found.product.sum()):.3f}"
+        + (f", with the bias {found.bias:.3f}" if found.bias else "")
+        + f" to {value:.3f}."
+    )
+    blocks: list[Block] = [
+        Gallery("convolution", text, (("", "", tuple(each for each in pictures if each)),))
+    ]
+    if found.kernel.shape[0] <= 7:
+        caption = "The same sum number by number: input as the network gets it, kernel, product."
+        blocks.append(
+            Figure("convolution-sum", caption, convolution_sum(found), "Numbers of one convolution")
+        )
+    return blocks
+
+
+def _exciting(found: Exciting, pixels: np.ndarray, book: PictureBook) -> tuple[str, str, tuple[Picture, ...]]:
+    made = []
+    for row, value, place in zip(found.rows, found.values, found.places, strict=True):
+        image = pixels[int(row)]
+        side = max(image.shape[:2]) // 5
+        window = (
+            int(place[0] * image.shape[0] - side / 2),
+            int(place[1] * image.shape[1] - side / 2),
+            side,
+            side,
+        )
+        made.append(_made(book, framed(image, window), f"image {int(row)}", (f"{float(value):.2f}",)))
+    return f"channel {found.channel}", "", tuple(each for each in made if each)
+
+
+def _change(seen: Seen, parts: Parts) -> Section:
+    found = parts.change
+    assert found is not None
+    name = _short(parts.beside.target.name) if parts.beside else "before"
+    text = (
+        f"Linear CKA (Kornblith et al. 2019) of mean-pooled layers on {count(found.n, 'image')}: 1 means that a layer "
+        "still says the same of the images, up to a rotation; small values mean that training has changed it."
+    )
+    figure = Figure(
+        "cka", text, change_matrix(found, name, _short(seen.target.name)), "CKA of layers with layers"
+    )
+    return Section("change", "What training changed", (figure,))
+
+
+def _starts(found: Starts) -> Section:
+    ends = {
+        name: path.losses
+        for name, (path, _, _) in (("random", found.random), ("pretrained", found.pretrained))
+    }
+    steps = len(ends["random"]) - 1
+    claim = Claim(
+        f"After {steps} steps on {count(found.n, 'image')} the loss is {decimal(float(ends['pretrained'][-1]), 2)} from "
+        f"pretrained and {decimal(float(ends['random'][-1]), 2)} from random weights (at the start "
+        f"{decimal(float(ends['pretrained'][0]), 2)} and {decimal(float(ends['random'][0]), 2)}).",
+        strong=True,
+    )
+    shares = [f"{100 * part[1].explained:.0f} %" for part in (found.random, found.pretrained)]
+    rates = [f"{part[0].learning_rate:.2g}" for part in (found.random, found.pretrained)]
+    caption = (
+        "Above: the plane in which the weights moved most (principal components of the path; it holds "
+        f"{shares[0]} of the movement from random weights and {shares[1]} from pretrained ones), square the start, star "
+        "the end. Below: around the end, along random directions with the filters’ own lengths (Li et al. 2018). One "
+        f"scale of colours. Learning rates {rates[0]} and {rates[1]}; the loss is that of the same images."
+    )
+    alt = "Loss surfaces from random and from pretrained weights, with the paths of training"
+    figure = Figure("landscape-figure", caption, landscapes(found), alt)
+    steps_figure = Figure(
+        "landscape-steps", "The loss step by step.", losses_by_step(found), "Loss against steps"
+    )
+    return Section("landscape", "Why a good start matters", (claim, figure, steps_figure))
+
+
+def _race(found: Race) -> Section:
+    rates = ", ".join(f"{name} {rate:g}" for name, rate in found.rates.items())
+    caption = (
+        f"Six optimisers from the same start (square) on the function “{found.surface.name}”"
+        + ("; the star is its least value" if found.surface.least else "")
+        + f". Learning rates: {rates}. They are chosen to show how each moves, not which is best."
+    )
+    rows = [(name, f"{found.value(name):.3g}") for name in found.paths]
+    still = Figure("race-still", caption, optimiser_paths(found), "Paths of optimisers on a test function")
+    moving = Figure("race-moving", "The same, moving.", optimiser_paths(found, animated=True), "Moving dots")
+    table = plain_table("race-table", "Value of the function at the end.", ("optimiser", "value"), rows)
+    return Section("optimisers", "How optimisers move", (still, moving, table))
+
+
+def _left_out(seen: Seen) -> Sequence[str]:
+    said = []
+    if len(seen.paths) > MOST_IMAGES:
+        said.append(f"{count(len(seen.paths) - MOST_IMAGES, 'image')} more were explained and are not shown.")
+    if seen.problems:
+        first = ", ".join(f"{each.path} ({each.reason})" for each in seen.problems[:5])
+        said.append(f"{count(len(seen.problems), 'file')} could not be read: {first}.")
+    return said
