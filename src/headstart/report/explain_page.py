@@ -35,6 +35,7 @@ from headstart.report.explain_figures import (
     losses_by_step,
     optimiser_paths,
     overlay,
+    picture_svg,
     sheet,
     shown_range,
     signed_picture,
@@ -232,10 +233,9 @@ def _channels(seen: Seen, found: Channels, book: PictureBook) -> Section:
     if found.filters is not None:
         n = len(found.filters)
         pictures = [blown_up(filter_picture(each), 48) for each in found.filters[:192]]
-        whole = sheet(pictures, columns=16)
-        blocks.append(
-            _one("filters", f"All {n} filters of the first convolution; grey is 0.", whole, book, "filters")
-        )
+        whole = sheet(pictures, columns=min(16, n))
+        caption = f"The {count(n, 'filter')} of the first convolution; grey is 0."
+        blocks.append(Figure("filters", caption, picture_svg(whole), "Filters as small coloured pictures"))
     if found.convolution is not None:
         blocks += _convolution(seen, found.convolution, book)
     tiles = [
@@ -252,11 +252,6 @@ def _channels(seen: Seen, found: Channels, book: PictureBook) -> Section:
         caption = f"The images of the set that excite each of these channels most; the frame is where (at {found.layer})."
         blocks.append(Gallery("exciting", caption, groups))
     return Section("channels", "What single channels do", tuple(blocks))
-
-
-def _one(id: str, caption: str, pixels: np.ndarray, book: PictureBook, alt: str) -> Gallery:
-    made = _made(book, pixels, alt, ())
-    return Gallery(id, caption, (("", "", (made,) if made else ()),))
 
 
 def _convolution(seen: Seen, found: Convolution, book: PictureBook) -> list[Block]:
