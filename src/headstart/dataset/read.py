@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from headstart.base.errors import DataError
+from headstart.base.errors import DataError, UnknownName
 from headstart.base.files import folder_written_aside
 from headstart.base.hashing import digest_bytes, digest_file
 from headstart.base.runtime import cache_folder
@@ -55,7 +55,7 @@ def read_source(source: str | Path, **columns: Any) -> ImageTable:
         return _parquet({place: None}, place.stem, on_bad)
     if place.is_dir():
         if files := _metadata(place):
-            return _imagefolder(place, files, on_bad)
+            return _imagefolder(place, files, on_bad, columns.get("label_columns") or ())
         if parquet := _image_parquet(place):
             return _parquet(parquet, place.name, on_bad)
         if coco := coco_files(place):
@@ -81,7 +81,9 @@ def _metadata(folder: Path) -> dict[Path, str | None]:
     return found
 
 
-def _imagefolder(root: Path, files: Mapping[Path, str | None], on_bad: str) -> ImageTable:
+def _imagefolder(
+    root: Path, files: Mapping[Path, str | None], on_bad: str, wanted: Sequence[str]
+) -> ImageTable:
     rows: dict[str, Row] = {}
     problems: list[Problem] = []
     targets: tuple[str, ...] | None = None
@@ -93,7 +95,7 @@ def _imagefolder(root: Path, files: Mapping[Path, str | None], on_bad: str) -> I
             [p for p in walk(file.parent, relative_to=file.parent) if looks_like_image(file.parent / p)],
         )
         records = _records(file, where)
-        names = _label_names(records, file)
+        names = _label_names(records, file, wanted)
         if targets is not None and names != targets:
             raise DataError(f"{file}: labels {', '.join(names)}, other splits have {', '.join(targets)}")
         targets = names
@@ -143,9 +145,14 @@ def _records(file: Path, where: Whereabouts) -> list[dict[str, Any]]:
     return records
 
 
-def _label_names(records: list[dict[str, Any]], file: Path) -> tuple[str, ...]:
-    """Columns that are labels by name, else every plain column."""
+def _label_names(records: list[dict[str, Any]], file: Path, wanted: Sequence[str]) -> tuple[str, ...]:
+    """The wanted columns, else those that are labels by name, else every plain column."""
     keys = list(dict.fromkeys(key for record in records for key in record if key not in NOT_LABELS))
+    for name in wanted:
+        if name not in keys:
+            raise UnknownName("column", name, keys, f"in {file.name}")
+    if wanted:
+        return tuple(wanted)
     by_name = [
         key for key in keys if key.casefold() in LABEL_NAMES or key.casefold().endswith(("_label", "_class"))
     ]

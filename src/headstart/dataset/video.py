@@ -125,8 +125,10 @@ def _frames(path: Path, folder: Path, rate: float, near: float) -> tuple[list[st
             kept = np.concatenate([kept, small[None]])[-LOOK_BACK:]
             names.append(f"{safe_name(path.stem) or 'video'}-{round(seconds * 1000):09d}.jpg")
             Image.fromarray(pixels).save(folder / names[-1], "JPEG", quality=QUALITY, subsampling=0)
+    except DataError:
+        raise
     except (av.FFmpegError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:120]
         if not names:
             raise DataError(f"{clean(str(path))}: no video that can be read ({reason})") from error
         warn(f"{clean(path.name)}: breaks off after {last:.1f} s ({reason}); the frames before are kept")

@@ -1,0 +1,136 @@
+"""Frames of a video: so many a second, near-identical ones dropped, small changes kept; what is no video is one line."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from headstart.base.errors import DataError
+from headstart.base.events import collected_warnings
+from headstart.dataset import video
+from headstart.dataset.video import Video, frames_table, videos_in
+
+av = pytest.importorskip("av")
+SIDE = 96
+
+
+def film(path, pictures, fps=10):
+    """Write a video of these pictures, uint8 (n, h, w, 3)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mpeg4", rate=fps)
+        stream.width, stream.height, stream.pix_fmt = pictures.shape[2], pictures.shape[1], "yuv420p"
+        stream.bit_rate = 4_000_000
+        for picture in pictures:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode(None))
+    return path
+
+
+def scene(seed, n):
+    """A still picture of large fields, shown n times."""
+    fields = np.random.default_rng(seed).integers(30, 220, (6, 6, 3))
+    return np.repeat(np.kron(fields, np.ones((SIDE // 6, SIDE // 6, 1)))[None].astype(np.uint8), n, axis=0)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """Three scenes of two seconds; the first comes back at the end."""
+    return film(tmp_path / "clips" / "clip.mp4", np.concatenate([scene(0, 20), scene(1, 20), scene(0, 20)]))
+
+
+def frames(path, folder, **given):
+    folder.mkdir()
+    return frames_table([Video(path)], folder, **given)
+
+
+def test_frames_come_at_the_rate_and_near_identical_ones_are_dropped(clip, tmp_path):
+    table, (told,) = frames(clip, tmp_path / "a", rate=2)
+    assert (told.n_looked, told.n_kept, told.whole) == (12, 2, True)
+    assert [path.split("-")[-1] for path in table.paths] == ["000000000.jpg", "000002000.jpg"]
+    assert set(table.groups) == {"000 clip.mp4"}
+    every, (told,) = frames(clip, tmp_path / "b", rate=5, near=0)
+    assert told.n_kept == len(every) == told.n_looked == 30
+
+
+def test_a_small_thing_on_a_still_background_counts(tmp_path):
+    still = scene(0, 30)
+    still[10:20, 40:52, 40:52] = 255 - still[10:20, 40:52, 40:52]
+    _, (told,) = frames(film(tmp_path / "x.mp4", still), tmp_path / "a", rate=10)
+    assert told.n_kept == 2
+
+
+def test_a_rate_above_the_video_takes_each_frame_once(clip, tmp_path):
+    _, (told,) = frames(clip, tmp_path / "a", rate=1000, near=0)
+    assert told.n_looked == 60
+
+
+def test_folders_of_videos_give_the_class(tmp_path):
+    for at, name in enumerate(("cat", "dog")):
+        film(tmp_path / "in" / name / "v.mp4", scene(at, 5))
+    (tmp_path / "a").mkdir()
+    table, _ = frames_table(videos_in(tmp_path / "in"), tmp_path / "a")
+    assert table.labels["label"] == ("cat", "dog") and len(set(table.groups)) == 2
+
+
+def test_what_is_no_video_is_one_error(tmp_path):
+    for at, content in enumerate(
+        (b"", b"no video", b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n")
+    ):
+        path = tmp_path / f"{at}.mp4"
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="no video that can be read"):
+            frames(path, tmp_path / f"out{at}")
+
+
+def test_a_playlist_leads_to_no_other_file(clip, tmp_path):
+    lists = {
+        "a.ts": f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{clip}\n#EXT-X-ENDLIST\n",
+        "b.ts": f"ffconcat version 1.0\nfile '{clip}'\n",
+    }
+    for name, text in lists.items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(DataError, match="no video that can be read"):
+            frames(tmp_path / name, tmp_path / f"out-{name}")
+
+
+def test_a_sound_file_is_no_video(tmp_path):
+    path = tmp_path / "sound.mkv"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("pcm_s16le", rate=8000, layout="mono")
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        sound.sample_rate = 8000
+        out.mux(stream.encode(sound))
+        out.mux(stream.encode(None))
+    with pytest.raises(DataError, match="no stream of pictures"):
+        frames(path, tmp_path / "a")
+
+
+def test_a_file_that_was_cut_keeps_what_came_before(tmp_path):
+    whole = film(tmp_path / "w.ts", np.concatenate([scene(at, 10) for at in range(6)]))
+    cut = tmp_path / "cut.ts"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    _, (all_of_it,) = frames(whole, tmp_path / "a", rate=10)
+    table, (told,) = frames(cut, tmp_path / "b", rate=10)
+    assert 1 <= told.n_kept < all_of_it.n_kept == 6 and len(table) == told.n_kept
+
+
+def test_a_decoder_that_gives_up_is_told_and_the_frames_before_are_kept(clip, tmp_path, monkeypatch):
+    def gives_up(av, path, rate):
+        yield 0.0, scene(0, 1)[0]
+        yield 1.0, scene(1, 1)[0]
+        raise av.InvalidDataError(1, "Invalid data found")
+
+    monkeypatch.setattr(video, "_looked_at", gives_up)
+    with collected_warnings() as warned:
+        table, (told,) = frames(clip, tmp_path / "a")
+    assert len(table) == 2 and not told.whole and "breaks off after 1.0 s (Invalid data found)" in warned[0]
+
+
+def test_phones_that_turn_the_picture_are_followed(tmp_path):
+    wide = np.zeros((3, 32, 64, 3), np.uint8)
+    wide[:, :, :32] = 255
+    path = film(tmp_path / "x.mp4", wide)
+    with av.open(str(path)) as opened:
+        frame = next(opened.decode(opened.streams.video[0]))
+    assert frame.rotation == 0  # the property that frames are turned by
