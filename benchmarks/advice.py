@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent / "evidence"))
 import fit
 
 from headstart.measure.paired import paired_accuracy
-from headstart.study.advice_model import Parameters, deviation, interval, level, tenfolds
+from headstart.study.advice_model import Parameters, deviation, interval, tenfolds
 
 PARAMETERS = Path(__file__).parents[1] / "src" / "headstart" / "study" / "advice_parameters.json"
 GOOD_SHARE, MOST_REGRET, HELD = 0.9, 0.7, (0.85, 0.95)
@@ -90,9 +90,8 @@ def tell(cell: fit.Cell, known: Parameters) -> Told:
     """What the adviser says of a cell under each seed, against what was found."""
     best = max(cell.right, key=cell.accuracy)
     advised, held, first_held, rows = [], [], [], []
-    for seed, m, relative in fit.guesses(cell, known):
-        middle = level(cell.probes[seed], m, cell.n, cell.slopes[seed], known)
-        predicted: dict[object, float] = {place: middle + each for place, each in relative.items()}
+    for seed, m, told in fit.guesses(cell, known):
+        predicted: dict[object, float] = dict(told)
         spreads = {
             place: deviation(value, m, cell.n_test, known.spread) for place, value in predicted.items()
         }

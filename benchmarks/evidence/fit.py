@@ -20,10 +20,9 @@ from headstart.study.advice_model import (
     Z_90,
     Gain,
     Parameters,
+    accuracies,
     deviation,
     layer_means,
-    level,
-    relative_accuracies,
     tenfolds,
 )
 
@@ -45,7 +44,6 @@ class Cell:
 
     dataset: str
     per_class: int
-    distance: float
     n: int = 0
     n_classes: int = 0
     right: dict[object, dict[int, np.ndarray]] = field(default_factory=dict)
@@ -79,13 +77,12 @@ class Cell:
 
 def read_cells() -> list[Cell]:
     """Every cell of the evidence that has its probes."""
-    distances = {row["dataset"]: float(row["distance"]) for row in _rows("situations.csv")}
     cells: dict[tuple[str, int], Cell] = {}
     for file in sorted(HERE.glob("*.csv")):
         if file.stem not in ("situations", "thousand"):
-            _add(file.name, cells, distances)
+            _add(file.name, cells)
     thousand: dict[tuple[str, int], Cell] = {}
-    _add("thousand.csv", thousand, distances)
+    _add("thousand.csv", thousand)
     for cell in cells.values():
         _probe(cell, cells, thousand)
     return [cell for cell in cells.values() if cell.probes]
@@ -105,12 +102,10 @@ def _rows(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(opened))
 
 
-def _add(name: str, cells: dict[tuple[str, int], Cell], distances: dict[str, float]) -> None:
+def _add(name: str, cells: dict[tuple[str, int], Cell]) -> None:
     for row in _rows(name):
-        if row["dataset"] not in distances:
-            continue
         key = (row["dataset"], int(row["per_class"]))
-        cell = cells.setdefault(key, Cell(*key, distances[row["dataset"]]))
+        cell = cells.setdefault(key, Cell(*key))
         cell.n, cell.n_classes = int(row["n_train"]), int(row["n_classes"])
         features = row["scenario"] == "features"
         method: object = (POSITIONS[row["layer"]], row["head"]) if features else _trained(row)
@@ -188,10 +183,10 @@ def _effects(cells: Sequence[Cell]) -> tuple[dict[int, float], dict[str, float]]
 
 
 def guesses(cell: Cell, known: Parameters) -> Iterable[tuple[int, int, dict[Place, float]]]:
-    """(seed, images measured, relative accuracy of each place) of each seed with probes."""
+    """(seed, images measured, predicted accuracy of each place) of each seed with probes."""
     for seed, probes in cell.probes.items():
         m = cell.measured[seed]
-        yield seed, m, relative_accuracies(probes, m, known)
+        yield seed, m, accuracies(probes, m, cell.n, cell.slopes[seed], known)
 
 
 def _lost(cells: Sequence[Cell], known: Parameters) -> float:
@@ -222,11 +217,10 @@ def _residuals(cells: Sequence[Cell], known: Parameters) -> list[tuple[float, fl
     """(seen - predicted, predicted, images measured, test images) of each place and seed."""
     found = []
     for cell in cells:
-        for seed, m, relative in guesses(cell, known):
-            middle = level(cell.probes[seed], m, cell.n, cell.slopes[seed], known)
+        for seed, m, predicted in guesses(cell, known):
             found += [
-                (found_accuracy(cell, place, seed) - middle - each, middle + each, m, cell.n_test)
-                for place, each in relative.items()
+                (found_accuracy(cell, place, seed) - each, each, m, cell.n_test)
+                for place, each in predicted.items()
             ]
     return found
 

@@ -41,8 +41,8 @@ STEPS: dict[str, dict[str, Any]] = {
         "head": ("logistic", "lda", "linear_svm", "ridge"),
         "seeds": 3,
     },
-    "situations": {},
     "last1": {"scenario": ("finetune",), "trainable": ("last:1",), "per_class": (10, 50, 0), "seeds": 1},
+    "situations": {},
     "last2": {"scenario": ("finetune",), "trainable": ("last:2",), "per_class": (10, 50), "seeds": 1},
     "whole": {
         "scenario": ("full", "scratch"),

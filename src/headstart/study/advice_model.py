@@ -21,6 +21,8 @@ INNER_SHARE = 0.8
 """Of the images measured, what each inner fold learns from."""
 NOISE_SHARE = 1.0
 """Of the binomial variance of the images measured, what the effect of a layer or a head has as noise."""
+LEAST_ERROR = 0.01
+MOST_POWER = 0.5
 PER_CLASS_RANGE = (5.0, 400.0)
 Place = tuple[int, str]
 """Position of a layer from the end, and head."""
@@ -153,14 +155,21 @@ def _variance(p: float, m: int) -> float:
     return share * (1 - share)
 
 
-def level(probes: Mapping[Place, float], m: int, n: int, slope: float, known: Parameters) -> float:
-    """Predicted mean accuracy of the places, learning from n images.
+def accuracies(
+    probes: Mapping[Place, float], m: int, n: int, slope: float, known: Parameters
+) -> dict[Place, float]:
+    """Predicted accuracy of each place, learning from n images where the probes were measured on m.
 
-    The slope a doubling carries it from the images of an inner fold to those that were measured and on to n.
+    The error falls as a power of the number of images (Hestness et al. 2017), from those of an inner fold to n, by
+    the slope that the probe's learning curve had; an accuracy stays within 0 to 1.
     """
     mean = sum(probes.values()) / len(probes)
-    grown = slope * math.log2(max(n, m) / (INNER_SHARE * m))
-    return mean + grown + known.bias[0] + known.bias[1] / math.sqrt(m)
+    power = min(slope / (max(1 - mean, LEAST_ERROR) * math.log(2)), MOST_POWER)
+    shrunk = (max(n, m) / (INNER_SHARE * m)) ** -power
+    moved = mean + known.bias[0] + known.bias[1] / math.sqrt(m)
+    relative = relative_accuracies(probes, m, known)
+    least = 0.5 / m
+    return {place: 1 - min(max(1 - moved - each, least), 1.0) * shrunk for place, each in relative.items()}
 
 
 def deviation(p: float, m: int, n_test: int, pair: tuple[float, float]) -> float:

@@ -15,11 +15,10 @@ from headstart.study.advice_model import (
     Gain,
     Parameters,
     Place,
+    accuracies,
     deviation,
     interval,
-    level,
     packaged_parameters,
-    relative_accuracies,
     tenfolds,
 )
 from headstart.study.situation import Probe, Situation
@@ -169,11 +168,10 @@ def _features(situation: Situation, backbone: str, known: Parameters) -> list[Ca
     probes = [probe for probe in situation.probes if probe.backbone == backbone]
     table: dict[Place, float] = {(probe.position, probe.head): probe.accuracy for probe in probes}
     m = situation.n_measured
-    middle = level(table, m, situation.n, situation.slope, known)
-    relative = relative_accuracies(table, m, known)
+    predicted = accuracies(table, m, situation.n, situation.slope, known)
     found = []
     for probe in probes:
-        accuracy = min(max(middle + relative[probe.position, probe.head], 0.0), 1.0)
+        accuracy = predicted[probe.position, probe.head]
         spread = deviation(accuracy, m, situation.n_test, known.spread)
         low, high = interval(accuracy, spread, known)
         seconds = situation.n / _rate(situation, backbone) + probe.fit_seconds * max(situation.n / m, 1.0)
