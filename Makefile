@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 comma := ,
-EXTRAS := demo,backbones,elpv,turbo,search,dev
+EXTRAS := demo,backbones,elpv,turbo,search,stores,map,tune,audit,pdf,video,web,explain,dev
 
 .PHONY: demo test coverage check install lock clean
 
