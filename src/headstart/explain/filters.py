@@ -223,7 +223,7 @@ def _at(
     (top, tall), (left, broad) = need
     patch = padded[:, top : top + tall : down, left : left + broad : right].permute(1, 2, 0).numpy().copy()
     kernel = part.weight[channel].detach().float().permute(1, 2, 0).numpy().copy()
-    bias = float(part.bias[channel]) if part.bias is not None else 0.0
+    bias = float(part.bias[channel].detach()) if part.bias is not None else 0.0
     window = (top - padding[2], left - padding[0], tall, broad)
     return Convolution(name, channel, kernel, bias, response, place, window, patch, patch * kernel)
 

@@ -166,7 +166,7 @@ def _descent(loss: Loss, start: np.ndarray, steps: int, rate: float) -> Path:
 
 
 def random_plane(
-    loss: Loss, weights: np.ndarray, *, side: int = SIDE, reach: float = 1.0, seed: int = 0
+    loss: Loss, weights: np.ndarray, *, side: int = SIDE, reach: float = 0.4, seed: int = 0
 ) -> Landscape:
     """Loss around some weights along two random directions, each filter as long as the weights' own.
 

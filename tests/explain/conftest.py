@@ -1,0 +1,39 @@
+"""A tiny network that has learned to look at a corner: one class bears a patch there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from headstart.explain.target import target_of_network
+from headstart.methods.finetune import FineTuneClassifier
+from headstart.testing.backbones import tiny_backbone
+
+SIDE, PATCH = 96, 32
+
+
+def drawn(n: int, planted: bool, seed: int) -> np.ndarray:
+    """Noise on grey, uint8 (n, 96, 96, 3); `planted` puts a bright patch into the upper left corner."""
+    draw = np.random.default_rng(seed)
+    images = draw.integers(60, 180, (n, SIDE, SIDE, 3)).astype(np.uint8)
+    if planted:
+        images[:, :PATCH, :PATCH] = (240, 230, 30)
+    return images
+
+
+@pytest.fixture(scope="session")
+def looks_at_the_corner():
+    """The estimator, and its network as a target."""
+    images = np.concatenate([drawn(16, True, 0), drawn(16, False, 1)])
+    model = FineTuneClassifier(
+        backbone=tiny_backbone(side=SIDE), scenario="full", epochs=16, augment="none", learning_rate=0.003
+    )
+    model.fit(images, ["patch"] * 16 + ["plain"] * 16)
+    target = target_of_network(model.network_, model.card_.preprocessing, model.classes_.tolist())
+    return model, target
+
+
+@pytest.fixture(scope="session")
+def with_patch():
+    """Six images of the class with the patch that were not learned from."""
+    return drawn(6, True, 2)

@@ -1,0 +1,101 @@
+"""Sanity: random weights change the map. Faithfulness: the score falls with the pixels that the map names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from headstart.base.errors import BadOptions
+from headstart.explain.cam import Maps
+from headstart.explain.faithful import blurred, faithfulness, randomised, rank_correlation, sanity
+from headstart.explain.gradients import explain
+
+
+@pytest.mark.parametrize("method", ["gradcam", "integrated_gradients", "occlusion"])
+def test_random_weights_change_the_map(method, looks_at_the_corner, with_patch):
+    _, target = looks_at_the_corner
+    options = {"integrated_gradients": {"steps": 6}, "occlusion": {"windows": 5}}.get(method, {})
+    maps = explain(target, with_patch, [0] * 6, method=method, **options)
+    found = sanity(target, with_patch, maps, draws=4, **options)
+    assert found.correlations.shape == (4, 6)
+    assert abs(found.mean) < 0.3 and found.passed
+
+
+@pytest.mark.parametrize("method", ["gradcam++", "layercam", "eigencam"])
+def test_a_map_of_positive_weights_alone_follows_the_image_more_than_the_network(
+    method, looks_at_the_corner, with_patch
+):
+    """Known of such maps (Adebayo et al. 2018, section 5), and what the check is there to tell."""
+    _, target = looks_at_the_corner
+    own = sanity(target, with_patch, explain(target, with_patch, [0] * 6, method=method), draws=5)
+    grad_cam = sanity(target, with_patch, explain(target, with_patch, [0] * 6), draws=5)
+    assert own.mean > abs(grad_cam.mean) and own.passed == (abs(own.mean) < 0.3)
+
+
+def test_the_same_network_correlates_with_itself(looks_at_the_corner, with_patch):
+    _, target = looks_at_the_corner
+    maps = explain(target, with_patch, [0] * 6)
+    assert rank_correlation(maps.coarse[0], maps.coarse[0]) == pytest.approx(1)
+    assert np.isnan(rank_correlation(maps.coarse[0], np.zeros_like(maps.coarse[0])))
+
+
+def test_a_randomised_network_has_forgotten_and_the_first_has_not(looks_at_the_corner, with_patch):
+    _, target = looks_at_the_corner
+    before = {name: each.clone() for name, each in target.net.state_dict().items()}
+    other = randomised(target, with_patch, 0)
+    again = randomised(target, with_patch, 0)
+    assert all(torch.equal(each, target.net.state_dict()[name]) for name, each in before.items())
+    changed = [
+        name
+        for name, each in other.net.named_parameters()
+        if each.ndim > 1 and not torch.allclose(each, target.net.get_parameter(name))
+    ]
+    assert len(changed) == sum(each.ndim > 1 for each in target.net.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(other.net.parameters(), again.net.parameters(), strict=True))
+
+
+def test_deletion_and_insertion_follow_the_planted_patch(looks_at_the_corner, with_patch):
+    _, target = looks_at_the_corner
+    maps = explain(target, with_patch, [0] * 6)
+    scores = {
+        name: each.mean() for name, each in faithfulness(target, with_patch, maps, steps=10).scores().items()
+    }
+    assert scores["deletion"] < scores["chance_deletion"]
+    assert scores["insertion"] > scores["chance_insertion"]
+
+
+def test_the_ends_of_the_curves_are_the_image_and_nothing_of_it(looks_at_the_corner, with_patch):
+    _, target = looks_at_the_corner
+    maps = explain(target, with_patch[:2], [0, 0])
+    found = faithfulness(target, with_patch[:2], maps, steps=4)
+    whole = target.probabilities(with_patch[:2])[:, 0]
+    np.testing.assert_allclose(found.deletion[:, 0], whole, atol=1e-5)
+    np.testing.assert_allclose(found.insertion[:, -1], whole, atol=1e-5)
+    np.testing.assert_allclose(found.deletion[:, -1], found.chance_deletion[:, -1], atol=1e-5)
+    assert found.share[0] == 0 and found.share[-1] == 1
+
+
+def test_the_opposite_of_a_map_is_less_faithful(looks_at_the_corner, with_patch):
+    _, target = looks_at_the_corner
+    maps = explain(target, with_patch, [0] * 6)
+    other = Maps(
+        maps.method, maps.output, maps.classes, maps.coarse, 1 - maps.values, maps.layer, maps.signed
+    )
+    good, bad = (faithfulness(target, with_patch, each, steps=10).scores() for each in (maps, other))
+    assert good["deletion"].mean() < bad["deletion"].mean()
+    assert good["insertion"].mean() > bad["insertion"].mean()
+
+
+def test_blurring_keeps_the_mean_and_loses_the_detail(with_patch):
+    soft = blurred(with_patch[0])
+    assert abs(soft.mean() - with_patch[0].mean()) < 3 and soft[30:].std() < with_patch[0][30:].std() / 2
+
+
+def test_mistakes_are_told(looks_at_the_corner, with_patch):
+    _, target = looks_at_the_corner
+    maps = explain(target, with_patch, [0] * 6)
+    with pytest.raises(BadOptions, match="draws"):
+        sanity(target, with_patch, maps, draws=0)
+    with pytest.raises(BadOptions, match="steps"):
+        faithfulness(target, with_patch, maps, steps=1)

@@ -1,0 +1,143 @@
+"""Maps: equal to captum's, on the patch that was planted, for every family, output and head."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import LayerGradCam
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headstart.backbones.card import Preprocessing
+from headstart.base.errors import BadOptions, UnknownName
+from headstart.explain.cam import CAMS, class_activation, enlarged, grad_cam_pp, layer_cam
+from headstart.explain.gradients import explain, integrated_gradients
+from headstart.explain.target import target_of_backbone, target_of_head, target_of_network
+from headstart.methods.heads import make_head
+from headstart.testing.backbones import tiny_backbone
+
+from .conftest import PATCH, SIDE
+from .test_target import Two, features_of, timm_target
+
+
+def noise(n: int, side: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 255, (n, side, side, 3)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("name, side", [("test_resnet", 64), ("test_convnext", 64)])
+def test_grad_cam_is_captums(name, side):
+    target, pixels = timm_target(name, side), noise(5, side)
+    classes = [0, 3, 9, 500, 999]
+    own = class_activation(target, pixels, classes, batch=2)
+    module = target.net.get_submodule(own.layer)
+    other = LayerGradCam(target.net, module).attribute(target.images(pixels), target=torch.tensor(classes))
+    np.testing.assert_allclose(own.signed, other.detach()[:, 0].numpy(), atol=1e-5)
+    assert (own.coarse >= 0).all() and own.coarse.max() > 0
+
+
+@pytest.mark.parametrize("method", ["gradcam", "occlusion"])
+def test_the_planted_patch_holds_half_of_the_maps_mass(method, looks_at_the_corner, with_patch):
+    _, target = looks_at_the_corner
+    assert (target.probabilities(with_patch).argmax(1) == 0).all()
+    assert mass_in_the_patch(target, with_patch, method).mean() >= 0.5
+
+
+@pytest.mark.parametrize("method", ["gradcam++", "layercam", "integrated_gradients"])
+def test_other_maps_find_the_planted_patch_too(method, looks_at_the_corner, with_patch):
+    """More of their mass lies in it than its share of the image; they spread wider."""
+    _, target = looks_at_the_corner
+    assert mass_in_the_patch(target, with_patch, method).mean() > PATCH**2 / SIDE**2
+
+
+def mass_in_the_patch(target, pixels, method):
+    options = {"integrated_gradients": {"steps": 8}, "occlusion": {"windows": 6}}.get(method, {})
+    found = explain(target, pixels, [0] * len(pixels), method=method, **options)
+    return found.values[:, :PATCH, :PATCH].sum((1, 2)) / found.values.sum((1, 2))
+
+
+@pytest.mark.parametrize("method", CAMS)
+@pytest.mark.parametrize("name, side", [("test_vit", 64), ("test_convnext", 64)])
+def test_maps_of_other_families_need_no_layer_and_no_reshape(method, name, side):
+    target = timm_target(name, side, **({"img_size": side} if name == "test_vit" else {}))
+    found = class_activation(target, noise(2, side), [1, 2], method=method)
+    assert found.values.shape == (2, side, side) and np.isfinite(found.values).all()
+    assert found.values.max() == 1
+
+
+def test_maps_of_each_output_differ():
+    target = target_of_network(
+        Two(True), Preprocessing(32, 32), {"kind": list("abcd"), "size": list("uvwxyz")}
+    )
+    pixels = noise(2, 32)
+    maps = [class_activation(target, pixels, [1, 1], output=each).signed for each in ("kind", "size")]
+    assert np.abs(maps[0] - maps[1]).max() > 0
+
+
+@pytest.mark.parametrize("name", ["logistic", "linear_svm", "rbf_svm"])
+def test_maps_go_through_a_head_on_frozen_features(name):
+    backbone, images, known = features_of(30, 0)
+    head = make_head(name).fit(known, np.array(["a", "b", "c"])[(known[:, 0].argsort().argsort() * 3) // 30])
+    target = target_of_head(backbone, [("flatten", "avg")], head)
+    found = class_activation(target, images[:3], [0, 1, 2])
+    image = target.images(images[:1]).requires_grad_(True)
+    slope = torch.autograd.grad(target.scores(image)[0, 0], image)[0]
+    assert float(slope.abs().max()) > 0 and np.abs(found.signed).max() > 0
+
+
+def test_occlusion_serves_nearest_neighbours_and_gradients_do_not():
+    backbone, images, known = features_of(30, 0)
+    head = make_head("knn").fit(known, np.array(["a", "b", "c"])[np.arange(30) % 3])
+    target = target_of_head(backbone, [("flatten", "avg")], head)
+    assert explain(target, images[:1], [0], method="occlusion", windows=4).signed.shape == (1, 32, 32)
+    with pytest.raises(BadOptions, match="take occlusion"):
+        explain(target, images[:1], [0], method="integrated_gradients")
+
+
+def test_integrated_gradients_add_up_to_the_difference_of_scores(looks_at_the_corner, with_patch):
+    _, target = looks_at_the_corner
+    missing = integrated_gradients(target, with_patch, np.zeros(6, np.int64), steps=48)[1]
+    assert missing.max() < 0.1
+
+
+def test_a_network_is_left_as_it_was(looks_at_the_corner, with_patch):
+    _, target = looks_at_the_corner
+    target.net.train()
+    wanted = [each.requires_grad for each in target.net.parameters()]
+    class_activation(target, with_patch, [0] * 6)
+    assert target.net.training and torch.is_grad_enabled()
+    assert [each.requires_grad for each in target.net.parameters()] == wanted
+    target.net.eval()
+
+
+def test_mistakes_are_told():
+    target, pixels = target_of_backbone(tiny_backbone()), noise(2, 32)
+    with pytest.raises(UnknownName, match="gradcam"):
+        explain(target, pixels, [0, 0], method="gradcamm")
+    with pytest.raises(BadOptions, match=r"outside 0 \.\. 9"):
+        explain(target, pixels, [0, 10])
+    with pytest.raises(BadOptions, match="one an image"):
+        explain(target, pixels, [0])
+    with pytest.raises(BadOptions, match="takes no layer"):
+        explain(target, pixels, [0, 0], method="occlusion", layer="stage1")
+    with pytest.raises(BadOptions, match="windows: 1"):
+        explain(target, pixels, [0, 0], method="occlusion", windows=1)
+
+
+@given(st.integers(0, 1000), st.floats(0.1, 10))
+@settings(max_examples=20, deadline=None)
+def test_the_formulas_keep_their_shape_when_scores_are_scaled(seed, factor):
+    draw = torch.Generator().manual_seed(seed)
+    maps, slopes = torch.rand(2, 5, 3, 4, generator=draw), torch.randn(2, 5, 3, 4, generator=draw)
+    torch.testing.assert_close(layer_cam(maps, slopes * factor), factor * layer_cam(maps, slopes))
+    assert torch.isfinite(grad_cam_pp(maps, slopes * factor)).all()
+    assert torch.isfinite(grad_cam_pp(maps, torch.zeros_like(slopes))).all()
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(9, 40))
+@settings(max_examples=25, deadline=None)
+def test_an_enlarged_map_ends_at_one_and_zeros_stay(rows, columns, side):
+    maps = np.random.default_rng(rows).random((2, rows, columns)).astype(np.float32) + 0.01
+    maps[1] = 0
+    big = enlarged(maps, (side, side))
+    assert big.shape == (2, side, side) and big[0].max() == pytest.approx(1) and (big[1] == 0).all()

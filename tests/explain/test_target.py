@@ -1,0 +1,144 @@
+"""What is explained: layers found without a name or a reshape, scores as the model gives them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from headstart.backbones.card import Preprocessing
+from headstart.backbones.load import from_module
+from headstart.base.errors import BackboneError, BadOptions, UnknownName
+from headstart.explain.spatial import find_layers
+from headstart.explain.target import target_of_backbone, target_of_head, target_of_network
+from headstart.methods.heads import HEADS, make_head
+from headstart.testing.backbones import tiny_backbone, tiny_network
+
+
+def timm_target(name: str, side: int, **options):
+    import timm
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = timm.create_model(name, **options)
+    return target_of_backbone(from_module(module, Preprocessing(side, side)))
+
+
+@pytest.mark.parametrize(
+    "name, side, layer, grid, layout",
+    [
+        ("test_resnet", 64, "layer4", (2, 2), "nchw"),
+        ("test_vit", 64, "norm1", (4, 4), "tokens"),
+        ("test_convnext", 64, "norm_pre", (2, 2), "nchw"),
+        ("swin_tiny_patch4_window7_224", 56, "norm", (2, 2), "nhwc"),
+    ],
+)
+def test_the_last_layer_with_positions_is_found_in_every_family(name, side, layer, grid, layout):
+    options = {"img_size": side} if name == "test_vit" else {}
+    if name.startswith("swin"):
+        options = {"img_size": side, "embed_dim": 12, "depths": (1, 1, 1, 1), "window_size": 2}
+    found = timm_target(name, side, **options).last
+    assert layer in found.name and (found.rows, found.columns) == grid and found.layout == layout
+
+
+def test_tokens_become_rows_and_columns_in_the_right_order():
+    target = timm_target("test_vit", 64, img_size=64)
+    place = target.last
+    tokens = torch.arange(place.n_prefix + 16.0)[None, :, None].expand(1, -1, place.channels)
+    maps = place.maps(tokens)
+    assert maps.shape == (1, place.channels, 4, 4)
+    assert (maps[0, 0].flatten() == torch.arange(16) + place.n_prefix).all()
+
+
+def test_layers_of_a_wide_image_keep_their_shape():
+    layers = find_layers(tiny_network(), 32, 64)
+    assert (layers["blocks.0"].rows, layers["blocks.0"].columns) == (8, 16)
+
+
+def test_an_image_below_the_stride_is_told():
+    target = target_of_backbone(tiny_backbone(side=16))
+    with pytest.raises(BackboneError, match="larger images"):
+        _ = target_of_backbone(
+            from_module(nn.Sequential(nn.Flatten(), nn.Linear(3, 2)), Preprocessing(1, 1))
+        ).last
+    assert target.last.rows * target.last.columns > 1
+
+
+def test_a_layer_without_positions_and_an_unknown_one_are_told():
+    target = target_of_backbone(tiny_backbone())
+    with pytest.raises(BadOptions, match="classifier has no rows and columns"):
+        target.layer("classifier")
+    with pytest.raises(UnknownName, match="stage2"):
+        target.layer("stagee2")
+    assert target.layer("stage1").name == "blocks.0"
+
+
+def test_classes_by_name_and_number_and_out_of_range():
+    out = target_of_network(tiny_network(), Preprocessing(32, 32), [f"c{n}" for n in range(10)]).output()
+    assert out.number("c3") == out.number(3) == out.number("3") == 3
+    with pytest.raises(BadOptions, match=r"10 is outside 0 \.\. 9"):
+        out.number(10)
+    with pytest.raises(BadOptions, match="-1 is outside"):
+        out.number("-1")
+    with pytest.raises(UnknownName, match="c3"):
+        out.number("cc3")
+
+
+def test_a_backbone_without_a_classifier_is_told():
+    module = tiny_network()
+    module.classifier = nn.Identity()
+    with pytest.raises(BackboneError, match="no classifier"):
+        target_of_backbone(from_module(module, Preprocessing(32, 32)))
+
+
+def features_of(n: int, seed: int):
+    images = np.random.default_rng(seed).integers(0, 255, (n, 32, 32, 3)).astype(np.uint8)
+    backbone = tiny_backbone()
+    with torch.no_grad():
+        known = backbone.module.flatten(
+            backbone.module.pool(backbone.module.blocks(backbone.module.stem(
+                target_of_backbone(backbone).images(images)
+            )))
+        ).numpy()  # fmt: skip
+    return backbone, images, known
+
+
+@pytest.mark.parametrize("name", list(HEADS))
+def test_a_head_in_torch_gives_the_probabilities_of_the_head(name):
+    backbone, images, known = features_of(30, 0)
+    labels = np.array(["a", "b", "c"])[(known[:, 0].argsort().argsort() * 3) // 30]
+    head = make_head(name).fit(known, labels)
+    target = target_of_head(backbone, [("flatten", "avg")], head)
+    assert target.output().classes == ("a", "b", "c")
+    np.testing.assert_allclose(target.probabilities(images), head.predict_proba(known), atol=1e-4)
+    if name == "knn":
+        with pytest.raises(BadOptions, match="take occlusion"):
+            _ = target.last
+    else:
+        assert target.last.name == "net.blocks"
+
+
+class Two(nn.Module):
+    """A network with two outputs, as a dict or in order."""
+
+    def __init__(self, as_dict: bool) -> None:
+        super().__init__()
+        self.body, self.as_dict = tiny_network(), as_dict
+
+    def forward(self, images):
+        scores = self.body(images)
+        both = {"kind": scores[:, :4], "size": scores[:, 4:]}
+        return both if self.as_dict else list(both.values())
+
+
+@pytest.mark.parametrize("as_dict", [True, False])
+def test_every_output_of_a_network_with_several(as_dict):
+    classes = {"kind": list("abcd"), "size": list("uvwxyz")}
+    target = target_of_network(Two(as_dict), Preprocessing(32, 32), classes)
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 32, 32, 3)).astype(np.uint8)
+    assert target.probabilities(pixels, "kind").shape == (2, 4)
+    assert target.probabilities(pixels, "size").shape == (2, 6)
+    assert target.last.name == "body.blocks"
+    with pytest.raises(UnknownName, match="size"):
+        target.output("sizes")
