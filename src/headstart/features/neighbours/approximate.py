@@ -24,6 +24,8 @@ MORE = 16  # candidates by their codes for each neighbour asked for
 CODE_BYTES = 8  # values of a vector for each byte of its code
 HEADS = {b"IHNf": "hnsw", b"IwPQ": "ivfpq"}
 SAMPLE, RECALL_AT = 200, 10
+POINTS_A_CENTRE = 64  # that a list's or a code's centre is learned from
+FIRST_LISTS, ENOUGH = 8, 0.97  # lists looked into at first, and the recall that is enough
 
 
 def _faiss() -> Any:
@@ -58,22 +60,31 @@ def build_approximate(vectors: np.ndarray, metric: str, kind: str, *, seed: int 
         made = _trained(faiss, vectors, measure, seed)
     for at in range(0, n, BLOCK):
         made.add(np.ascontiguousarray(vectors[at : at + BLOCK], np.float32))
+    if kind != "hnsw":
+        _widened(made, vectors, metric, seed)
     return made
+
+
+def _widened(made: Any, vectors: np.ndarray, metric: str, seed: int) -> None:
+    """Look into twice as many lists until a sample finds enough of its true neighbours."""
+    queries, true = _sampled(vectors, metric, min(RECALL_AT, len(vectors)), seed)
+    made.nprobe = min(FIRST_LISTS, made.nlist)
+    while _recall(made, queries, true, vectors, metric) < ENOUGH and made.nprobe < made.nlist:
+        made.nprobe = min(2 * made.nprobe, made.nlist)
 
 
 def _trained(faiss: Any, vectors: np.ndarray, measure: int, seed: int) -> Any:
     n, d = vectors.shape
-    n_lists = max(1, min(int(4 * math.sqrt(n)), n // 40))
+    n_lists = max(1, min(int(2 * math.sqrt(n)), n // 40))
     n_codes = max(m for m in range(1, d + 1) if d % m == 0 and m <= max(1, d // CODE_BYTES))
     coarse = faiss.IndexFlatIP(d) if measure == faiss.METRIC_INNER_PRODUCT else faiss.IndexFlatL2(d)
     made = faiss.IndexIVFPQ(coarse, d, n_lists, n_codes, 8, measure)
     made.own_fields = True
     coarse.this.disown()
-    made.nprobe = max(8, n_lists // 16)
     for part in (made.cp, made.pq.cp):
-        part.min_points_per_centroid = 1
+        part.min_points_per_centroid, part.max_points_per_centroid = 1, POINTS_A_CENTRE
         part.seed = seed
-    size = min(n, max(64 * n_lists, 20_000))
+    size = min(n, max(POINTS_A_CENTRE * n_lists, 20_000))
     rows = np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
     made.train(np.ascontiguousarray(vectors[rows], np.float32))
     return made
@@ -89,10 +100,12 @@ def nearest_approximate(
     if rows is not None:
         limits["sel"] = faiss.IDSelectorBatch(rows.astype(np.int64))
     asked = np.ascontiguousarray(queries, np.float32)
-    if hasattr(made, "hnsw"):
+    if isinstance(made, faiss.IndexHNSW):
         how = faiss.SearchParametersHNSW(efSearch=max(SEARCH_WIDTH, 2 * k), **limits)
         near, found = made.search(asked, min(k, most), params=how)
         exact = near if metric == "cosine" else -np.sqrt(np.maximum(near, 0))
+        if found[:, -1].min() >= 0 and (exact[:, 1:] < exact[:, :-1]).all():
+            return found, exact  # no two alike: the order that they came in
         return best(found, np.where(found >= 0, exact, -np.inf).astype(np.float32), k)
     many = min(max(MORE * k, 64), most)
     how = faiss.SearchParametersIVF(nprobe=made.nprobe, **limits)
@@ -113,11 +126,20 @@ def measure_recall(
     made: Any, vectors: np.ndarray, metric: str, *, k: int = RECALL_AT, seed: int = 0
 ) -> float:
     """Share of the true k neighbours that are found, over at most 200 vectors of the index as queries."""
+    queries, true = _sampled(vectors, metric, k, seed + 1)
+    return _recall(made, queries, true, vectors, metric)
+
+
+def _sampled(vectors: np.ndarray, metric: str, k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Queries out of the index and their true neighbours."""
     n = len(vectors)
-    rows = np.random.default_rng(seed).choice(n, min(SAMPLE, n), replace=False)
+    rows = np.sort(np.random.default_rng(seed).choice(n, min(SAMPLE, n), replace=False))
     queries = np.ascontiguousarray(vectors[rows])
-    true, _ = nearest(queries, vectors, k, metric)
-    found, _ = nearest_approximate(made, queries, vectors, k, metric)
+    return queries, nearest(queries, vectors, k, metric)[0]
+
+
+def _recall(made: Any, queries: np.ndarray, true: np.ndarray, vectors: np.ndarray, metric: str) -> float:
+    found, _ = nearest_approximate(made, queries, vectors, true.shape[1], metric)
     return float(np.mean([len(set(a) & set(b)) / len(a) for a, b in zip(true, found, strict=True)]))
 
 
