@@ -20,6 +20,7 @@ from headstart.report.sections.networks import networks_section
 from headstart.report.sections.references import references_of
 from headstart.report.sections.results import results_section
 from headstart.report.sections.retrieval import retrieval_section
+from headstart.report.sections.side_by_side import side_by_side_section
 from headstart.report.sections.told_apart import over_datasets_section, told_apart_section
 from headstart.report.sources import NUMBERED
 from headstart.report.summary import all_claims
@@ -28,6 +29,8 @@ from headstart.report.wording import count, duration, listed
 from headstart.study.records import StudyRecord
 
 PICTURE_BYTES = 3_000_000
+PAIR_BYTES = 1_500_000
+"""Of the pictures for two methods side by side, beside the others."""
 
 
 def write_report(record: StudyRecord, path: str | Path, *, style: str = NUMBERED) -> Path:
@@ -75,7 +78,7 @@ def build_document(
     """
     most = PICTURE_BYTES if picture_bytes is None else picture_bytes
     budget = most // (2 * max(1, len(datasets(record))))
-    given = answers or {}
+    pairs = (PAIR_BYTES if most else 0) // max(1, len(given := answers or {}))
     names = datasets(record)
     data = tuple(
         data_section(record.tables[name], record.targets[name], PictureBook(budget), f"data-{at}")
@@ -84,7 +87,7 @@ def build_document(
     )
     classified = {row.dataset for row in record.summaries}
     results = tuple(
-        _results(record, name, PictureBook(budget), at, given.get(name))
+        _results(record, name, (PictureBook(budget), PictureBook(pairs)), at, given.get(name))
         for at, name in enumerate(names)
         if name in classified or name not in {row.dataset for row in record.retrieval}
     )
@@ -117,11 +120,12 @@ def _verdict(record: StudyRecord) -> Section:
 
 
 def _results(
-    record: StudyRecord, name: str, book: PictureBook, at: int, answers: Answers | None
+    record: StudyRecord, name: str, books: tuple[PictureBook, PictureBook], at: int, answers: Answers | None
 ) -> Section:  # fmt: skip
-    close = best_section(record, name, book, f"best-{at}")
-    views = augmented_section(record, name, book, f"views-{at}") if name in record.tables else None
+    close = best_section(record, name, books[0], f"best-{at}")
+    views = augmented_section(record, name, books[0], f"views-{at}") if name in record.tables else None
     images = images_section(record, name, f"images-{at}")
     told = told_apart_section(record, name, answers, f"told-{at}")
-    parts = tuple(each for each in (told, images, close, views) if each is not None)
+    pair = side_by_side_section(record, name, answers, books[1], f"pair-{at}")
+    parts = tuple(each for each in (told, pair, images, close, views) if each is not None)
     return results_section(record, name, f"results-{at}", parts)

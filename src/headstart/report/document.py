@@ -151,6 +151,50 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """What every method said of every test image, for a reader to pick two and see where they differ.
+
+    Attributes
+    ----------
+    id, caption : str
+    methods, classes, images : tuple of str
+        Names; images are paths.
+    truth : str
+        The class of each image, `width` signs each (see `headstart.report.sections.side_by_side.coded`).
+    said : tuple of str
+        The same of each method.
+    width : int
+    pictures : dict of int to str
+        Data addresses by the place of the image; not all have one.
+    """
+
+    id: str
+    caption: str
+    methods: tuple[str, ...]
+    classes: tuple[str, ...]
+    images: tuple[str, ...]
+    truth: str
+    said: tuple[str, ...]
+    width: int
+    pictures: dict[int, str]
+
+    kind = "pairs"
+
+    @property
+    def data(self) -> dict[str, object]:
+        """What the page's script reads, as JSON-like values."""
+        return {
+            "methods": self.methods,
+            "classes": self.classes,
+            "images": self.images,
+            "truth": self.truth,
+            "said": self.said,
+            "width": self.width,
+            "pictures": self.pictures,
+        }
+
+
+@dataclass(frozen=True)
 class Beside:
     """Tables or figures that stand side by side where there is room."""
 
@@ -159,7 +203,7 @@ class Beside:
     kind = "beside"
 
 
-Block = Claim | Paragraph | Blank | Points | Table | Figure | Gallery | Beside
+Block = Claim | Paragraph | Blank | Points | Table | Figure | Gallery | Pairs | Beside
 
 
 @dataclass(frozen=True)

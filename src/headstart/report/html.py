@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from functools import cache
 from importlib.resources import files
@@ -47,6 +48,11 @@ def safe_href(entry: Entry) -> str:
     return entry.href if ADDRESS.fullmatch(entry.href) else ""
 
 
+def json_text(value: object) -> str:
+    """A value as JSON on one line, valid Unicode; as any text it is escaped where it stands."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace").decode()
+
+
 def tied(text: str) -> str:
     """The text with numbers tied to their units and intervals kept in one piece by no-break spaces."""
     return NUMBER_AND_UNIT.sub("\u00a0", text)
@@ -73,7 +79,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(svg_uri=svg_uri, safe_href=safe_href, tied=tied)
+    made.filters.update(svg_uri=svg_uri, safe_href=safe_href, tied=tied, json_text=json_text)
     return made
 
 

@@ -17,6 +17,7 @@ from headstart.report.document import (
     Entry,
     Figure,
     Gallery,
+    Pairs,
     Points,
     Section,
     Table,
@@ -89,7 +90,7 @@ def _block(block: Block) -> Iterable[str]:
             return _points(block)
         case Beside():
             return [line for inner in block.blocks for line in (*_block(inner), "")]
-        case Gallery():
+        case Gallery() | Pairs():
             return [f"*{escaped(block.caption)} The pictures are in the HTML report.*"]
         case _:
             return [escaped(block.text)]

@@ -12,7 +12,6 @@ from headstart.report.document import (
     Blank,
     Block,
     Claim,
-    Entry,
     Figure,
     Gallery,
     Paragraph,
@@ -21,7 +20,6 @@ from headstart.report.document import (
     Section,
     Table,
     blocks_in,
-    plain_table,
 )
 from headstart.report.paper import Paper
 from headstart.report.paper_methods import methods_named
@@ -30,21 +28,16 @@ from headstart.report.sections.best import best_section
 from headstart.report.sections.compared import use_of_splits
 from headstart.report.sections.data import data_section
 from headstart.report.sections.told_apart import told_claims, told_table
-from headstart.report.verdict import accuracy, best_of, datasets, missing_claims, verdict
+from headstart.report.talk_backup import backup, cut
+from headstart.report.verdict import datasets, missing_claims, verdict
 from headstart.report.wording import (
-    count,
     decimal,
-    duration,
     listed,
-    percent,
-    seconds_parts,
-    size,
-    total_seconds,
 )
-from headstart.study.records import MethodSummary, StudyRecord
+from headstart.study.records import StudyRecord
 
 PICTURES, PICTURE_BYTES = 8, 400_000
-ROWS, BACKUP_ROWS = 6, 8
+ROWS = 6
 MATRIX = 8
 DATASETS_TOLD = 2
 
@@ -103,7 +96,12 @@ def build_talk(record: StudyRecord, paper: Paper, *, picture_bytes: int = PICTUR
         Slide("conclusion", "Conclusion", _part(paper, "conclusion"), 1.0),
     ]
     kept = tuple(slide for slide in slides if slide.blocks)
-    return Talk(paper.document.title, paper.document.subtitle, kept, backup(record, paper))
+    return Talk(
+        paper.document.title,
+        paper.document.subtitle,
+        kept,
+        tuple(Slide(*each) for each in backup(record, paper)),
+    )
 
 
 def _question(record: StudyRecord) -> tuple[Block, ...]:
@@ -128,7 +126,7 @@ def _images(record: StudyRecord, paper: Paper, name: str, book: PictureBook) -> 
         Slide(
             "images",
             f"The images of {name}",
-            (said[1], *(_cut(table, ROWS) for table in facts), *examples),
+            (said[1], *(cut(table, ROWS) for table in facts), *examples),
             1.5,
         ),
         Slide("enough", "Are they enough, and consistent?", tuple(said[2:]), 1.0),
@@ -144,12 +142,6 @@ def _examples(record: StudyRecord, name: str, book: PictureBook) -> list[Block]:
     return [Gallery("examples", "", tuple(groups))]
 
 
-def _cut(table: Table, rows: int) -> Table:
-    """The first rows of a table, its caption gone: slides speak for themselves."""
-    caption = "More rows are in the paper." if len(table.rows) > rows else ""
-    return replace(table, caption=caption, rows=table.rows[:rows], sortable=False, folded="")
-
-
 def _ways(record: StudyRecord, paper: Paper) -> tuple[Block, ...]:
     tables = [
         b
@@ -162,9 +154,7 @@ def _ways(record: StudyRecord, paper: Paper) -> tuple[Block, ...]:
         if record.summaries
         else None
     )
-    shown = [
-        replace(_cut(table, 7), columns=table.columns[:2], rows=_first_two(table, 7)) for table in tables
-    ]
+    shown = [replace(cut(table, 7), columns=table.columns[:2], rows=_first_two(table, 7)) for table in tables]
     return (*([said] if said is not None else []), *shown)
 
 
@@ -197,7 +187,7 @@ def _found(record: StudyRecord, paper: Paper, name: str, at: int) -> Slide:
 def _narrow(table: Table) -> Table:
     kept = [at for at, column in enumerate(table.columns) if column.title not in ("runs", "log loss", "#")]
     rows = tuple(replace(row, entries=tuple(row.entries[at] for at in kept)) for row in table.rows[:ROWS])
-    return replace(_cut(table, ROWS), columns=tuple(table.columns[at] for at in kept), rows=rows)
+    return replace(cut(table, ROWS), columns=tuple(table.columns[at] for at in kept), rows=rows)
 
 
 def _drawn(paper: Paper) -> list[Slide]:
@@ -221,7 +211,7 @@ def _told(paper: Paper, names: list[str]) -> list[Slide]:
     for at, name in enumerate(names):
         told = paper.told.get(name)
         if told is not None:
-            table = _cut(told_table(told, f"talk-{at}", 5), 5)
+            table = cut(told_table(told, f"talk-{at}", 5), 5)
             title = "Can they be told apart?" + (f" ({name})" if len(names) > 1 else "")
             slides.append(
                 Slide(f"told-{at}", title, (*told_claims(told)[:1], table), 2.0 if at == 0 else 0.5)
@@ -245,9 +235,9 @@ def _closely(record: StudyRecord, name: str, book: PictureBook) -> list[Slide]:
     matrix = [
         b for b in blocks_in(closely) if isinstance(b, Table) and b.matrix and len(b.columns) <= MATRIX + 1
     ]
-    pairs = [_cut(b, ROWS) for b in blocks_in(closely) if isinstance(b, Table) and not matrix][:1]
+    pairs = [cut(b, ROWS) for b in blocks_in(closely) if isinstance(b, Table) and not matrix][:1]
     slides = [
-        Slide("confusion", "What the best takes for what", (*(_cut(t, MATRIX) for t in matrix), *pairs), 1.5)
+        Slide("confusion", "What the best takes for what", (*(cut(t, MATRIX) for t in matrix), *pairs), 1.5)
     ]
     errors = next((b for b in blocks_in(closely) if isinstance(b, Gallery)), None)
     if errors is not None and errors.groups:
@@ -276,115 +266,6 @@ def _threats(paper: Paper) -> tuple[Block, ...]:
         replace(block, items=block.items[:5]) if isinstance(block, Points) else block
         for block in _part(paper, "threats")
     )
-
-
-def backup(record: StudyRecord, paper: Paper) -> tuple[Slide, ...]:
-    """Slides for the questions after the talk."""
-    names = datasets(record)
-    told = [told for name in names if (told := paper.told.get(name)) is not None][:1]
-    real: list[Block] = [_cut(told_table(each, "backup", BACKUP_ROWS), BACKUP_ROWS) for each in told]
-    if not real:
-        real = [
-            Paragraph(
-                "The answers of two methods on the same images are not in the study, so it cannot be told."
-            )
-        ]
-    return (
-        Slide(
-            "why-split", "Why this split?", (Points(tuple(_split_words(record, name) for name in names[:3])),)
-        ),
-        Slide("is-real", "Is the difference real?", tuple(real)),
-        Slide(
-            "half", "What if there were half the images?", tuple(_half(record, name) for name in names[:3])
-        ),
-        Slide("cost", "What did it cost?", _cost(record)),
-        Slide("repeat", "How is it repeated?", _repeat(record)),
-        Slide("formulas", "What do the metrics mean?", _formulas(paper)),
-    )
-
-
-def _split_words(record: StudyRecord, name: str) -> str:
-    table = record.tables.get(name)
-    if table is None:
-        return f"{name} was not scanned before the study stopped."
-    said = (
-        f"{name}: the split came with the images"
-        if table.splits is not None and _given(record, name)
-        else None
-    )
-    said = said or f"{name}: no split was given, so each seed drew one, with the same share of each class"
-    said += "; groups were kept on one side" if table.groups is not None else "; no groups were given"
-    return f"{said}; {use_of_splits(record, name)}"
-
-
-def _given(record: StudyRecord, name: str) -> bool:
-    """Whether every run used one and the same split."""
-    return len({result.cell.split_digest for result in record.results if result.cell.dataset == name}) < 2
-
-
-def _half(record: StudyRecord, name: str) -> Block:
-    """The scores of the best method with all and with about half of the images, if both were run."""
-    best = best_of(record, name)
-    rows = [
-        row for row in record.sized if best is not None and (row.dataset, row.method) == (name, best.method)
-    ]
-    known = sorted(
-        (row for row in rows if accuracy(row) is not None and row.n_train), key=lambda row: row.n_train
-    )
-    if best is None or len(known) < 2:
-        return Paragraph(
-            f"{name}: this study had one number of images a class, so it does not tell; run it again with "
-            "--per-class, for example --per-class 10,20,40,all."
-        )
-    whole = known[-1]
-    half = min(known[:-1], key=lambda row: abs(row.n_train - whole.n_train / 2))
-    runs = (*half.cells, *whole.cells)
-    return Claim(f"{name}: {best.method} scores {_with(half)}, against {_with(whole)}.", runs)
-
-
-def _with(row: MethodSummary) -> str:
-    score = accuracy(row)
-    value = percent(score.value) if score is not None else "nothing"
-    return f"{value} with {row.n_train:,} training images"
-
-
-def _cost(record: StudyRecord) -> tuple[Block, ...]:
-    rows = []
-    for name in datasets(record):
-        best = best_of(record, name)
-        if best is not None:
-            took = duration(total_seconds(best.seconds))
-            parts = Entry(took, small=seconds_parts(best.seconds))
-            rows.append((name, best.method, parts, size(best.peak_bytes), size(best.model_bytes)))
-    machine = ", ".join(
-        f"{key.replace('_', ' ')} {size(value) if key.endswith('bytes') else value}"
-        for key, value in record.machine.items()
-    )
-    said = Claim(
-        f"The whole study took {duration(record.seconds_total)} for {count(len(record.results), 'run')}.",
-        tuple(result.cell.id for result in record.results),
-    )
-    titles = ("dataset", "best method", "time of a run", "most memory", "size of the model")
-    table = [plain_table("costs", "", titles, rows)] if rows else []
-    return (said, *table, Paragraph(f"The machine: {machine or 'not recorded'}."))
-
-
-def _repeat(record: StudyRecord) -> tuple[Block, ...]:
-    versions = ", ".join(f"{name} {value}" for name, value in record.versions.items())
-    command = (Points((record.command,), code=True),) if record.command else ()
-    return (*command, Paragraph(f"Versions: {versions or 'not recorded'}."))
-
-
-def _formulas(paper: Paper) -> tuple[Block, ...]:
-    tables = [
-        b
-        for s in paper.document.sections
-        for b in blocks_in(s)
-        if isinstance(b, Table) and b.id == "paper-metrics"
-    ]
-    return tuple(replace(_cut(table, 6), columns=(table.columns[0], table.columns[2]), rows=tuple(
-        replace(row, entries=(row.entries[0], row.entries[2])) for row in table.rows[:6]
-    )) for table in tables)  # fmt: skip
 
 
 def numbered(talk: Talk) -> list[tuple[str, Slide]]:

@@ -30,5 +30,17 @@ addEventListener("touchend", event => {
 addEventListener("hashchange", fromAddress);
 // Run links lead to the paper, which is another file: here their text alone is of use.
 for (const link of document.querySelectorAll(".runs a")) link.removeAttribute("href");
+// What is too long for a slide is set smaller, down to half.
+function fit(slide) {
+  const box = slide.querySelector(".on");
+  if (!box) return;
+  for (let scale = 1; scale > 0.5 && (box.scrollHeight > box.clientHeight + 1 || box.scrollWidth > box.clientWidth + 1); scale -= 0.04)
+    box.style.fontSize = `${scale}rem`;
+}
 document.documentElement.classList.add("turning");
+for (const slide of slides) {
+  slide.classList.add("shown");
+  fit(slide);
+  slide.classList.remove("shown");
+}
 fromAddress();

@@ -1,0 +1,130 @@
+"""The backup slides of a talk: what is likely to be asked, answered from the study's own numbers.
+
+Why this split, is the difference real, what if there were half the images, what did it cost, how is it repeated,
+what do the metrics mean; where the study does not tell, that is said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from headstart.report.document import Block, Claim, Entry, Paragraph, Points, Table, blocks_in, plain_table
+from headstart.report.paper import Paper
+from headstart.report.sections.compared import use_of_splits
+from headstart.report.sections.told_apart import told_table
+from headstart.report.verdict import accuracy, best_of, datasets
+from headstart.report.wording import count, duration, percent, seconds_parts, size, total_seconds
+from headstart.study.records import MethodSummary, StudyRecord
+
+BACKUP_ROWS = 8
+
+
+def cut(table: Table, rows: int) -> Table:
+    """The first rows of a table, its caption gone: slides speak for themselves."""
+    caption = "More rows are in the paper." if len(table.rows) > rows else ""
+    return replace(table, caption=caption, rows=table.rows[:rows], sortable=False, folded="")
+
+
+def backup(record: StudyRecord, paper: Paper) -> tuple[tuple[str, str, tuple[Block, ...]], ...]:
+    """Slides for the questions after the talk: id, title and what stands on each."""
+    names = datasets(record)
+    told = [told for name in names if (told := paper.told.get(name)) is not None][:1]
+    real: list[Block] = [cut(told_table(each, "backup", BACKUP_ROWS), BACKUP_ROWS) for each in told]
+    if not real:
+        real = [
+            Paragraph(
+                "The answers of two methods on the same images are not in the study, so it cannot be told."
+            )
+        ]
+    return (
+        ("why-split", "Why this split?", (Points(tuple(_split_words(record, name) for name in names[:3])),)),
+        ("is-real", "Is the difference real?", tuple(real)),
+        ("half", "What if there were half the images?", tuple(_half(record, name) for name in names[:3])),
+        ("cost", "What did it cost?", _cost(record)),
+        ("repeat", "How is it repeated?", _repeat(record)),
+        ("formulas", "What do the metrics mean?", _formulas(paper)),
+    )
+
+
+def _split_words(record: StudyRecord, name: str) -> str:
+    table = record.tables.get(name)
+    if table is None:
+        return f"{name} was not scanned before the study stopped."
+    said = (
+        f"{name}: the split came with the images"
+        if table.splits is not None and _given(record, name)
+        else None
+    )
+    said = said or f"{name}: no split was given, so each seed drew one, with the same share of each class"
+    said += "; groups were kept on one side" if table.groups is not None else "; no groups were given"
+    return f"{said}; {use_of_splits(record, name)}"
+
+
+def _given(record: StudyRecord, name: str) -> bool:
+    """Whether every run used one and the same split."""
+    return len({result.cell.split_digest for result in record.results if result.cell.dataset == name}) < 2
+
+
+def _half(record: StudyRecord, name: str) -> Block:
+    """The scores of the best method with all and with about half of the images, if both were run."""
+    best = best_of(record, name)
+    rows = [
+        row for row in record.sized if best is not None and (row.dataset, row.method) == (name, best.method)
+    ]
+    known = sorted(
+        (row for row in rows if accuracy(row) is not None and row.n_train), key=lambda row: row.n_train
+    )
+    if best is None or len(known) < 2:
+        return Paragraph(
+            f"{name}: this study had one number of images a class, so it does not tell; run it again with "
+            "--per-class, for example --per-class 10,20,40,all."
+        )
+    whole = known[-1]
+    half = min(known[:-1], key=lambda row: abs(row.n_train - whole.n_train / 2))
+    runs = (*half.cells, *whole.cells)
+    return Claim(f"{name}: {best.method} scores {_with(half)}, against {_with(whole)}.", runs)
+
+
+def _with(row: MethodSummary) -> str:
+    score = accuracy(row)
+    value = percent(score.value) if score is not None else "nothing"
+    return f"{value} with {row.n_train:,} training images"
+
+
+def _cost(record: StudyRecord) -> tuple[Block, ...]:
+    rows = []
+    for name in datasets(record):
+        best = best_of(record, name)
+        if best is not None:
+            took = duration(total_seconds(best.seconds))
+            parts = Entry(took, small=seconds_parts(best.seconds))
+            rows.append((name, best.method, parts, size(best.peak_bytes), size(best.model_bytes)))
+    machine = ", ".join(
+        f"{key.removesuffix('_bytes').removeprefix('n_').replace('_', ' ')} {size(value) if key.endswith('bytes') else value}"
+        for key, value in record.machine.items()
+    )
+    said = Claim(
+        f"The whole study took {duration(record.seconds_total)} for {count(len(record.results), 'run')}.",
+        tuple(result.cell.id for result in record.results),
+    )
+    titles = ("dataset", "best method", "time of a run", "most memory", "size of the model")
+    table = [plain_table("costs", "", titles, rows)] if rows else []
+    return (said, *table, Paragraph(f"The machine: {machine or 'not recorded'}."))
+
+
+def _repeat(record: StudyRecord) -> tuple[Block, ...]:
+    versions = ", ".join(f"{name} {value}" for name, value in record.versions.items())
+    command = (Points((record.command,), code=True),) if record.command else ()
+    return (*command, Paragraph(f"Versions: {versions or 'not recorded'}."))
+
+
+def _formulas(paper: Paper) -> tuple[Block, ...]:
+    tables = [
+        b
+        for s in paper.document.sections
+        for b in blocks_in(s)
+        if isinstance(b, Table) and b.id == "paper-metrics"
+    ]
+    return tuple(replace(cut(table, 6), columns=(table.columns[0], table.columns[2]), rows=tuple(
+        replace(row, entries=(row.entries[0], row.entries[2])) for row in table.rows[:6]
+    )) for table in tables)  # fmt: skip
