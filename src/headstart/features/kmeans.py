@@ -1,4 +1,4 @@
-"""k-means for many points: converge on a sample that grows fourfold, then look at every point twice.
+"""k-means for many points: converge on a sample that grows fourfold, then look at every point four times.
 
 Most rounds run on few points, which is what makes mini-batch k-means quick (Sculley, WWW 2010); samples are
 nested so that no point's vote is forgotten (Newling and Fleuret, Nested Mini-Batch K-Means, NeurIPS 2016).
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 4096
 FIRST_PER_CLUSTER, LAST_PER_CLUSTER = 32, 128
 LEAST_FIRST, LEAST_LAST = 1024, 4096
+LAST_PASSES = 3  # over all points, where the last sample was not all of them
 ROUNDS, LEAST_GAIN = 6, 2e-3
 FEW = 16
 """Clusters up to which three starts cost little beside the passes over all points."""
@@ -62,7 +63,7 @@ def quick_kmeans(points: NDArray[Any], n_clusters: int, *, seed: int = 0) -> Gro
         size = min(limit, 4 * size)
         sample = data[order[:size]]
         centres = _converged(sample, centres)
-    if size < len(data):
+    for _ in range(LAST_PASSES if size < len(data) else 0):
         labels, _, _ = assign(data, centres)
         centres = _moved(data, labels, centres)
     labels, near, square = assign(data, centres)
