@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from headstart.images.scan import scan
 
@@ -106,17 +107,16 @@ def test_what_the_audit_finds_is_in_the_card(run, photos, tmp_path, monkeypatch)
     from headstart.audit import run as auditing
 
     extra = shutil.copytree(photos, tmp_path / "photos")
-    for at in range(9):
-        (extra / "disc" / f"{at:03d}.jpg").unlink()
+    Image.new("RGB", (48, 40)).save(extra / "disc" / "000.jpg")
     real = auditing.audit
     monkeypatch.setattr(
-        auditing, "audit", lambda table, only, seed: real(table, only=("balance",), seed=seed)
+        auditing, "audit", lambda table, only, seed: real(table, only=("quality",), seed=seed)
     )
     ran = run("dataset", "build", extra, "--audit", "--out", tmp_path / "set")
     assert ran.status == 0 and "go into the data card" in ran.err, ran.err
-    (found,) = real(scan(tmp_path / "set"), only=("balance",)).findings
+    found = real(scan(tmp_path / "set"), only=("quality",)).findings
     limits = (tmp_path / "set" / "README.md").read_text().split("## Known limits")[1]
-    assert found.advice.split()[0] in limits and limits.count("What to do:") == 2
+    assert found and limits.count("What to do:") == len(found)
 
 
 @pytest.mark.parametrize(
