@@ -102,4 +102,7 @@ def _slice(axes: Any, record: SearchRecord, dimension: Mapping[str, Any]) -> Non
     elif dimension["log"]:
         axes.set_xscale("log")
         axes.set_xlim(dimension["low"] / 1.5, dimension["high"] * 1.5)
+        axes.xaxis.get_major_locator().set_params(numticks=4)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.minorticks_off()
     axes.set_xlabel(_drawable(name))

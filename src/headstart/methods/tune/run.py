@@ -165,10 +165,9 @@ def _refuse_tested(job: Job, folder: Path) -> None:
     path = folder / SEEN
     if not path.is_file():
         return
-    seen = {digest for each in json.loads(path.read_text("utf-8")).values() for digest in each}
-    own = {search.name for search in job.searches()}
     kept = json.loads(path.read_text("utf-8"))
-    if own <= set(kept):
+    seen = {digest for each in kept.values() for digest in each}
+    if {search.name for search in job.searches()} <= set(kept):
         return  # the same division: checked when it was made
     tested = {job.table.digests[row] for part in job.parts for row in part.test}
     if job.plan.folds == 0 and (shared := seen & tested):
