@@ -53,6 +53,10 @@ def study(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="output folder [default: runs/NAME]")
     ] = None,
+    advice: Annotated[
+        bool,
+        typer.Option("--advice", help="first record what the adviser says, for `headstart advise --audit`"),
+    ] = False,
     json: Json = False,
     **flags: Any,
 ) -> None:
@@ -68,7 +72,8 @@ def study(
     chosen = _spec(data or [], spec, flags)
     folder = out or Path("runs") / _folder_name(chosen)
     with shown():
-        record = run_study(chosen, folder, command=shlex.join(["headstart", *context.obj["arguments"]]))
+        command = shlex.join(["headstart", *context.obj["arguments"]])
+        record = run_study(chosen, folder, command=command, advise=advice)
         report = write_report(record, folder / "report.html")
     summary = summary_lines(record)
     if json:

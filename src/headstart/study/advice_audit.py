@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from headstart.base.errors import UsageError
+from headstart.study.advice_record import META
 from headstart.study.record import load_record
 from headstart.study.records import MethodSummary, StudyRecord
 from headstart.study.store import StudyStore
 
-META = "advice"
 ONE_POINT = 0.01
 
 

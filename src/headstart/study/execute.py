@@ -37,7 +37,7 @@ from headstart.study.trained_cells import run_rung, run_trained_cell
 TASK = "runs"
 
 
-def run_study(spec: StudySpec, out: str | Path, *, command: str = "") -> StudyRecord:
+def run_study(spec: StudySpec, out: str | Path, *, command: str = "", advise: bool = False) -> StudyRecord:
     """Run a study, or go on with it, in the folder `out`.
 
     Parameters
@@ -47,6 +47,8 @@ def run_study(spec: StudySpec, out: str | Path, *, command: str = "") -> StudyRe
         Output folder; holds the store. Runs that it holds already are not repeated; failed ones are.
     command : str
         The command line that would repeat the study, for the report.
+    advise : bool
+        Keep what the adviser says of each dataset before its first run, for `headstart advise --audit`.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def run_study(spec: StudySpec, out: str | Path, *, command: str = "") -> StudyRe
     if Path(out).exists() and not Path(out).is_dir():
         raise UsageError(f"{out} is a file; give an output folder")
     with folder_lock(out), StudyStore(out) as store:
-        run = _Run(spec, variants, store, started)
+        run = _Run(spec, variants, store, started, advises=advise)
         with listening(run.hear):
             run.begin()
             try:
@@ -94,6 +96,7 @@ class _Run:
     datasets: dict[str, Dataset] = field(default_factory=dict)
     failures: dict[str, BaseException] = field(default_factory=dict)
     races: dict[str, Race] = field(default_factory=dict)
+    advises: bool = False
 
     def hear(self, event: Event) -> None:
         """Keep every warning for the report."""
@@ -129,12 +132,26 @@ class _Run:
         self.plan = self._planned()
         emit(Notice(self.plan.describe()))
         self._write_plan(command)
+        if self.advises:
+            self._advise()
         for _ in range(2):  # twice only where another engine served new layers than the old ones
             if self.plan.pending:
                 self._extract()
                 self.plan = self._planned()
                 self._write_plan(command)
         self._tell_what_changed()
+
+    def _advise(self) -> None:
+        """Keep what the adviser says of each dataset; where a run is done it comes too late, and is not asked."""
+        from headstart.study.advice_record import META, advice_before
+
+        served = {cell.dataset for cell in self.plan.cells if cell.id in self.plan.done}
+        said = dict(self.store.meta().get(META) or {})
+        for name, data in self.datasets.items():
+            if name not in said and name not in served:
+                advice = advice_before(data, [each.card.name for each in self.variants], self.spec)
+                said.update({name: advice} if advice else {})
+        self.store.put_meta(**{META: said})
 
     def _write_plan(self, command: str) -> None:
         """Write all that a report needs beside the results, so that a study stopped at any time has one."""
