@@ -1,0 +1,50 @@
+"""advise: text, JSON, page; a study's recorded advice and its audit; mistakes in one line."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_advice_as_text_json_and_page(run, photos, tmp_path, as_documented):
+    page = tmp_path / "advice.html"
+    given = ("advise", photos, "--engine", "torch")
+    ran = run(*given, "--out", page)
+    assert ran.status == 0, ran.err
+    assert (
+        "features of lite0 at" in ran.out and "The textbook's rule" in ran.out and f"page: {page}" in ran.out
+    )
+    text = page.read_text("utf-8")
+    assert "this data set is here" in text and "Advice on photos" in text and "LogME" in text
+    value = as_documented("advise", run(*given, "--json").out)
+    assert value["situation"]["n_classes"] == 3 and value["candidates"][0]["name"] == value["run"][0]
+
+
+def test_a_study_records_advice_and_the_audit_reads_it(run, photos, tmp_path, as_documented):
+    out = tmp_path / "study"
+    quick = ("--layer", "stage4", "--head", "lda,ridge", "--seeds", "1", "--engine", "torch")
+    assert run("study", photos, *quick, "--advice", "--out", out).status == 0
+    ran = run("advise", "--audit", out)
+    assert ran.status == 0 and "mean regret" in ran.out and "photos" in ran.out
+    value = as_documented("advise --audit", run("advise", "--audit", out, "--json").out)
+    assert value["rows"][0]["n_intervals"] == 2 and value["silent"] == []
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        (("a", "b"), "one data set at a time"),
+        (("a", "--audit", "--out", "x.html"), "an audit has no page"),
+        (("nowhere",), "nowhere"),
+        (("nowhere", "--audit"), "nowhere"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(run, given, said):
+    ran = run("advise", *given)
+    assert ran.status == 2 and said in ran.err and ran.err.count("\n") == 1
+
+
+def test_a_file_that_is_no_page_is_not_replaced(run, photos, tmp_path):
+    mine = tmp_path / "mine.html"
+    mine.write_text("mine")
+    ran = run("advise", photos, "--out", mine)
+    assert ran.status == 2 and "no page of Headstart" in ran.err and mine.read_text() == "mine"
