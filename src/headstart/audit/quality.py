@@ -74,9 +74,9 @@ def _kinds(looks: Looks) -> dict[str, tuple[Which, NDArray[np.float32]]]:
     usual_side, usual_shape = _median(side, looks.ok), _median(shape, looks.ok)
     odd = np.abs(shape - usual_shape)
     return {
-        "blank": (blank, n["contrast"]),
         "dark": (n["brightest"] < DARK, n["brightest"]),
         "bright": (n["darkest"] > BRIGHT, -n["darkest"]),
+        "blank": (blank, n["contrast"]),
         "blurred": ((n["sharpness"] < BLURRED) & sharp_set, n["sharpness"]),
         "small": (side * TIMES_SMALLER < usual_side, side),
         "odd_shape": (odd > np.log(TIMES_LONGER), -odd),

@@ -121,7 +121,7 @@ def _placed(classes: Rows, groups: Rows, shares: Floats, rng: np.random.Generato
     common = np.bincount(kinds)[kinds] >= FEW * len(shares)
     dealt = alone & common
     part = np.full(len(groups), -1, np.int64)
-    held = np.zeros((len(shares), len(totals)))
+    held, filled = np.zeros((len(shares), len(totals))), np.zeros(len(shares))
     members = _members(groups, np.flatnonzero(~dealt))
     shuffled = rng.permutation(len(members))
     for at in sorted(shuffled.tolist(), key=lambda at: -len(members[at])):
@@ -130,11 +130,12 @@ def _placed(classes: Rows, groups: Rows, shares: Floats, rng: np.random.Generato
         present = np.flatnonzero(counts)
         weight = counts[present] / totals[present]
         lack = shares[:, None] - held[:, present]
-        gain = (2 * weight * lack - weight**2).sum(axis=1) - 1e-9 * held[:, present].sum(axis=1)
+        gain = (2 * weight * lack - weight**2).sum(axis=1) - 1e-6 * filled  # of equals, the emptiest
         gain[shares == 0] = -np.inf
         best = int(np.argmax(gain))
         part[rows] = best
         held[best, present] += weight
+        filled[best] += len(rows) / (shares[best] * len(groups))
     owed = np.zeros(len(shares))
     for kind in rng.permutation(int(kinds.max(initial=-1)) + 1):
         own = np.flatnonzero(kinds == kind)

@@ -98,12 +98,13 @@ def _anchor(each: AuditFinding) -> str:
 
 def _finding(found: Audit, each: AuditFinding, book: PictureBook) -> list[Block]:
     name = _anchor(each)
-    rows = [("effect", each.effect), ("what to do", each.advice)]
     head = Entry(each.severity, each.severity, anchor=name)
     blocks: list[Block] = [
         Claim(f"{each.message[:1].upper()}{each.message[1:]}.", strong=True),
-        plain_table(f"{name}-what", "", ("severity", "what it means"), [(head, rows[0][1]), ("what to do", rows[1][1])]),
-    ]  # fmt: skip
+        plain_table(
+            f"{name}-what", "", ("severity", "effect", "what to do"), [(head, each.effect, each.advice)]
+        ),
+    ]
     if command := each.command(found.source):
         blocks.append(Points((command,), title="Mend it", code=True))
     gallery = _grouped(found, each, book) if each.groups else _single(found, each.rows, each.remarks, book)
@@ -125,7 +126,9 @@ def _finding(found: Audit, each: AuditFinding, book: PictureBook) -> list[Block]
 def _caption(each: AuditFinding) -> str:
     n, most = (len(each.groups), GROUPS_SHOWN) if each.groups else (len(each.rows), IMAGES_SHOWN)
     what = "pictures and their copies" if each.groups else "images"
-    return f"The first {most} of {n:,} {what}, the worst first." if n > most else f"All {n} {what}."
+    if n <= most:
+        return "Pictures and their copies." if each.groups else "The images, the worst first."
+    return f"The first {most} of {n:,} {what}, the worst first."
 
 
 def _grouped(

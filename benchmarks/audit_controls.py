@@ -1,0 +1,174 @@
+"""Faults planted in a folder of photos: the share that the audit finds, and its false alarms.
+
+python benchmarks/audit_controls.py DATA [--seed 0]
+
+Planted: 1 % of the images each as exact, re-encoded, resized, cropped, brightened and mirrored copies in another
+split; 5 % wrong labels, drawn evenly from the other classes; a one-pixel border on one class; one class in dark
+images only. DATA has splits and is taken for clean beforehand; what is found in it as it is, is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from bars import Bars
+from PIL import Image, ImageEnhance, ImageOps
+
+from headstart.audit.labels import label_quality
+from headstart.audit.run import _Work, audit
+from headstart.images.scan import scan
+from headstart.images.table import ImageTable
+
+STRICT, LOOSE = ("exact", "reencoded", "resized", "cropped"), ("brightened", "mirrored")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    table, rng, bars = scan(given.data), np.random.default_rng(given.seed), Bars()
+    clean(table, bars)
+    with tempfile.TemporaryDirectory() as folder:
+        copies(table, Path(folder), rng, bars)
+    labels(table, rng, bars)
+    for name, change in (("border", bordered), ("brightness", darkened)):
+        with tempfile.TemporaryDirectory() as folder:
+            cue(table, Path(folder), name, change, bars)
+    bars.done()
+
+
+def clean(table: ImageTable, bars: Bars) -> None:
+    found = audit(table)
+    for each in found.findings:
+        print(f"as it is, {each.severity}: {each.message}")
+        for group in each.groups[:5]:
+            print("   " + ", ".join(table.paths[row] for row in group))
+    bars.bar(
+        "cues found in the data as they are", sum(each.check == "cues" for each in found.findings), "<=", 0
+    )
+    bars.bar("findings on labels in the data as they are", len(found.of("label_errors")), "<=", 0)
+    poor = {row for each in found.findings if each.check == "quality" for row in each.rows}
+    print(f"images named for their quality: {len(poor) / len(table):.2%}")
+
+
+def saved(image: Image.Image, quality: int = 90) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def copy(kind: str, path: Path, rng: np.random.Generator) -> bytes:
+    if kind == "exact":
+        return path.read_bytes()
+    image = Image.open(path).convert("RGB")
+    wide, high = image.size
+    if kind == "reencoded":
+        return saved(image, 60)
+    if kind == "resized":
+        return saved(image.resize((wide * 6 // 10, high * 6 // 10)), 85)
+    if kind == "cropped":
+        x, y = round(0.05 * wide), round(0.05 * high)
+        left, top = int(rng.integers(0, x + 1)), int(rng.integers(0, y + 1))
+        return saved(image.crop((left, top, left + wide - x, top + high - y)))
+    if kind == "brightened":
+        return saved(ImageEnhance.Brightness(image).enhance(1.3))
+    return saved(ImageOps.mirror(image))
+
+
+def linked(table: ImageTable, folder: Path, but: set[int] = frozenset()) -> None:  # type: ignore[assignment]
+    """The images of a table under a new root, as links."""
+    for row, path in enumerate(table.paths):
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if row not in but:
+            place.symlink_to(Path(table.root) / path)
+
+
+def copies(table: ImageTable, folder: Path, rng: np.random.Generator, bars: Bars) -> None:
+    linked(table, folder)
+    labels, splits = table.labels[table.target()], table.splits or ()
+    planted: dict[str, tuple[str, str]] = {}
+    for kind in (*STRICT, *LOOSE):
+        for row in rng.choice(len(table), max(1, len(table) // 100), replace=False).tolist():
+            split = "test" if splits[row] == "train" else "train"
+            path = f"{split}/{labels[row]}/{kind}-{row}.jpg"
+            (folder / path).write_bytes(copy(kind, Path(table.root) / table.paths[row], rng))
+            planted[path] = (kind, table.paths[row])
+    new = scan(folder)
+    work = _Work(new, new.target(), "lite0", 0, 10.0)
+    clusters = work.copies.clusters
+    at = {path: row for row, path in enumerate(new.paths)}
+    for kind in (*STRICT, *LOOSE):
+        hits = [
+            clusters[at[path]] == clusters[at[own]] for path, (each, own) in planted.items() if each == kind
+        ]
+        bars.bar(f"{kind} copies found", float(np.mean(hits)), ">=", 0.98 if kind in STRICT else 0.90)
+    known = {at[path] for pair in planted.items() for path in (pair[0], pair[1][1])}
+    false = [
+        row for group in work.copies.groups() for row in group.tolist() if not known & set(group.tolist())
+    ]
+    print(f"threshold of likeness {work.copies.threshold:.3f}; named though not planted: {len(false)} images")
+    bars.bar("images named as copies though not planted", len(false) / len(new), "<=", 0.001)
+    leak = audit(new, only=("duplicates",)).of("leakage")
+    bars.bar("leakage reported", len(leak), ">=", 1)
+
+
+def labels(table: ImageTable, rng: np.random.Generator, bars: Bars) -> None:
+    target = table.target()
+    given, classes = list(table.labels[target]), table.classes(target)
+    wrong = rng.choice(len(table), len(table) // 20, replace=False)
+    for row in wrong.tolist():
+        given[row] = str(rng.choice([each for each in classes if each != given[row]]))
+    new = replace(table, labels={target: tuple(given)})
+    found = audit(new, only=("labels",))
+    work = _Work(new, target, "lite0", 0, 10.0)
+    judged = work.judged
+    assert not isinstance(judged, str)
+    order = judged.rows[np.argsort(label_quality(judged.probabilities, judged.codes), kind="stable")]
+    top = order[: int(0.07 * len(table))]
+    bars.bar("wrong labels in the first 7 % of the ranking", np.isin(wrong, top).mean(), ">=", 0.80)
+    (finding,) = found.of("label_errors")
+    named = np.array(finding.rows)
+    print(f"{finding.severity}: {finding.message}")
+    print(
+        f"named: {len(named)}, of them planted {np.isin(named, wrong).mean():.1%}; planted ones named "
+        f"{np.isin(wrong, named).mean():.1%}"
+    )
+    bars.bar("estimated share of wrong labels, least", finding.facts["low"], "<=", 0.05)
+    bars.bar("estimated share of wrong labels, most", finding.facts["high"], ">=", 0.05)
+
+
+def bordered(image: Image.Image) -> Image.Image:
+    return ImageOps.expand(ImageOps.crop(image, 1), 1, (255, 255, 255))
+
+
+def darkened(image: Image.Image) -> Image.Image:
+    return ImageEnhance.Brightness(image).enhance(0.2)
+
+
+def cue(table: ImageTable, folder: Path, name: str, change, bars: Bars) -> None:  # type: ignore[no-untyped-def]
+    """One class of middle size changed as a whole."""
+    labels = table.labels[table.target()]
+    sizes = sorted((labels.count(each), each) for each in table.classes())
+    chosen = sizes[len(sizes) // 2][1]
+    rows = {row for row, label in enumerate(labels) if label == chosen}
+    linked(table, folder, rows)
+    for row in rows:
+        image = Image.open(Path(table.root) / table.paths[row]).convert("RGB")
+        (folder / table.paths[row]).write_bytes(saved(change(image)))
+    found = [each for each in audit(scan(folder), only=("cues",)).findings if chosen in each.facts["classes"]]
+    for each in found:
+        print(f"{name} planted on {chosen!r}, {each.severity}: {each.message}")
+    others = {label for each in found for label in each.facts["classes"]} - {chosen}
+    bars.bar(f"planted {name} found", sum(each.kind == f"cue_{name}" for each in found), ">=", 1)
+    bars.bar(f"other classes named for {name}", len(others), "<=", 0)
+
+
+if __name__ == "__main__":
+    main()
