@@ -6,7 +6,7 @@ that is labelled (farthest-first, the greedy k-centre rule; Sener & Savarese 201
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from headstart.dataset.suggest import Suggester
 
-ORDERS = ("uncertain", "diverse", "sure")
+UNCERTAIN, DIVERSE, SURE = "uncertain", "diverse", "sure"
+ORDERS = (UNCERTAIN, DIVERSE, SURE)
 SCORED_CELLS = 40_000_000
+ROWS_AT_ONCE = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,11 +61,11 @@ def next_rows(
         Row numbers; each image once, none of them labelled.
     """
     left = free.copy()
-    if model is None or order == "diverse":
+    if model is None or order == DIVERSE:
         return _diverse(points, left, near_labelled.copy(), shape)
     rows = _scored(np.flatnonzero(free), len(model.classes))
     found = model.guess(points[rows])
-    if order == "sure":
+    if order == SURE:
         return _sure(rows, found.codes, found.confidence, shape)
     worth = np.full(len(points), -np.inf, np.float32)
     worth[rows] = -found.margin
@@ -120,6 +122,15 @@ def _sure(
 def squared(points: NDArray[np.float32], row: int) -> NDArray[np.float32]:
     """Squared distance of every point to the one of `row`, float32 (n,)."""
     return np.asarray(np.square(points - points[row]).sum(1), np.float32)
+
+
+def nearest_of(points: NDArray[np.float32], rows: Sequence[int], nearest: NDArray[np.float32]) -> None:
+    """Bring `nearest`, the squared distance of every point to some rows, up to more of them, in place."""
+    lengths = np.square(points).sum(1)
+    for at in range(0, len(rows), ROWS_AT_ONCE):
+        some = points[list(rows[at : at + ROWS_AT_ONCE])]
+        best = (np.square(some).sum(1)[:, None] - 2 * some @ points.T).min(0) + lengths
+        np.minimum(nearest, np.maximum(best, 0), out=nearest)
 
 
 def _scored(free: NDArray[np.int64], n_classes: int) -> NDArray[np.int64]:

@@ -25,7 +25,7 @@ from headstart.base.runtime import cache_folder
 from headstart.dataset.classes import check_classes
 from headstart.dataset.journal import SKIPPED, LabelJournal, open_journal
 from headstart.dataset.names import path_cell
-from headstart.dataset.next_rows import ORDERS, Shape, next_rows, squared
+from headstart.dataset.next_rows import DIVERSE, ORDERS, Shape, nearest_of, next_rows
 from headstart.dataset.suggest import Suggester, fit_suggester
 from headstart.features.cluster_groups import cell
 from headstart.features.cluster_space import Space
@@ -160,7 +160,8 @@ class LabelSession:
             free = np.ones(len(self._images), bool)
             taken = [row for image in self.journal.labels if (row := self._row_of(image)) is not None]
             free[taken] = False
-            self._learn_near(self.labelled())
+            if self.model is None or order == DIVERSE:
+                self._learn_near(self.labelled())
             return next_rows(self.points, free, self._near, self.model, order=order, shape=shape)
 
     def suggestions(self, rows: Sequence[int]) -> list[tuple[str, float] | None]:
@@ -244,8 +245,7 @@ class LabelSession:
         if not self._near_known <= now:
             self._near[:] = np.inf
             self._near_known = set()
-        for row in now - self._near_known:
-            np.minimum(self._near, squared(self.points, row), out=self._near)
+        nearest_of(self.points, sorted(now - self._near_known), self._near)
         self._near_known = now
 
 
