@@ -18,6 +18,7 @@ from headstart.methods.tune.space import Dimension, Space
 
 FILE = "trials.sqlite"
 WAIT_SECONDS = 60
+NAMED_SECONDS = 60.0
 STARTUP_TRIALS = 10
 LOST = "lost"
 
@@ -138,18 +139,34 @@ def n_taken(study: Any, before: int | None = None) -> int:
     )
 
 
-def take_back(study: Any) -> int:
-    """Give back the trials whose process is gone; how many there were."""
+def take_back(study: Any, patience: float = NAMED_SECONDS) -> int:
+    """Give back the trials whose process is gone; how many there were.
+
+    Parameters
+    ----------
+    patience : float
+        Seconds that a process has to name itself after it took a trial; 0 where no other can be at work.
+    """
     state = load_optuna().trial.TrialState
     gone = [
         each
         for each in study.get_trials(deepcopy=False, states=(state.RUNNING,))
         if not _alive(each.user_attrs.get("process"))
+        and ("process" in each.user_attrs or _age(each) >= patience)
     ]
     for each in gone:
         with suppress(ValueError, RuntimeError):  # another process was faster
             lose(study, each, again=True)
     return len(gone)
+
+
+def _age(trial: Any) -> float:
+    """Seconds since a trial was taken."""
+    import datetime
+
+    return float(
+        (datetime.datetime.now() - trial.datetime_start).total_seconds()
+    )  # as Optuna writes it: local time
 
 
 def _me() -> dict[str, Any]:

@@ -167,6 +167,7 @@ def begin(job: Job, storage: Any, search: Search) -> None:
     """
     trials = job.trials(search)
     study = study_of(job, storage, search, trials)
+    take_back(study, patience=0.0)
     if DEFAULT not in study.user_attrs:
         start = time.monotonic()
         found = trials.measure({}, lambda epoch, value: None)

@@ -1,0 +1,315 @@
+"""Tuning heads: judged on what may choose, resumable, shared, and measured on test once."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+optuna = pytest.importorskip("optuna")
+
+from headstart.base.errors import BadOptions, DataError, UsageError  # noqa: E402
+from headstart.base.events import Notice, listening  # noqa: E402
+from headstart.images.table import ImageTable  # noqa: E402
+from headstart.methods.heads_shared import once, shared_spaces  # noqa: E402
+from headstart.methods.tune import run as running  # noqa: E402
+from headstart.methods.tune.divide import divide  # noqa: E402
+from headstart.methods.tune.found import load_tuning  # noqa: E402
+from headstart.methods.tune.job import Job, read_job, write_job  # noqa: E402
+from headstart.methods.tune.plan import TunePlan  # noqa: E402
+from headstart.methods.tune.run import tune_table  # noqa: E402
+from headstart.methods.tune.storage import claim, lose, n_taken, open_storage, open_study, take_back  # noqa: E402
+from headstart.methods.tune.work import begin, work  # noqa: E402
+
+N, D = 120, 6
+
+
+def blobs(seed=0, spread=1.6):
+    """Three overlapping classes of points; what stands for an image is its row of features."""
+    rng = np.random.default_rng(seed)
+    codes = np.arange(N) % 3
+    features = rng.normal(size=(N, D)) * spread
+    features[np.arange(N), codes] += 2.0
+    return features.astype(np.float32), codes
+
+
+def table_of(codes, splits=True):
+    digests = tuple(f"{row:032x}" for row in range(N))
+    parts = tuple(("train", "train", "train", "validation", "test")[row % 5] for row in range(N))
+    return ImageTable(
+        name="blobs", root="", paths=tuple(f"{row}.jpg" for row in range(N)), digests=digests,
+        labels={"label": tuple(f"class {code}" for code in codes)}, splits=parts if splits else None,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def table(monkeypatch):
+    """A table whose features are at hand: no network is run."""
+    features, codes = blobs()
+    made = table_of(codes)
+
+    def read(table, plan):
+        rows = [int(path.removesuffix(".jpg")) for path in table.paths]
+        places = [(layer, pooling) for layer in plan.layer for pooling in plan.pooling]
+        return table, {place: features[rows] * (1 if place[0] == "pool" else -1) for place in places}
+
+    monkeypatch.setattr(running, "_read", read)
+    return made
+
+
+def job_of(table, plan):
+    return running.make_job(table, plan)
+
+
+def test_trials_count_the_defaults_and_the_best_is_at_least_as_good(table, tmp_path):
+    found = tune_table(table, TunePlan(head=("lda", "knn"), trials=9), tmp_path / "out")
+    for record in found.searches:
+        assert len(record.trials) == 9
+        assert record.trials[0].default and record.trials[0].value == record.default["value"]
+        assert record.best_trial.value >= record.default["value"]
+        assert max(each.value for each in record.trials) == record.best_trial.value
+    assert found.best.chosen_by == max(each.chosen_by for each in found.worth)
+    assert found.n_test_reads == 1 and found.n_test == N // 5
+    for worth in found.worth:
+        assert worth.difference["low"] <= worth.difference["value"] <= worth.difference["high"]
+        assert worth.difference["value"] == pytest.approx(worth.tuned["value"] - worth.default["value"])
+
+
+def test_the_record_reads_back_as_it_was_written(table, tmp_path):
+    found = tune_table(table, TunePlan(head=("lda",), trials=4), tmp_path / "out")
+    assert json.loads(json.dumps(load_tuning(tmp_path / "out").to_dict())) == json.loads(
+        json.dumps(found.to_dict())
+    )
+
+
+def test_a_finished_tuning_is_only_read_and_more_trials_go_on(table, tmp_path):
+    plan = TunePlan(head=("knn",), trials=5)
+    first = tune_table(table, plan, tmp_path / "out")
+    heard = []
+    with listening(lambda event: heard.append(event)):
+        again = tune_table(table, plan, tmp_path / "out")
+    assert again.seconds == first.seconds and again.n_test_reads == 1
+    assert any(isinstance(each, Notice) and "done already" in each.message for each in heard)
+    more = tune_table(table, dataclasses.replace(plan, trials=8), tmp_path / "out")
+    assert len(more.searches[0].trials) == 8 and more.n_test_reads == 2
+    assert more.searches[0].trials[:5] == first.searches[0].trials
+
+
+def test_the_same_seed_gives_the_same_trials(table, tmp_path):
+    plan = TunePlan(head=("lda",), trials=6, seed=4)
+    one, other = (tune_table(table, plan, tmp_path / name).searches[0] for name in ("a", "b"))
+    assert [each.params for each in one.trials] == [each.params for each in other.trials]
+    assert [each.value for each in one.trials] == [each.value for each in other.trials]
+
+
+def test_test_labels_change_no_trial(table, tmp_path):
+    """The same search with the labels of the test images turned round."""
+    turned = tuple(
+        {"class 0": "class 1", "class 1": "class 2", "class 2": "class 0"}[label]
+        if split == "test"
+        else label
+        for label, split in zip(table.labels["label"], table.splits, strict=True)
+    )
+    other = dataclasses.replace(table, labels={"label": turned})
+    plan = TunePlan(head=("logistic",), trials=5)
+    job, blind = job_of(table, plan), job_of(other, plan)
+    params = {"C": 0.01, "unit_length": True, "standardise": False}
+    values = [each.trials(each.searches()[0]).measure(params, lambda *_: None) for each in (job, blind)]
+    assert values[0] == values[1]
+
+
+def test_nested_tuning_tests_every_image_once_on_folds_that_did_not_choose(table, tmp_path):
+    found = tune_table(table, TunePlan(head=("lda",), trials=4, folds=3), tmp_path / "out")
+    assert found.n_test == N and len(found.searches) == 3 and len(found.best.params) == 3
+    parts = divide(table, "label", folds=3)
+    assert sorted(row for part in parts for row in part.test) == list(range(N))
+    for part in parts:
+        assert not set(part.test) & set(part.seen)
+
+
+def test_without_validation_inner_folds_choose(table, tmp_path):
+    found = tune_table(
+        dataclasses.replace(table, splits=tuple("train" if s == "validation" else s for s in table.splits)),
+        TunePlan(head=("lda",), trials=4), tmp_path / "out",
+    )  # fmt: skip
+    assert found.selected_on == "inner folds of train" and found.n_validation == 0
+
+
+def test_images_that_would_choose_and_test_are_refused(table, tmp_path):
+    digests = list(table.digests)
+    digests[4] = digests[3]  # a test image that is a validation image too
+    shared = dataclasses.replace(table, digests=tuple(digests))
+    with pytest.raises(DataError, match=r"1 of 24 test images would also be tuned on \(first: 4.jpg"):
+        tune_table(shared, TunePlan(trials=3), tmp_path / "out")
+
+
+def test_a_folder_that_was_tuned_on_what_is_now_the_test_split_is_refused(table, tmp_path):
+    tune_table(table, TunePlan(head=("lda",), trials=3), tmp_path / "out")
+    turned = {"train": "train", "validation": "test", "test": "validation"}
+    other = dataclasses.replace(table, splits=tuple(turned[each] for each in table.splits))
+    with pytest.raises(UsageError, match="was tuned on 24 of the images that are to test now"):
+        tune_table(other, TunePlan(head=("lda",), trials=3), tmp_path / "out")
+    tune_table(other, TunePlan(head=("lda",), trials=3), tmp_path / "elsewhere")
+
+
+def test_start_values_are_tried_right_after_the_defaults(table, tmp_path):
+    start = {"lda": [{"shrinkage": 0.123, "standardise": True}, {"shrinkage": 0.456}]}
+    found = tune_table(table, TunePlan(head=("lda",), trials=5, start=start), tmp_path / "out")
+    tried = [each.params for each in found.searches[0].trials]
+    assert (tried[1]["shrinkage"], tried[1]["standardise"]) == (0.123, True)
+    assert tried[2]["shrinkage"] == 0.456
+
+
+def test_defaults_outside_a_narrowed_space_are_compared_with_but_no_trial(table, tmp_path):
+    plan = TunePlan(head=("lda",), trials=4, space={"lda": {"standardise": True}})
+    found = tune_table(table, plan, tmp_path / "out")
+    record = found.searches[0]
+    assert record.default["params"]["standardise"] is False and not record.default["inside"]
+    assert all(each.params["standardise"] and not each.default for each in record.trials)
+
+
+def test_the_best_value_on_a_border_is_warned_of(table, tmp_path):
+    plan = TunePlan(head=("lda",), trials=6, space={"lda": {"shrinkage": [0.5, 0.5001], "unit_length": True}})
+    found = tune_table(table, plan, tmp_path / "out")
+    low_or_high = found.searches[0].borders
+    near = found.searches[0].best_trial.params["shrinkage"]
+    share = (near - 0.5) / 0.0001
+    assert bool(low_or_high) == (share <= 0.02 or share >= 0.98)
+    one = TunePlan(head=("ridge",), trials=4, space={"ridge": {"alpha": [1e7, 1e9]}},
+                   start={"ridge": [{"alpha": 1e7}]})  # fmt: skip
+    found = tune_table(table, one, tmp_path / "ridge")
+    if found.searches[0].best_trial.params["alpha"] < 1.05e7:
+        assert found.searches[0].borders[0]["end"] == "low"
+        assert any("lies on the border" in each for each in found.warnings)
+
+
+def test_several_layers_are_searched_together(table, tmp_path):
+    found = tune_table(table, TunePlan(head=("knn",), layer=("stage4", "pool"), trials=12), tmp_path / "out")
+    assert {each.params["layer"] for each in found.searches[0].trials} == {"stage4", "pool"}
+
+
+def test_a_trial_that_fails_counts_and_says_why(table, tmp_path, monkeypatch):
+    from headstart.methods.tune import trials
+
+    whole = trials.HeadTrials.measure
+
+    def sometimes(self, params, tell):
+        if params.get("standardise"):
+            raise ArithmeticError("not finite")
+        return whole(self, params, tell)
+
+    monkeypatch.setattr(trials.HeadTrials, "measure", sometimes)
+    found = tune_table(table, TunePlan(head=("lda",), trials=10), tmp_path / "out")
+    failed = [each for each in found.searches[0].trials if each.state == "failed"]
+    assert failed and failed[0].error == "ArithmeticError: not finite"
+    assert len(found.searches[0].trials) == 10
+
+
+def test_ctrl_c_gives_the_trial_back_and_the_same_command_goes_on(table, tmp_path, monkeypatch):
+    from headstart.methods.tune import trials
+
+    whole, calls = trials.HeadTrials.measure, []
+
+    def stopped(self, params, tell):
+        calls.append(dict(params))
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return whole(self, params, tell)
+
+    monkeypatch.setattr(trials.HeadTrials, "measure", stopped)
+    plan = TunePlan(head=("lda",), trials=6)
+    with pytest.raises(KeyboardInterrupt):
+        tune_table(table, plan, tmp_path / "out")
+    found = tune_table(table, plan, tmp_path / "out")
+    assert len(found.searches[0].trials) == 6
+    assert calls[4] == calls[3], "the trial that was stopped is tried first"
+
+
+def test_a_budget_is_shared_equally_and_ends_the_search(table, tmp_path):
+    found = tune_table(table, TunePlan(head=("knn", "lda"), seconds=1.0), tmp_path / "out")
+    for record in found.searches:
+        spent = [each.seconds for each in record.trials if not each.default]
+        assert sum(spent) >= 0.5 and sum(spent[:-1]) < 0.5
+
+
+def test_two_processes_keep_exactly_the_asked_number_of_trials(table, tmp_path):
+    found = tune_table(table, TunePlan(head=("knn",), trials=12, workers=2), tmp_path / "out")
+    assert len(found.searches[0].trials) == 12
+    assert len({each.number for each in found.searches[0].trials}) == 12
+
+
+def test_a_job_reads_back_for_the_workers(table, tmp_path):
+    job = job_of(table, TunePlan(head=("knn",), layer=("stage4", "pool"), trials=4))
+    write_job(job, tmp_path)
+    again = read_job(tmp_path)
+    assert isinstance(again, Job) and again.parts == job.parts
+    assert [each.name for each in again.searches()] == [each.name for each in job.searches()]
+    np.testing.assert_array_equal(again.features["pool", "avg"], job.features["pool", "avg"])
+
+
+def test_the_trial_of_a_process_that_is_gone_is_tried_again(table, tmp_path):
+    job = job_of(table, TunePlan(head=("lda",), trials=4))
+    (search,), storage = job.searches(), open_storage(tmp_path)
+    begin(job, storage, search)
+    study = open_study(storage, search.name, seed=0)
+    trial = claim(study, search.space, 4)
+    trial.set_user_attr("process", {"pid": 2**22 - 3, "began": 0.0, "host": __import__("platform").node()})
+    assert take_back(study) == 1 and n_taken(study) == 1
+    work(job, storage)
+    done = [each for each in study.get_trials() if each.state.name == "COMPLETE"]
+    assert len(done) == 4 and done[1].params == trial.params
+
+
+def test_a_trial_beyond_the_asked_number_is_given_back(table, tmp_path):
+    job = job_of(table, TunePlan(head=("lda",), trials=2))
+    (search,), storage = job.searches(), open_storage(tmp_path)
+    study = open_study(storage, search.name, seed=0)
+    first, second = claim(study, search.space, 2), claim(study, search.space, 2)
+    assert first is not None and second is not None and claim(study, search.space, 2) is None
+    lose(study, second)
+    assert n_taken(study) == 1 and claim(study, search.space, 2) is not None
+
+
+def test_a_file_that_is_no_storage_is_refused(table, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "trials.sqlite").write_text("not a database at all" * 100)
+    with pytest.raises(UsageError, match="cannot be used"):
+        tune_table(table, TunePlan(head=("lda",), trials=3), tmp_path / "out")
+
+
+def test_a_space_of_one_point_is_refused_before_anything_runs(table, tmp_path):
+    point = {"shrinkage": 0.1, "unit_length": True, "standardise": False}
+    with pytest.raises(BadOptions, match="one point"):
+        tune_table(table, TunePlan(head=("lda",), space={"lda": point}), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_inside_the_block_equal_arrays_are_worked_on_once():
+    calls = []
+
+    def make():
+        calls.append(1)
+        return np.ones(3)
+
+    array = np.arange(6.0)
+    with shared_spaces():
+        first = once("x", (array,), make)
+        assert once("x", (array.copy(),), make) is first and once("y", (array,), make) is not first
+        array[0] = 5.0
+    assert len(calls) == 2
+    once("x", (array,), make)
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize("head", ["logistic", "lda", "ridge", "rbf_svm", "knn"])
+def test_sharing_changes_no_number(head):
+    from headstart.methods.heads import make_head
+
+    features, codes = blobs()
+    plain = make_head(head).fit(features, codes).predict_proba(features)
+    with shared_spaces():
+        for _ in range(2):
+            shared = make_head(head).fit(features, codes).predict_proba(features)
+    np.testing.assert_array_equal(plain, shared)
