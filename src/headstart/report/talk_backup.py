@@ -99,10 +99,7 @@ def _cost(record: StudyRecord) -> tuple[Block, ...]:
             took = duration(total_seconds(best.seconds))
             parts = Entry(took, small=seconds_parts(best.seconds))
             rows.append((name, best.method, parts, size(best.peak_bytes), size(best.model_bytes)))
-    machine = ", ".join(
-        f"{key.removesuffix('_bytes').removeprefix('n_').replace('_', ' ')} {size(value) if key.endswith('bytes') else value}"
-        for key, value in record.machine.items()
-    )
+    machine = ", ".join(_of_machine(key, value) for key, value in record.machine.items())
     said = Claim(
         f"The whole study took {duration(record.seconds_total)} for {count(len(record.results), 'run')}.",
         tuple(result.cell.id for result in record.results),
@@ -110,6 +107,12 @@ def _cost(record: StudyRecord) -> tuple[Block, ...]:
     titles = ("dataset", "best method", "time of a run", "most memory", "size of the model")
     table = [plain_table("costs", "", titles, rows)] if rows else []
     return (said, *table, Paragraph(f"The machine: {machine or 'not recorded'}."))
+
+
+def _of_machine(key: str, value: object) -> str:
+    """`memory_bytes` as `memory 25.3 GB`, `n_threads` as `threads 2`."""
+    name = key.removesuffix("_bytes").removeprefix("n_").replace("_", " ")
+    return f"{name} {size(value) if key.endswith('bytes') and isinstance(value, int | float) else value}"
 
 
 def _repeat(record: StudyRecord) -> tuple[Block, ...]:
