@@ -40,13 +40,17 @@ def read_ratios(text: Any) -> tuple[float, float, float]:
     return parts[0] / total, parts[1] / total, parts[2] / total
 
 
+def as_given(text: Any) -> str:
+    """The text of shares that `read_ratios` understands."""
+    read_ratios(text)
+    return str(text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SplitOptions:
     """What `split` takes beside its source."""
 
-    ratios: str = option(
-        "70/15/15", "shares of train, validation and test", metavar="A/B/C", read=read_ratios
-    )
+    ratios: str = option("70/15/15", "shares of train, validation and test", metavar="A/B/C", read=as_given)
     folds: int | None = option(
         None, "folds instead of a split: a column with the fold that holds each image out", low=2
     )
