@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from headstart.base.events import collected_warnings
 from headstart.dataset.journal import FILE_NAME, open_journal
 
 HOSTILE = ("<script>alert(1)</script>", "a\"b' onload=alert(2)", "=cmd()", "x" * 150)
@@ -272,3 +273,11 @@ def test_an_undo_that_was_cut_off_is_dropped_at_the_next_start(photos, serve):
     with open_journal(path.parent) as journal:
         assert journal.n_cut == 0
     shutil.rmtree(path.parent)
+
+
+def test_files_that_are_no_images_and_broken_ones_are_told(photos, serve):
+    (photos / "notes.txt").write_text("mine")
+    (photos / "broken.jpg").write_bytes((photos / "disc-000.jpg").read_bytes()[:200])
+    with collected_warnings() as warned, serve(photos) as served:
+        assert len(served.session.table) == 60
+    assert any("notes.txt: not an image file" in said and "broken.jpg" in said for said in warned)

@@ -30,7 +30,7 @@ from headstart.dataset.suggest import Suggester, fit_suggester
 from headstart.features.cluster_groups import cell
 from headstart.features.cluster_space import Space
 from headstart.features.extractor import FeatureExtractor
-from headstart.images.collect import Row, build_table, looks_like_image, walk
+from headstart.images.collect import Row, build_table, looks_like_image, told, walk
 from headstart.images.table import ImageTable, Problem
 
 if TYPE_CHECKING:
@@ -290,6 +290,8 @@ def open_session(
             warn(f"{journal.path}: the last line was cut off ({journal.n_cut} bytes) and is dropped")
         names = _all_classes(checked, journal)
         table, points = _features(_images_of(place), extractor or FeatureExtractor())
+        if table.problems:
+            warn(f"{table.name}: left out {told(table.problems)}")
         session = LabelSession(table, points, names, journal, folder)
         if session.n_gone:
             warn(
