@@ -1,9 +1,7 @@
 "use strict";
 // The label page. What is shown is `rows` of cells; the server keeps every label before it answers.
 // Names of classes and files are only ever put into text, never into markup.
-const $ = id => document.getElementById(id);
 const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "0"];
-const MOST_FOUND = 50;
 let state = null, classes = [], rows = [], at = [0, 0], selected = new Set(), waiting = Promise.resolve(), asking = 0, nShown = 0;
 
 async function ask(path, body) {
@@ -25,13 +23,6 @@ function inTurn(task) {
   waiting = waiting.then(task).catch(error => say(
     error instanceof TypeError ? "Not kept: Headstart no longer answers. Start the same command again; earlier labels are on disk." : `Not kept: ${error.message}`, true));
   return waiting;
-}
-
-function element(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
 }
 
 // ---- what is shown ---------------------------------------------------------------------------------------
@@ -307,59 +298,6 @@ function finish() {
     document.body.dataset.finished = "yes";
   });
 }
-
-// ---- a class by name -------------------------------------------------------------------------------------
-let found = [], chosen = 0, wanted = [];
-function openSearch() {
-  if ($("search").open) return;
-  wanted = targets();
-  $("search-text").value = "";
-  $("search").showModal();
-  look();
-}
-
-function look() {
-  const text = $("search-text").value.trim().toLowerCase();
-  const starts = [], holds = [];
-  for (const name of classes) {
-    const where = name.toLowerCase().indexOf(text);
-    if (where === 0) starts.push(name); else if (where > 0) holds.push(name);
-    if (starts.length >= MOST_FOUND) break;
-  }
-  found = [...starts, ...holds].slice(0, MOST_FOUND);
-  chosen = 0;
-  drawFound();
-}
-
-function drawFound() {
-  const list = $("search-list");
-  list.replaceChildren();
-  found.forEach((name, n) => {
-    const item = element("li", "", name);
-    item.setAttribute("role", "option");
-    item.setAttribute("aria-selected", n === chosen);
-    item.addEventListener("click", () => { chosen = n; take(); });
-    list.append(item);
-  });
-  list.children[chosen]?.scrollIntoView({block: "nearest"});
-}
-
-function take() {
-  if (!found.length) return;
-  const name = found[chosen];
-  $("search").close();
-  give(name, wanted);
-}
-
-$("search-text").addEventListener("input", look);
-$("search-text").addEventListener("keydown", event => {
-  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-    chosen = Math.max(0, Math.min(found.length - 1, chosen + (event.key === "ArrowDown" ? 1 : -1)));
-    drawFound();
-  } else if (event.key === "Enter") take();
-  else return;
-  event.preventDefault();
-});
 
 // ---- a large view ----------------------------------------------------------------------------------------
 function openLarge() {
