@@ -17,7 +17,7 @@ demo: install
 	$(BIN)/headstart study textiles --scenario features,finetune --train-seeds 1 --out runs/textiles
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 coverage: install
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=85
