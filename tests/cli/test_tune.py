@@ -143,3 +143,15 @@ def n_done(out) -> int:
             return base.execute("SELECT count(*) FROM trials WHERE state = 'COMPLETE'").fetchone()[0]
         except sqlite3.OperationalError:
             return 0
+
+
+def test_one_cut_is_fixed_and_several_are_searched():
+    from headstart.cli.flags import build
+    from headstart.cli.tune import TuneFlags, _planned
+
+    options = build(TuneFlags, {"scenario": ["finetune"]})
+    one = _planned(options, {"trainable": ["last:1"]})
+    assert one.training == {"trainable": "last:1"} and one.space == {}
+    several = _planned(options, {"trainable": ["last:1,last:3"], "epochs": 2})
+    assert several.training == {"epochs": 2}
+    assert several.space == {"finetune": {"trainable": ["last:1", "last:3"]}}

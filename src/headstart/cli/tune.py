@@ -126,6 +126,11 @@ def _planned(options: TuneFlags, flags: dict[str, Any]) -> TunePlan:
     training, wrong = _training(options, flags)
     given = {name: getattr(options, name) for name in _PLAN if hasattr(options, name)}
     given |= {"space": _tables(options.space, "space"), "start": _starts(options.begin_with)}
+    cuts = training.get("trainable", ())
+    if isinstance(cuts, tuple) and len(cuts) == 1:
+        training["trainable"] = cuts[0]
+    elif isinstance(cuts, tuple) and cuts:  # several cuts are a dimension of the search
+        given["space"].setdefault("finetune", {}).setdefault("trainable", list(training.pop("trainable")))
     seconds = None
     try:
         seconds = budget_seconds(options.budget)
