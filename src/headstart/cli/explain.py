@@ -57,7 +57,7 @@ class ExplainOptions:
     steps: int = option(32, "points of integrated gradients", low=2, high=1000)
     windows: int = option(7, "windows of an occlusion along the shorter side", low=2, high=64)
     beside: str | None = option(
-        None, "a second model or backbone for the same images, such as the pretrained one", metavar="MODEL"
+        None, "a second model or backbone for the same images, such as the pretrained one", metavar="OTHER"
     )
     set: str | None = option(None, "images for the channels, the change and the landscape", metavar="DATA")
     most: int = option(64, "most images of --set that are used", low=4, high=5000)
