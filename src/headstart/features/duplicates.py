@@ -169,7 +169,9 @@ def find_copies(
     if threshold is None:
         threshold = limit(alike)
     close = (alike >= threshold - NEARLY) & (alike < threshold)
-    back = _compared(prints, pairs[close][:, ::-1], mirrored[close])  # a crop aligns better one way than the other
+    back = _compared(
+        prints, pairs[close][:, ::-1], mirrored[close]
+    )  # a crop aligns better one way than the other
     alike[close] = np.maximum(alike[close], back)
     kept = alike >= threshold
     near, turned, alike = pairs[kept], mirrored[kept], alike[kept]
@@ -229,7 +231,6 @@ def _candidates(prints: Prints, features: Floats | None, rows: Rows) -> tuple[Ro
     if features is not None and len(rows) > 1:
         near = nearest_others(features[rows], NEIGHBOURS)[0]
         pairs = np.stack([np.repeat(np.arange(len(rows)), near.shape[1]), near.ravel()], axis=1)
-        pairs = pairs[pairs[:, 1] >= 0]
         plain.append(pairs)
         mirror.append(pairs)
     found, flags = [], []
