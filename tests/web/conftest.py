@@ -104,7 +104,7 @@ def served(running):
     running.session.refit()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     """Chromium, or the reason why there is none."""
     if CHROMIUM is None:
