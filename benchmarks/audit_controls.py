@@ -1,6 +1,6 @@
 """Faults planted in a folder of photos: the share that the audit finds, and its false alarms.
 
-python benchmarks/audit_controls.py DATA [--seed 0]
+python benchmarks/audit_controls.py DATA [--seed 0] [--rounds 3]
 
 Planted: 1 % of the images each as exact, re-encoded, resized, cropped, brightened and mirrored copies in another
 split; 5 % wrong labels, drawn evenly from the other classes; a one-pixel border on one class; one class in dark
@@ -20,6 +20,7 @@ from bars import Bars
 from PIL import Image, ImageEnhance, ImageOps
 
 from headstart.audit.labels import label_quality
+from headstart.audit.leakage import find_leakage
 from headstart.audit.run import _Work, audit
 from headstart.images.scan import scan
 from headstart.images.table import ImageTable
@@ -31,11 +32,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="times copies are planted anew; shares are of all rounds"
+    )
     given = parser.parse_args()
     table, rng, bars = scan(given.data), np.random.default_rng(given.seed), Bars()
     clean(table, bars)
-    with tempfile.TemporaryDirectory() as folder:
-        copies(table, Path(folder), rng, bars)
+    copies(table, given.rounds, rng, bars)
     labels(table, rng, bars)
     for name, change in (("border", bordered), ("brightness", darkened)):
         with tempfile.TemporaryDirectory() as folder:
@@ -90,11 +93,29 @@ def linked(table: ImageTable, folder: Path, but: set[int] = frozenset()) -> None
             place.symlink_to(Path(table.root) / path)
 
 
-def copies(table: ImageTable, folder: Path, rng: np.random.Generator, bars: Bars) -> None:
+def copies(table: ImageTable, rounds: int, rng: np.random.Generator, bars: Bars) -> None:
+    hits: dict[str, list[bool]] = {kind: [] for kind in (*STRICT, *LOOSE)}
+    false, leaks = [], []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            share, n_leaks = planted_copies(table, Path(folder), rng, hits)
+        false.append(share)
+        leaks.append(n_leaks)
+    for kind, found in hits.items():
+        bar = 0.98 if kind in STRICT else 0.90
+        bars.bar(f"{kind} copies found, of {len(found)}", float(np.mean(found)), ">=", bar)
+    bars.bar("images named as copies though not planted, most of a round", max(false), "<=", 0.001)
+    bars.bar("leakage reported, least of a round", min(leaks), ">=", 1)
+
+
+def planted_copies(
+    table: ImageTable, folder: Path, rng: np.random.Generator, hits: dict[str, list[bool]]
+) -> tuple[float, int]:
+    """Plant copies in a folder of links; adds to `hits`, gives the share falsely named and the findings of leakage."""
     linked(table, folder)
     labels, splits = table.labels[table.target()], table.splits or ()
     planted: dict[str, tuple[str, str]] = {}
-    for kind in (*STRICT, *LOOSE):
+    for kind in hits:
         for row in rng.choice(len(table), max(1, len(table) // 100), replace=False).tolist():
             split = "test" if splits[row] == "train" else "train"
             path = f"{split}/{labels[row]}/{kind}-{row}.jpg"
@@ -104,19 +125,14 @@ def copies(table: ImageTable, folder: Path, rng: np.random.Generator, bars: Bars
     work = _Work(new, new.target(), "lite0", 0, 10.0)
     clusters = work.copies.clusters
     at = {path: row for row, path in enumerate(new.paths)}
-    for kind in (*STRICT, *LOOSE):
-        hits = [
-            clusters[at[path]] == clusters[at[own]] for path, (each, own) in planted.items() if each == kind
-        ]
-        bars.bar(f"{kind} copies found", float(np.mean(hits)), ">=", 0.98 if kind in STRICT else 0.90)
+    for path, (kind, own) in planted.items():
+        hits[kind].append(bool(clusters[at[path]] == clusters[at[own]]))
     known = {at[path] for pair in planted.items() for path in (pair[0], pair[1][1])}
     false = [
         row for group in work.copies.groups() for row in group.tolist() if not known & set(group.tolist())
     ]
     print(f"threshold of likeness {work.copies.threshold:.3f}; named though not planted: {len(false)} images")
-    bars.bar("images named as copies though not planted", len(false) / len(new), "<=", 0.001)
-    leak = audit(new, only=("duplicates",)).of("leakage")
-    bars.bar("leakage reported", len(leak), ">=", 1)
+    return len(false) / len(new), len(find_leakage(new, work.copies, new.target()))
 
 
 def labels(table: ImageTable, rng: np.random.Generator, bars: Bars) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from headstart.base.ahead import ahead
 from headstart.base.runtime import n_threads
-from headstart.features.neighbours.exact import best, unit
+from headstart.features.neighbours.exact import best
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 COMPONENTS = 160
 FEW = 12_000
 """Images up to which all hashes are compared with all."""
-BLOCK = 128
+BLOCK = 64
 FIELDS = 16
-SAMPLE = 8_192
+SAMPLE = 4_096
 SPARE = 8
 """Candidates by their components for each neighbour asked for."""
 HASH_BITS = 64
@@ -56,9 +56,10 @@ def nearest_others(features: Floats, k: int, *, spare: int = SPARE) -> tuple[Row
     k = min(k, max(n - 1, 0))
     if k == 0:
         return np.zeros((n, 0), np.int64), np.zeros((n, 0), np.float32)
-    lengths = np.maximum(np.linalg.norm(features, axis=1), 1e-12).astype(np.float32)
-    points = components(features, lengths)
-    rows = _candidates(points, min(k * spare, n - 1))
+    lengths = np.maximum(
+        np.sqrt(np.einsum("ij,ij->i", features, features)), np.float32(1e-12)
+    )  # without a copy
+    rows = _candidates(components(features, lengths), min(k * spare, n - 1))
     return _ranked(features, lengths, rows, k)
 
 
@@ -75,7 +76,8 @@ def components(features: Floats, lengths: Floats, n_components: int = COMPONENTS
     made = np.empty((n, kept), np.float32)
     for at in range(0, n, SAMPLE):
         made[at : at + SAMPLE] = (features[at : at + SAMPLE] @ axes) / lengths[at : at + SAMPLE, None]
-    return unit(made)
+    made /= np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-12)
+    return made
 
 
 def _candidates(points: Floats, k: int) -> Rows:
@@ -83,13 +85,12 @@ def _candidates(points: Floats, k: int) -> Rows:
     n = len(points)
     width = max(1, min(FIELDS, n // (4 * k)))  # products are looked through by the largest of so many
     wide = -(-n // width) * width
-    padded = np.zeros((wide, points.shape[1]), np.float32)
-    padded[:n] = points
 
     def block(at: int) -> Rows:
-        part = points[at : at + BLOCK] @ padded.T
-        part[:, n:] = -np.inf
-        part[np.arange(len(part)), np.arange(at, at + len(part))] = -np.inf
+        own = points[at : at + BLOCK]
+        part = np.full((len(own), wide), -np.inf, np.float32)
+        part[:, :n] = own @ points.T
+        part[np.arange(len(own)), np.arange(at, at + len(own))] = -np.inf
         if width == 1:
             return np.argpartition(-part, k - 1, axis=1)[:, :k]
         largest = part.reshape(len(part), width, -1).max(axis=1)
