@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from bars import Bars, reference_rate
+from bars import REFERENCE_RATE, Bars, reference_rate
 
 from headstart.audit.labels import QuickJudge, principal
 from headstart.features.extractor import FeatureExtractor
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=5_000)
     parser.add_argument("--skip-folder", action="store_true")
     given = parser.parse_args()
-    bars, rate = Bars(), reference_rate()
+    bars, rate = Bars(), min(REFERENCE_RATE, reference_rate())  # a quicker machine makes no bar stricter
     if not given.skip_folder:
         with tempfile.TemporaryDirectory() as cache:
             bars.seconds("audit of the folder, cold", audited(given.data, cache), 60, rate)

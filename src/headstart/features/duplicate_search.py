@@ -56,11 +56,17 @@ def nearest_others(features: Floats, k: int, *, spare: int = SPARE) -> tuple[Row
     k = min(k, max(n - 1, 0))
     if k == 0:
         return np.zeros((n, 0), np.int64), np.zeros((n, 0), np.float32)
-    lengths = np.maximum(
-        np.sqrt(np.einsum("ij,ij->i", features, features)), np.float32(1e-12)
-    )  # without a copy
+    lengths = _lengths(features)
     rows = _candidates(components(features, lengths), min(k * spare, n - 1))
     return _ranked(features, lengths, rows, k)
+
+
+def _lengths(features: Floats) -> Floats:
+    """Length of each row, without a second copy of all of them."""
+    found = np.empty(len(features), np.float32)
+    for at in range(0, len(features), SAMPLE):
+        found[at : at + SAMPLE] = np.linalg.norm(features[at : at + SAMPLE], axis=1)
+    return np.maximum(found, np.float32(1e-12))
 
 
 def components(features: Floats, lengths: Floats, n_components: int = COMPONENTS, seed: int = 0) -> Floats:

@@ -2,7 +2,8 @@
 
 Hashes and features say which images could be copies (`duplicate_search`); each such pair is aligned and compared
 in its detail (`duplicate_align`). How alike two different photos can look depends on the set, so the threshold is
-worked out from it: the tail of the likeness of all candidate pairs, extrapolated.
+worked out from it: the tail of the likeness of all candidate pairs, extrapolated. Fine stripes look otherwise in
+small pictures once they are cropped: somewhat less likeness suffices where the features are as good as equal.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ FALSE_PAIRS = 1e-4
 TAIL = (0.50, 0.90)
 LEAST_TAIL = 60
 ROUNDS = 4
-NEARLY = 0.1
+NEARLY, SLACK = 0.15, 0.12
+"""How far below the threshold a pair is aligned the other way too, and how far it may stay where features agree."""
+SECOND, LEAST_COSINE = 1e-3, 0.88
+"""Share of candidate pairs that may have the cosine of features which counts as agreement; its least value."""
 COLOUR = 0.04
 """Largest mean difference of the shares of red and green between a picture and its copy."""
 
@@ -174,6 +178,9 @@ def find_copies(
     )  # a crop aligns better one way than the other
     alike[close] = np.maximum(alike[close], back)
     kept = alike >= threshold
+    if features is not None:
+        cosines = _cosines(features, pairs)
+        kept |= (alike >= threshold - SLACK) & (cosines >= limit(cosines, SECOND, LEAST_COSINE))
     near, turned, alike = pairs[kept], mirrored[kept], alike[kept]
     near, turned, alike = _once(near, turned, alike)
     every = np.concatenate([np.array(equal, np.int64).reshape(-1, 2), near])
@@ -193,8 +200,8 @@ def joined(pairs: Rows, n: int) -> Rows:
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
-def limit(alike: Floats) -> float:
-    """The likeness above which hardly a pair of different images comes.
+def limit(alike: Floats, share: float = FALSE_PAIRS, floor: float = FLOOR) -> float:
+    """The likeness (or cosine) above which at most a `share` of the pairs of different images comes.
 
     Fisher's z of the likeness of candidate pairs is about normal in its upper half; the tail is extrapolated
     from its 50 and 90 % points, of what lies below the threshold of the round before.
@@ -202,13 +209,13 @@ def limit(alike: Floats) -> float:
     from scipy.special import ndtri
 
     if len(alike) < LEAST_TAIL:
-        return FLOOR
+        return floor
     z = np.arctanh(np.clip(alike, 0, 0.9999))
-    found, far = np.inf, float(ndtri(1 - FALSE_PAIRS) - ndtri(TAIL[0]))
+    found, far = np.inf, float(ndtri(1 - share) - ndtri(TAIL[0]))
     for _ in range(ROUNDS):  # copies are left out of the next round, so that they hardly count
         low, high = np.quantile(z[z <= found], TAIL)
         found = float(low + (high - low) / (ndtri(TAIL[1]) - ndtri(TAIL[0])) * far)
-    return max(FLOOR, float(np.tanh(found)))
+    return max(floor, float(np.tanh(found)))
 
 
 def _equal_files(digests: Sequence[str]) -> list[tuple[int, int]]:
@@ -286,6 +293,15 @@ def _compared(prints: Prints, pairs: Rows, mirrored: NDArray[np.bool_]) -> Float
     parts = [slice(at, at + AT_ONCE) for at in range(0, len(pairs), AT_ONCE)]
     found = list(ahead(one, parts, n_threads()))
     return np.concatenate(found) if found else np.zeros(0, np.float32)
+
+
+def _cosines(features: Floats, pairs: Rows) -> Floats:
+    found = np.empty(len(pairs), np.float32)
+    for at in range(0, len(pairs), 1024):
+        left, right = features[pairs[at : at + 1024, 0]], features[pairs[at : at + 1024, 1]]
+        lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+        found[at : at + 1024] = np.einsum("ij,ij->i", left, right) / np.maximum(lengths, 1e-12)
+    return found
 
 
 def _once(pairs: Rows, mirrored: NDArray[np.bool_], alike: Floats) -> tuple[Rows, NDArray[np.bool_], Floats]:
