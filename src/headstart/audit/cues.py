@@ -29,6 +29,8 @@ FOLDS, TREES, LEAST_LEAF, DEPTH = 5, 20, 4, 12
 LEAST_A_CLASS = 10
 MOST_CLASSES, MOST_IMAGES = 100, 20_000
 MOST_NAMES = 20
+SEEN = ("brightness", "sharpness")
+"""Cues that may well be what a class looks like: never of high severity."""
 NAMES = {
     "file_size": "the size of the file", "format": "the kind of file", "resolution": "the size in pixels",
     "brightness": "brightness and contrast", "sharpness": "sharpness", "border": "the lines along the border",
@@ -154,8 +156,8 @@ def _finding(
         own = np.flatnonzero(codes == code)
         shown += [int(row) for row in rows[own[np.argsort(-told[own, code], kind="stable")]][:6]]
     return AuditFinding(
-        "cues", f"cue_{name}", "high" if worst[2] >= HIGH else "medium",
-        f"{NAMES[name]} alone {'tells' if name != 'border' else 'tell'} {said}{more} from the other classes (area "
+        "cues", f"cue_{name}", "high" if worst[2] >= HIGH and name not in SEEN else "medium",
+        f"{NAMES[name]} alone {'tell' if name in ('border', 'brightness') else 'tells'} {said}{more} from the other classes (area "
         "under the curve; 0.5 is chance)",
         "a classifier may learn this instead of what the images show, score well here and fail elsewhere",
         "ask whether it belongs to the class or to how the images were made; if the latter, gather images of each class "
