@@ -157,8 +157,8 @@ def _finding(
         shown += [int(row) for row in rows[own[np.argsort(-told[own, code], kind="stable")]][:6]]
     return AuditFinding(
         "cues", f"cue_{name}", "high" if worst[2] >= HIGH and name not in SEEN else "medium",
-        f"{NAMES[name]} alone {'tell' if name in ('border', 'brightness') else 'tells'} {said}{more} from the other classes "
-        "(area under the curve; 0.5 is chance)",
+        f"{NAMES[name]} alone {'tell' if name in ('border', 'brightness') else 'tells'} {said}{more} from the other "
+        "classes (area under the curve; 0.5 is chance)",
         "a classifier may learn this instead of what the images show, score well here and fail elsewhere",
         "ask whether it belongs to the class or to how the images were made; if the latter, gather images of each class "
         "in the same way, or even it out before training (crop, convert, resize); no table can mend it",
