@@ -6,6 +6,7 @@ import operator
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,13 @@ class Bars:
         """The verdict, last."""
         print(f"FAIL: {self.missed} of {self.n}" if self.missed else "PASS")
         sys.exit(1 if self.missed else 0)
+
+
+def took(call: Callable[[], object]) -> float:
+    """Seconds of a call."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 def reference_rate(n_batches: int = 3, threads: int = 2) -> float:

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from bars import Bars
+from bars import Bars, took
 
 K, BLOCK = 10, 20_000
 
@@ -132,12 +132,6 @@ def drawn(real: np.ndarray, n: int, n_queries: int, folder: Path) -> tuple[np.nd
         made[at : at + BLOCK] = block(min(BLOCK, n - at))
     made.flush()
     return np.load(folder / "vectors.npy", mmap_mode="r"), block(n_queries)
-
-
-def took(call) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def written_bytes(made, folder: Path) -> int:

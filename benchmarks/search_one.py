@@ -12,10 +12,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from bars import Bars, reference_rate
+from bars import Bars, reference_rate, took
 
 
 def main() -> None:
@@ -33,10 +32,10 @@ def main() -> None:
         queries = [str(each) for each in table.items()[:: max(1, len(table) // 20)]][:20]
         print(f"{len(index):,} images")
         command = [str(Path(sys.executable).with_name("headstart")), "search", str(place)]
-        starts = [seconds(lambda at=at: run([*command, queries[at]])) for at in range(given.rounds + 1)][1:]
+        starts = [took(lambda at=at: run([*command, queries[at]])) for at in range(given.rounds + 1)][1:]
         index = ImageIndex.open(place)
         index.search(queries[:1], 12)
-        inside = [1000 * seconds(lambda query=query: index.search([query], 12)) for query in queries]
+        inside = [1000 * took(lambda query=query: index.search([query], 12)) for query in queries]
     rate = reference_rate()
     bars = Bars()
     bars.seconds("one search from process start", statistics.median(starts), 3.0, rate)
@@ -46,12 +45,6 @@ def main() -> None:
 
 def run(command: list[str]) -> None:
     subprocess.run(command, check=True, stdout=subprocess.PIPE)
-
-
-def seconds(call) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -16,11 +16,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
-from bars import Bars, reference_rate
+from bars import Bars, reference_rate, took
 
 LAYERS = ("stage3", "stage4", "stage5", "stage6", "pool")
 HEADS = ("logistic", "linear_svm", "knn", "nearest_mean", "lda", "ridge")
@@ -46,9 +45,9 @@ def measure(given: argparse.Namespace, folder: Path) -> None:
         *("--layer", ",".join(LAYERS), "--head", ",".join(HEADS), "--per-class", "5,10,20,50,all"),
         *("--seeds", str(given.seeds), "--out", str(out)),
     ]  # fmt: skip
-    first = seconds(lambda: subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE))
+    first = took(lambda: subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE))
     again = statistics.median(
-        seconds(lambda: subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE))
+        took(lambda: subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE))
         for _ in range(3)
     )
     rate = reference_rate()
@@ -86,7 +85,7 @@ def sorted_in_a_browser(page: Path, browser: str) -> tuple[float, list[float]]:
     with sync_playwright() as tools:
         running = tools.chromium.launch(executable_path=browser)
         tab = running.new_page()
-        opened = seconds(lambda: tab.goto(page.as_uri()))
+        opened = took(lambda: tab.goto(page.as_uri()))
         sorts = tab.evaluate(
             """async () => {
               const table = [...document.querySelectorAll('table')].sort((a, b) => b.rows.length - a.rows.length)[0];
@@ -102,12 +101,6 @@ def sorted_in_a_browser(page: Path, browser: str) -> tuple[float, list[float]]:
         )
         running.close()
     return opened, sorts
-
-
-def seconds(call) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,14 @@ import pytest
 from headstart.testing.images import class_folders
 
 SIDE = 48
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-sync",
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -80,3 +89,18 @@ def trained(tmp_path_factory, photos, tiny_name):
         status = main(["fit", str(photos), *options, "--learning-rate", "0.003", *where])
     assert status == 0, err.getvalue()
     return TrainedModel(folder, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, one for all tests of a process (a second one cannot start beside it), or why there is none."""
+    if CHROMIUM is None:
+        said = "no Chromium on this machine (Debian: apt install chromium)"
+        if os.environ.get("HEADSTART_REQUIRE_BROWSER"):
+            pytest.fail(said)
+        pytest.skip(said)
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        made = started.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield made
+        made.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -90,17 +89,12 @@ def test_hostile_names_are_text_in_the_page(run, tmp_path):
     assert "<b>photos" not in page and "&lt;b&gt;photos" in page
 
 
-def test_the_page_asks_for_nothing_and_fits_a_phone(finished):
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on this machine (Debian: apt install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        for width, scheme in ((400, "dark"), (1280, "light")):
-            page = browser.new_context(
-                viewport={"width": width, "height": 900}, color_scheme=scheme
-            ).new_page()
+def test_the_page_asks_for_nothing_and_fits_a_phone(browser, finished):
+    for width, scheme in ((400, "dark"), (1280, "light")):
+        with closing(
+            browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        ) as context:
+            page = context.new_page()
             said, asked = [], []
             page.on("console", lambda message, said=said: said.append(message.text))
             page.on("request", lambda request, asked=asked: asked.append(request.url))
@@ -108,7 +102,6 @@ def test_the_page_asks_for_nothing_and_fits_a_phone(finished):
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             assert page.evaluate("[...document.images].every(each => each.naturalWidth > 0)")
             assert said == [] and all(each.startswith(("file:", "data:")) for each in asked)
-        browser.close()
 
 
 def test_ctrl_c_is_one_line_and_the_same_command_goes_on(run, photos, tmp_path):

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.base.errors import BadOptions, DataError
+from headstart.base.new_folder import new_folder
 from headstart.dataset.build import Recipe, drafted, joined, write_dataset
-from headstart.dataset.names import class_folders, placed
+from headstart.dataset.names import class_folders
 from headstart.dataset.read import read_source
 from headstart.dataset.write import LAYOUTS
-from headstart.features.cluster_groups import new_folder
+from headstart.images.file_names import placed
 from headstart.images.scan import scan
 from headstart.images.table import ImageTable
 from headstart.testing.images import class_folders as drawn

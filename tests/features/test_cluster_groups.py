@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from headstart.base.errors import BadOptions, DataError, UnknownName
+from headstart.base.new_folder import check_new_folder
 from headstart.features.cluster_found import Clustering, Group
-from headstart.features.cluster_groups import cell, check_new_folder, safe_name, write_groups
+from headstart.features.cluster_groups import write_groups
+from headstart.images.file_names import cell, safe_name
 from headstart.images.table import ImageTable
 
 HOSTILE = (

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from headstart.explain.target import target_of_network
 from headstart.report.explain_page import Parts, write_explain_page
 from headstart.testing.backbones import tiny_network
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = "<script>document.title='hacked'</script>"
 
 
@@ -37,15 +35,9 @@ def test_names_are_text(page):
 
 
 @pytest.mark.parametrize("width", [360, 1100])
-def test_it_fits_and_loads_nothing(page, width):
-    if CHROMIUM is None:
-        if os.environ.get("HEADSTART_REQUIRE_BROWSER"):
-            pytest.fail("no Chromium on this machine")
-        pytest.skip("no Chromium on this machine")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        opened = browser.new_context(viewport={"width": width, "height": 900}).new_page()
+def test_it_fits_and_loads_nothing(browser, page, width):
+    with closing(browser.new_context(viewport={"width": width, "height": 900})) as context:
+        opened = context.new_page()
         said, asked = [], []
         opened.on("console", lambda message: said.append(message.text))
         opened.on("request", lambda request: asked.append(request.url))
@@ -54,4 +46,3 @@ def test_it_fits_and_loads_nothing(page, width):
         assert opened.evaluate("document.documentElement.scrollWidth") <= width
         assert opened.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
         assert not said and [each for each in asked if not each.startswith("data:")] == [page.as_uri()]
-        browser.close()

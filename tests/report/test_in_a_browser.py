@@ -1,8 +1,5 @@
 """The report in a real browser: fits a phone, sorts, asks the network for nothing, runs no foreign script."""
 
-import os
-import shutil
-
 import pytest
 
 from headstart.report.answers import load_answers
@@ -16,29 +13,6 @@ from headstart.study.record import load_record
 from headstart.testing.records import tiny_record
 from headstart.testing.stored_studies import stored_study
 from headstart.testing.trained_records import with_training
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        said = "no Chromium on this machine (Debian: apt install chromium)"
-        if os.environ.get("HEADSTART_REQUIRE_BROWSER"):
-            pytest.fail(said)
-        pytest.skip(said)
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        made = started.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield made
-        made.close()
 
 
 @pytest.fixture(scope="module")

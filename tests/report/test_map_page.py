@@ -6,9 +6,7 @@ import base64
 import csv
 import io
 import json
-import os
 import re
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -26,8 +24,6 @@ from headstart.report.map_page import check_page, near_together, write_map_page
 from headstart.report.map_words import sentences, subtitle
 from headstart.testing.images import class_folders
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 HOSTILE = "</script><script>alert(1)</script>{{ 7*7 }}"
 FORMULA = '=HYPERLINK("x"),\'<img src=x onerror=alert(2)>'
 
@@ -43,20 +39,6 @@ def found(tmp_path_factory):
         table, extractor=FeatureExtractor(layer="stage2", input_size=48, engine="torch"), method="pca",
         clusterer=ImageClusterer(n=3), predictions=predictions,
     )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        said = "no Chromium on this machine (Debian: apt install chromium)"
-        if os.environ.get("HEADSTART_REQUIRE_BROWSER"):
-            pytest.fail(said)
-        pytest.skip(said)
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        made = started.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield made
-        made.close()
 
 
 @pytest.fixture

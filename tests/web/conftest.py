@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from contextlib import contextmanager
@@ -17,14 +16,6 @@ from headstart.web.label import label_app
 from headstart.web.refitter import Refitter
 from headstart.web.serve import LocalServer
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-sync",
-]
 CLASSES = ("disc", "square", "stripes")
 
 
@@ -102,18 +93,3 @@ def served(running):
     while running.session.undo():
         pass
     running.session.refit()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium, or the reason why there is none."""
-    if CHROMIUM is None:
-        said = "no Chromium on this machine (Debian: apt install chromium)"
-        if os.environ.get("HEADSTART_REQUIRE_BROWSER"):
-            pytest.fail(said)
-        pytest.skip(said)
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        made = started.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield made
-        made.close()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from headstart.base.options import option
 from headstart.cli.declared import DataOptions, same
-from headstart.cli.flags import Json, build, verb
+from headstart.cli.flags import Data, Json, build, verb
 from headstart.cli.screen import shown
 from headstart.cli.sources import open_table
 from headstart.cli.text import printable, say, say_json
@@ -48,14 +48,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def audit(
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA",
-            help="A folder, a ground-truth file or the name of a packaged set.",
-            show_default=False,
-        ),
-    ],
+    data: Data,
     json: Json = False,
     **flags: Any,
 ) -> None:

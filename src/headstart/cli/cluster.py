@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from headstart.base.errors import BadOptions
 from headstart.base.options import option
-from headstart.cli.declared import DataOptions, same
-from headstart.cli.flags import Json, build, verb
+from headstart.cli.declared import DataOptions, VectorOptions
+from headstart.cli.flags import Data, Json, build, verb
 from headstart.cli.screen import shown
 from headstart.cli.sources import open_table
 from headstart.cli.text import printable, say, say_json, table
@@ -37,7 +37,7 @@ def read_number(text: Any) -> int | str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterOptions:
+class ClusterOptions(VectorOptions):
     """What `cluster` takes beside its source."""
 
     method: str = option(
@@ -67,13 +67,6 @@ class ClusterOptions:
         choices=("copy", "symlink"),
     )
     html: str | None = option(None, "write a page with the groups to this file", metavar="FILE")
-    backbone: str = same("backbone", "lite0")
-    layer: tuple[str, ...] = same("layer", ("pool",), "where features are taken; several are joined")
-    pooling: str = same("pooling", "avg")
-    engine: str = same("engine")
-    precision: str = same("precision")
-    input_size: int | str | None = same("input_size", None)
-    cache_gb: float = same("cache_gb")
     seed: int = option(0, "of everything random", low=0, high=2**31 - 1)
 
 
@@ -83,14 +76,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def cluster(
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA",
-            help="A folder, a ground-truth file or the name of a packaged set.",
-            show_default=False,
-        ),
-    ],
+    data: Data,
     json: Json = False,
     **flags: Any,
 ) -> None:
@@ -125,7 +111,7 @@ def cluster(
 
 
 def _check(options: ClusterOptions, flags: dict[str, Any], data: str) -> None:
-    from headstart.features.cluster_groups import check_new_folder
+    from headstart.base.new_folder import check_new_folder
 
     wrong = []
     if options.groups and not options.out:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from headstart.cli.declared import DataOptions, FeatureOptions
-from headstart.cli.flags import Json, build, verb
+from headstart.cli.flags import Data, Json, build, verb
 from headstart.cli.screen import shown
 from headstart.cli.sources import open_table
 from headstart.cli.text import printable, say, say_json, table
@@ -27,14 +27,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def features(
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA",
-            help="A folder, a ground-truth file or the name of a packaged set.",
-            show_default=False,
-        ),
-    ],
+    data: Data,
     out: Annotated[
         Path, typer.Option("--out", metavar="FILE", help="a .parquet or .npz file", show_default=False)
     ],

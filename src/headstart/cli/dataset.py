@@ -179,7 +179,7 @@ def _rename_file(path: Path) -> list[tuple[str, ...]]:
 
 def _check_out(options: BuildOptions, data: list[str]) -> Path | None:
     """Refuse a bad folder before anything is read; the folder of the images, if there is one alone."""
-    from headstart.features.cluster_groups import check_new_folder
+    from headstart.base.new_folder import check_new_folder
 
     folders = [place for each in data if (place := Path(each).expanduser()).is_dir()]
     if options.out is not None:

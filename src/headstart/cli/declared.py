@@ -36,6 +36,19 @@ class DataOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VectorOptions:
+    """Which features of a network stand for an image: one vector."""
+
+    backbone: str = same("backbone", "lite0")
+    layer: tuple[str, ...] = same("layer", ("pool",), "where features are taken; several are joined")
+    pooling: str = same("pooling", "avg")
+    engine: str = same("engine")
+    precision: str = same("precision")
+    input_size: int | str | None = same("input_size", None)
+    cache_gb: float = same("cache_gb")
+
+
+@dataclass(frozen=True, kw_only=True)
 class FitOptions:
     """One method, as `fit` takes it, less the options of training."""
 

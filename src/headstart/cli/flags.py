@@ -20,6 +20,14 @@ from headstart.base.options import complaints, mistakes
 T = TypeVar("T")
 Verb = Callable[..., int | None]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON (see docs/json.md)")]
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder, a ground-truth file or the name of a packaged set.",
+        show_default=False,
+    ),
+]
 _WORDS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
 
@@ -68,8 +76,10 @@ def parameters(declared: type, skip: tuple[str, ...] = ()) -> list[inspect.Param
     return [_parameter(field, hints[field.name]) for field in _fields(declared) if field.name not in skip]
 
 
-def _fields(declared: type) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(declared)
+def _fields(declared: type) -> list[dataclasses.Field[Any]]:
+    """The fields, those that the class itself declares before what it inherits."""
+    own = inspect.get_annotations(declared)
+    return sorted(dataclasses.fields(declared), key=lambda field: field.name not in own)
 
 
 def _parameter(field: dataclasses.Field[Any], hint: Any) -> inspect.Parameter:

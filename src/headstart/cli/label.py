@@ -11,7 +11,7 @@ import typer
 
 from headstart.base.errors import BadOptions, DataError
 from headstart.base.options import option
-from headstart.cli.declared import same
+from headstart.cli.declared import VectorOptions
 from headstart.cli.flags import Json, build, verb
 from headstart.cli.screen import shown
 from headstart.cli.text import printable, say, say_json
@@ -24,7 +24,7 @@ headstart label photos/ --classes-file names.txt --port 8000
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelOptions:
+class LabelOptions(VectorOptions):
     """What `label` takes beside its folder."""
 
     classes: tuple[str, ...] = option(
@@ -38,13 +38,6 @@ class LabelOptions:
     )
     port: int = option(0, "port on 127.0.0.1; 0 takes any free one", low=0, high=65535)
     open: bool = option(False, "open the page in the browser")
-    backbone: str = same("backbone", "lite0")
-    layer: tuple[str, ...] = same("layer", ("pool",), "where features are taken; several are joined")
-    pooling: str = same("pooling", "avg")
-    engine: str = same("engine")
-    precision: str = same("precision")
-    input_size: int | str | None = same("input_size", None)
-    cache_gb: float = same("cache_gb")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from headstart.base.errors import BadOptions
 from headstart.base.options import option
-from headstart.cli.declared import DataOptions, same
-from headstart.cli.flags import Json, build, verb
+from headstart.cli.declared import DataOptions, VectorOptions
+from headstart.cli.flags import Data, Json, build, verb
 from headstart.cli.screen import shown
 from headstart.cli.sources import open_table
 from headstart.cli.text import printable, say, say_json
@@ -38,7 +38,7 @@ def read_clusters(text: Any) -> int | str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapOptions:
+class MapOptions(VectorOptions):
     """What `map` takes beside its source."""
 
     out: str = option("map.html", "the page; an older page of Headstart is replaced", metavar="FILE")
@@ -63,13 +63,6 @@ class MapOptions:
         15, "of umap: neighbours an image is held to; more show more of the whole", low=2, high=1000
     )
     perplexity: float = option(30.0, "of tsne: its soft number of neighbours", low=1, high=1000)
-    backbone: str = same("backbone", "lite0")
-    layer: tuple[str, ...] = same("layer", ("pool",), "where features are taken; several are joined")
-    pooling: str = same("pooling", "avg")
-    engine: str = same("engine")
-    precision: str = same("precision")
-    input_size: int | str | None = same("input_size", None)
-    cache_gb: float = same("cache_gb")
     seed: int = option(0, "of everything random", low=0, high=2**31 - 1)
 
 
@@ -79,14 +72,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def map_(
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA",
-            help="A folder, a ground-truth file or the name of a packaged set.",
-            show_default=False,
-        ),
-    ],
+    data: Data,
     json: Json = False,
     **flags: Any,
 ) -> None:

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from headstart.features.index_found import Found
     from headstart.features.index_quality import IndexQuality
 
-TITLES = {
-    "map": "mean average precision", "precision_at_k": "precision at {k}", "recall_at_k": "recall at {k}",
-    "r_precision": "R-precision", "ndcg": "NDCG",
-}  # fmt: skip
 HIDDEN = ("digest", "split", "group")
 
 
@@ -72,16 +68,18 @@ def found_lines(found: Sequence[Found], metric: str) -> list[str]:
 
 def quality_lines(found: IndexQuality, split: str) -> list[str]:
     """The quality of a search as text."""
+    from headstart.report.wording import search_measures
+
     quality = found.quality
-    rows = [
-        (TITLES[name].format(k=quality.k), f"{score.value:.3f}", f"{score.low:.3f} to {score.high:.3f}")
-        for name, score in quality.scores.items()
-    ]
+    measures = search_measures(quality.k)
+    long = {"map": "mean average precision"}
+    scores = [(long.get(name, title), quality.scores[name]) for name, title, _ in measures]
+    rows = [(title, f"{each.value:.3f}", f"{each.low:.3f} to {each.high:.3f}") for title, each in scores]
     classes = [
-        (label, values["n"], *(f"{values[name]:.3f}" for name in TITLES))
+        (label, values["n"], *(f"{values[name]:.3f}" for name, *_ in measures))
         for label, values in quality.per_class.items()
     ]
-    heads = [title.format(k=quality.k) for title in TITLES.values()]
+    heads = [title for _, title, _ in measures]
     worst = [(f"{value:.3f}", label, path) for path, label, value in found.worst]
     return [
         f"{quality.n:,} queries ({split}) by {printable(found.target)} against {found.n_index:,} images; queries with "
@@ -90,7 +88,7 @@ def quality_lines(found: IndexQuality, split: str) -> list[str]:
         "",
         *table(("", "mean", "95 % interval"), rows, right=(1,)),
         "",
-        *table((found.target, "n", "mAP", *heads[1:]), classes, right=(1, 2, 3, 4, 5, 6)),
+        *table((found.target, "n", *heads), classes, right=(1, 2, 3, 4, 5, 6)),
         "",
         "queries with the least average precision",
         *table(("", found.target, "image"), worst, right=(0,)),

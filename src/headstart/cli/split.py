@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from headstart.base.errors import BadOptions
 from headstart.base.options import option
 from headstart.cli.declared import DataOptions, same
-from headstart.cli.flags import Json, build, verb
+from headstart.cli.flags import Data, Json, build, verb
 from headstart.cli.screen import shown
 from headstart.cli.sources import open_table
 from headstart.cli.text import printable, say, say_json, table
@@ -75,14 +75,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def split(
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA",
-            help="A folder, a ground-truth file or the name of a packaged set.",
-            show_default=False,
-        ),
-    ],
+    data: Data,
     json: Json = False,
     **flags: Any,
 ) -> None:

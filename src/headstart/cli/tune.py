@@ -8,14 +8,14 @@ import shlex
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from headstart.base.errors import BadOptions, UsageError
 from headstart.base.options import option
 from headstart.cli.declared import DataOptions, TrainFlags, misplaced, same
-from headstart.cli.flags import Json, build, verb
+from headstart.cli.flags import Data, Json, build, verb
 from headstart.cli.screen import shown
 from headstart.cli.sources import open_table
 from headstart.cli.text import printable, say, say_json, table
@@ -87,14 +87,7 @@ def add_to(app: typer.Typer) -> None:
 
 def tune(
     context: typer.Context,
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA",
-            help="A folder, a ground-truth file or the name of a packaged set.",
-            show_default=False,
-        ),
-    ],
+    data: Data,
     json: Json = False,
     **flags: Any,
 ) -> None:

@@ -13,12 +13,12 @@ from typing import Any
 from headstart.base.errors import DataError
 from headstart.base.events import warn
 from headstart.base.findings import Finding
+from headstart.base.new_folder import check_new_folder, new_folder
 from headstart.dataset.card import CardFacts, write_card
 from headstart.dataset.classes import alike
 from headstart.dataset.edit import BalancePlan, Edits, edited
 from headstart.dataset.odd import odd_labels, rename_option
 from headstart.dataset.write import check_layout, write_files
-from headstart.features.cluster_groups import check_new_folder, new_folder
 from headstart.images.split import split_table
 from headstart.images.table import SPLITS, ImageTable
 

@@ -27,10 +27,10 @@ from headstart.dataset.journal import SKIPPED, LabelJournal, open_journal
 from headstart.dataset.names import path_cell
 from headstart.dataset.next_rows import DIVERSE, ORDERS, Shape, nearest_of, next_rows
 from headstart.dataset.suggest import Suggester, fit_suggester
-from headstart.features.cluster_groups import cell
 from headstart.features.cluster_space import Space
 from headstart.features.extractor import FeatureExtractor
 from headstart.images.collect import Row, build_table, looks_like_image, told, walk
+from headstart.images.file_names import cell
 from headstart.images.table import ImageTable, Problem
 
 if TYPE_CHECKING:

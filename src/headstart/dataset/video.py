@@ -17,9 +17,9 @@ import numpy as np
 from headstart.base.errors import DataError
 from headstart.base.events import Progress, emit, warn
 from headstart.base.optional import require
-from headstart.features.cluster_groups import safe_name
 from headstart.images.collect import Row, build_table, clean, subfolders, walk
 from headstart.images.decode import MAX_PIXELS
+from headstart.images.file_names import safe_name
 from headstart.images.table import ImageTable
 
 if TYPE_CHECKING:

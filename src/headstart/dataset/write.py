@@ -17,9 +17,9 @@ from typing import Any
 from headstart.base.errors import BadOptions, DataError, UnknownName
 from headstart.base.events import Progress, emit
 from headstart.base.findings import Finding
-from headstart.dataset.names import class_folders, path_cell, placed
-from headstart.features.cluster_groups import cell
+from headstart.dataset.names import class_folders, path_cell
 from headstart.images.collect import clean
+from headstart.images.file_names import cell, placed
 from headstart.images.table import ImageTable
 
 WAYS = ("copy", "symlink")

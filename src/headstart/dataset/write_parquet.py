@@ -14,8 +14,8 @@ from typing import Any
 
 from headstart.base.errors import DataError
 from headstart.base.events import Progress, emit
-from headstart.dataset.names import file_name
 from headstart.images.collect import clean
+from headstart.images.file_names import file_name
 from headstart.images.table import ImageTable
 
 SHARD_BYTES = 500 << 20

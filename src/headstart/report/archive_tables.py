@@ -12,15 +12,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from headstart.images.file_names import cell
 from headstart.images.table import ImageTable
 from headstart.measure.metrics import METRICS
 from headstart.measure.retrieval import METRICS as SEARCH_METRICS
-from headstart.report.summary import SCORE_KEYS, SEARCH_KEYS, summary_lines
+from headstart.report.summary import SCORE_KEYS, summary_lines
 from headstart.report.wording import total_seconds
 from headstart.study.records import CellResult, StudyRecord
 
 Cell = str | int | float | bool | None
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def run_rows(record: StudyRecord) -> list[dict[str, Cell]]:
@@ -58,7 +58,7 @@ def method_rows(record: StudyRecord) -> list[dict[str, Cell]]:
     """One row a method and dataset, the best first: means over seeds, as in the results table."""
     summary = summary_lines(record)
     rows = [_flat(row, SCORE_KEYS) for row in summary.rows]
-    return rows or [_flat(row, SEARCH_KEYS) for row in summary.searches]
+    return rows or [_flat(row, SEARCH_METRICS) for row in summary.searches]
 
 
 def _flat(row: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Cell]:
@@ -98,10 +98,7 @@ def csv_text(rows: Sequence[Mapping[str, Cell]]) -> str:
 
 
 def _safe(value: Cell) -> Cell:
-    if not isinstance(value, str):
-        return value
-    text = value.encode("utf-8", "backslashreplace").decode()
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return cell(value) if isinstance(value, str) else value
 
 
 def parquet_bytes(rows: Sequence[Mapping[str, Cell]]) -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.report.figures import COLOURS, INK, LINES, PAPER, _drawn, _legend
+from headstart.report.figure_style import COLOURS, INK, LINES, PAPER, drawn, legend
 
 if TYPE_CHECKING:
     from headstart.explain.faithful import Faithful
@@ -134,7 +134,7 @@ def convolution_sum(found: Convolution) -> str:
                             color="#ffffff" if dark else "#111111",
                         )  # fmt: skip
 
-    return _drawn(draw, 5.2, 5.0)
+    return drawn(draw, 5.2, 5.0)
 
 
 def faithfulness_curves(found: Faithful, at: int) -> str:
@@ -158,9 +158,9 @@ def faithfulness_curves(found: Faithful, at: int) -> str:
         axes.set_xlabel("share of the image, %")
         axes.set_ylabel("probability of the class, %")
         axes.set_ylim(-2, 102)
-        _legend(figure, axes)
+        legend(figure, axes)
 
-    return _drawn(draw, 5.2, 3.2)
+    return drawn(draw, 5.2, 3.2)
 
 
 def change_matrix(found: Change, first: str, second: str) -> str:
@@ -180,7 +180,7 @@ def change_matrix(found: Change, first: str, second: str) -> str:
             axes.text(x, y, shown, ha="center", va="center", fontsize=7, color=colour)
 
     side = 1.8 + 0.42 * len(found.columns)
-    return _drawn(draw, min(side, 7), min(side, 7))
+    return drawn(draw, min(side, 7), min(side, 7))
 
 
 def landscapes(found: Starts) -> str:
@@ -202,7 +202,7 @@ def landscapes(found: Starts) -> str:
         bar = figure.colorbar(filled, ax=list(grid.ravel()), shrink=0.7, format="%.2g")
         bar.set_label("loss (cross-entropy)")
 
-    return _drawn(draw, 6.6, 6.0)
+    return drawn(draw, 6.6, 6.0)
 
 
 def _surface(axes: Any, found: Landscape, levels: np.ndarray) -> Any:
@@ -234,9 +234,9 @@ def losses_by_step(found: Starts) -> str:
         axes.set_xlabel("step")
         axes.set_ylabel("loss")
         axes.set_ylim(bottom=0)
-        _legend(figure, axes)
+        legend(figure, axes)
 
-    return _drawn(draw, 5.2, 2.8)
+    return drawn(draw, 5.2, 2.8)
 
 
 def optimiser_paths(found: Race, *, animated: bool = False) -> str:
@@ -261,7 +261,7 @@ def optimiser_paths(found: Race, *, animated: bool = False) -> str:
             axes.plot(*found.surface.least, "*", color=INK, ms=11)
         axes.set_xlim(found.surface.x)
         axes.set_ylim(found.surface.y)
-        _legend(figure, axes)
+        legend(figure, axes)
         if animated:
             figure.set_dpi(72)
             figure.draw_without_rendering()
@@ -272,7 +272,7 @@ def optimiser_paths(found: Race, *, animated: bool = False) -> str:
                 )
                 tracks[name] = [(float(a), height - float(b)) for a, b in axes.transData.transform(inside)]
 
-    svg = _drawn(draw, 5.6, 4.6)
+    svg = drawn(draw, 5.6, 4.6)
     return _moving(svg, tracks) if animated else svg
 
 

@@ -12,18 +12,11 @@ from headstart.images.collect import clean
 from headstart.images.decode import ImageItem
 from headstart.report.document import Block, Document, Gallery, Paragraph, Picture, Section, plain_table
 from headstart.report.html import render
-from headstart.report.wording import interval, percent
+from headstart.report.wording import interval, percent, search_measures
 
 if TYPE_CHECKING:
     from headstart.features.index_quality import IndexQuality
 
-SEARCH_METRICS = (
-    ("map", "mean average precision", "1 where every image of the class comes before any other"),
-    ("precision_at_k", "precision at k", "share of the first k that are of the query's class"),
-    ("recall_at_k", "recall at k", "share of the class that is among the first k images"),
-    ("r_precision", "R-precision", "share of the first R that are of the class, R the number of its images"),
-    ("ndcg", "NDCG", "gain discounted by the logarithm of the rank, against the best order"),
-)
 SIDE = 200
 BUDGET_BYTES = 40_000_000
 HIDDEN = ("digest", "split", "group")
@@ -79,17 +72,13 @@ def quality_page(
         The images of these queries.
     """
     scores = quality.quality.scores
-    k = str(quality.quality.k)
-    measures = [
-        (key, title.replace(" k", f" {k}"), told.replace(" k ", f" {k} "))
-        for key, title, told in SEARCH_METRICS
-    ]
+    measures = search_measures(quality.quality.k)
     rows = [(title, percent(scores[key].value), interval(scores[key]), told) for key, title, told in measures]
     means = plain_table(
         "means", "Means over queries.", ("measure", "mean", "95 % interval", "what it is"), rows
     )
     classes = [
-        (clean(name), f"{values['n']:.0f}", *(percent(values[key]) for key, *_ in SEARCH_METRICS))
+        (clean(name), f"{values['n']:.0f}", *(percent(values[key]) for key, *_ in measures))
         for name, values in sorted(quality.quality.per_class.items(), key=lambda pair: pair[1]["map"])
     ]
     heads = ("class", "n", *(title for _, title, _ in measures))

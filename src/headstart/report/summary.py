@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from headstart.measure.retrieval import METRICS as SEARCH_METRICS
 from headstart.report.document import Claim
 from headstart.report.sections.retrieval import ranked_for_search, search_claims
 from headstart.report.sections.sizes import sides_of
@@ -12,7 +13,6 @@ from headstart.report.verdict import cut_claims, datasets, missing_claims, ranke
 from headstart.report.wording import total_seconds
 from headstart.study.records import MethodSummary, StudyRecord
 
-SEARCH_KEYS = ("map", "precision_at_k", "recall_at_k", "r_precision", "ndcg")
 SCORE_KEYS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece")
 
 
@@ -142,7 +142,7 @@ def _search_row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
         "status": row.status,
         "best": record.best_retrieval.get(row.dataset) == row.method,
         "selection": row.selection,
-        **{key: row.scores[key].to_dict() if key in row.scores else None for key in SEARCH_KEYS},
+        **{key: row.scores[key].to_dict() if key in row.scores else None for key in SEARCH_METRICS},
         "n": row.scores["map"].n if "map" in row.scores else 0,
         "n_seeds": row.n_seeds,
         "seconds": total_seconds(row.seconds),

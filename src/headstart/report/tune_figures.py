@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headstart.methods.tune.found import DONE, PRUNED, SearchRecord, TrialRecord
-from headstart.report.figures import COLOURS, INK, _drawable, _drawn, _legend
+from headstart.report.figure_style import COLOURS, INK, drawable, drawn, legend
 
 COLUMNS = 3
 SLICE = (2.5, 2.1)
@@ -37,9 +37,9 @@ def history(record: SearchRecord) -> str:
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("trial")
         axes.set_ylabel("accuracy that chooses, %")
-        _legend(figure, axes)
+        legend(figure, axes)
 
-    return _drawn(draw, 5.6, 3.4)
+    return drawn(draw, 5.6, 3.4)
 
 
 def _xy(trials: Sequence[TrialRecord]) -> tuple[list[int], list[float]]:
@@ -53,14 +53,14 @@ def importance(shares: Mapping[str, float]) -> str:
         axes = figure.subplots()
         names = sorted(shares, key=lambda name: shares[name])
         axes.barh(
-            [_drawable(name) for name in names], [100 * shares[name] for name in names],
+            [drawable(name) for name in names], [100 * shares[name] for name in names],
             facecolor="none", edgecolor=COLOURS[0], hatch="////", height=0.6,
         )  # fmt: skip
         axes.set_xlim(0, 100)
         axes.set_xlabel("share of the variance, %")
         axes.grid(axis="y", visible=False)
 
-    return _drawn(draw, 5.2, 0.9 + 0.32 * max(1, len(shares)))
+    return drawn(draw, 5.2, 0.9 + 0.32 * max(1, len(shares)))
 
 
 def slices(record: SearchRecord) -> str:
@@ -78,7 +78,7 @@ def slices(record: SearchRecord) -> str:
         for axes in panels[::n_columns]:
             axes.set_ylabel("accuracy, %")
 
-    return _drawn(draw, SLICE[0] * n_columns + 0.6, SLICE[1] * n_rows + 0.2)
+    return drawn(draw, SLICE[0] * n_columns + 0.6, SLICE[1] * n_rows + 0.2)
 
 
 def _slice(axes: Any, record: SearchRecord, dimension: Mapping[str, Any]) -> None:
@@ -95,7 +95,7 @@ def _slice(axes: Any, record: SearchRecord, dimension: Mapping[str, Any]) -> Non
     if (best := record.best_trial) is not None:
         axes.plot([at(best)], _xy([best])[1], "o", ms=11, mfc="none", mec=INK, mew=1.3)
     if choices:
-        axes.set_xticks(range(len(choices)), [_drawable(str(each)) for each in choices])
+        axes.set_xticks(range(len(choices)), [drawable(str(each)) for each in choices])
         axes.set_xlim(-0.5, len(choices) - 0.5)
         if max(len(str(each)) for each in choices) * len(choices) > 22:
             axes.tick_params(axis="x", labelrotation=30)
@@ -105,4 +105,4 @@ def _slice(axes: Any, record: SearchRecord, dimension: Mapping[str, Any]) -> Non
         axes.xaxis.get_major_locator().set_params(numticks=4)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.xaxis.minorticks_off()
-    axes.set_xlabel(_drawable(name))
+    axes.set_xlabel(drawable(name))

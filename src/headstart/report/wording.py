@@ -103,3 +103,18 @@ def seconds_parts(seconds: dict[str, float]) -> str:
         if len(parts) > 1
         else ""
     )
+
+
+def search_measures(k: int) -> tuple[tuple[str, str, str], ...]:
+    """The measures of a search, in order: key, name, and what it says, for the first k results."""
+    return (
+        ("map", "mAP", "mean average precision: 1 where every image of the class comes before any other"),
+        ("precision_at_k", f"precision at {k}", f"share of the first {k} that are of the query's class"),
+        ("recall_at_k", f"recall at {k}", f"share of all images of the class that are among the first {k}"),
+        (
+            "r_precision",
+            "R-precision",
+            "share of the first R that are of the class, R the number of its images",
+        ),
+        ("ndcg", "NDCG", "gain discounted by the logarithm of the rank, against the best order"),
+    )

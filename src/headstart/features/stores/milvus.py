@@ -23,7 +23,6 @@ from headstart.base.optional import require
 from headstart.features.neighbours.approximate import RECALL_AT, SAMPLE
 from headstart.features.stores.cells import columns_from
 from headstart.features.stores.contract import (
-    BASE,
     EXACT_ROWS,
     Cells,
     Key,
@@ -33,6 +32,7 @@ from headstart.features.stores.contract import (
     check_records,
     padded,
 )
+from headstart.features.stores.database import DatabaseStore
 from headstart.features.stores.milvus_claim import claimed
 from headstart.features.stores.milvus_documents import Documents
 from headstart.features.stores.milvus_rows import BATCH, MOST_FOUND, MilvusRows
@@ -47,7 +47,7 @@ SECONDS = 30.0
 MOST_DIMENSIONS = 32_768
 
 
-class MilvusStore:
+class MilvusStore(DatabaseStore):
     """The vectors of an index in Milvus.
 
     Parameters
@@ -104,39 +104,6 @@ class MilvusStore:
     def address(self) -> str:
         """URI and name; holds no token."""
         return f"milvus:{self._place}#{self.name}"
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """What the index says of itself; {} where there is none yet."""
-        return dict(self._body.get("index", {}))
-
-    @property
-    def approximate(self) -> dict[str, Any] | None:
-        """Kind, recall and k of the HNSW index; None where search is exact."""
-        found = self._body.get("approximate")
-        return dict(found) if found else None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return tuple(self._body.get("columns", BASE))
-
-    @property
-    def rows(self) -> np.ndarray:
-        """Every row, growing."""
-        return self._whole()[0]
-
-    @property
-    def columns(self) -> dict[str, Cells]:
-        """Every column, in the order of `rows`; read whole when first asked for."""
-        return self._whole()[1]
-
-    def __len__(self) -> int:
-        return int(self._body.get("n", 0))
-
-    def cells(self, rows: Sequence[int] | np.ndarray) -> dict[str, Cells]:
-        """Every column at these rows."""
-        return columns_from(self.names, self._at(rows, "cells"))
 
     def vectors(self, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
         """Vectors of these rows (None: of all, read into memory)."""
@@ -210,10 +177,6 @@ class MilvusStore:
         """The extra arrays of the last change."""
         packed = self._body.get("arrays")
         return unpack_arrays(base64.b64decode(packed), self.address) if packed else {}
-
-    @property
-    def _dimension(self) -> int:
-        return int(self._body.get("dimension", 0))
 
     @property
     def _vocabulary(self) -> Vocabulary:
@@ -309,9 +272,6 @@ class MilvusStore:
         if not set(wanted) <= set(found):
             raise self._changed()
         return [found[row] for row in wanted]
-
-    def _changed(self) -> DataError:
-        return DataError(f"{self.address}: another run changed it meanwhile; open it again")
 
     def _clean(self) -> None:
         """Remove what a change that was cut off has left."""

@@ -28,7 +28,6 @@ from headstart.features.neighbours.approximate import (
 )
 from headstart.features.stores.cells import cells_of, columns_from, key_digest, numbers_of
 from headstart.features.stores.contract import (
-    BASE,
     EXACT_ROWS,
     Cells,
     Key,
@@ -38,6 +37,7 @@ from headstart.features.stores.contract import (
     check_records,
     padded,
 )
+from headstart.features.stores.database import DatabaseStore
 from headstart.features.stores.packed import FORMAT, VERSION, pack_arrays, unpack_arrays
 from headstart.features.stores.postgres_connect import connect, telling
 from headstart.features.stores.postgres_sql import (
@@ -60,7 +60,7 @@ MOST_SCANNED = 20_000
 MOST_WIDTH = 1000  # hnsw.ef_search of pgvector
 
 
-class PostgresStore:
+class PostgresStore(DatabaseStore):
     """The vectors of an index in a PostgreSQL database.
 
     Parameters
@@ -113,39 +113,6 @@ class PostgresStore:
     def address(self) -> str:
         """URL and name; holds no password."""
         return f"{self._place}#{self.name}"
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """What the index says of itself; {} where there is none yet."""
-        return dict(self._body.get("index", {}))
-
-    @property
-    def approximate(self) -> dict[str, Any] | None:
-        """Kind, recall and k of the vector index; None where search is exact."""
-        found = self._body.get("approximate")
-        return dict(found) if found else None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return tuple(self._body.get("columns", BASE))
-
-    @property
-    def rows(self) -> np.ndarray:
-        """Every row, growing."""
-        return self._whole()[0]
-
-    @property
-    def columns(self) -> dict[str, Cells]:
-        """Every column, in the order of `rows`; read whole when first asked for."""
-        return self._whole()[1]
-
-    def __len__(self) -> int:
-        return int(self._body.get("n", 0))
-
-    def cells(self, rows: Sequence[int] | np.ndarray) -> dict[str, Cells]:
-        """Every column at these rows."""
-        return columns_from(self.names, self._at(rows, "cells"))
 
     def vectors(self, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
         """Vectors of these rows (None: of all, read into memory)."""
@@ -222,10 +189,6 @@ class PostgresStore:
             packed = self._one(self._say("SELECT arrays FROM {card}"))[0]
         return unpack_arrays(packed, self.address) if packed else {}
 
-    @property
-    def _dimension(self) -> int:
-        return int(self._body.get("dimension", 0))
-
     def _told(self) -> AbstractContextManager[None]:
         return telling(self.address)
 
@@ -276,9 +239,6 @@ class PostgresStore:
         if not set(wanted) <= set(found):
             raise self._changed()
         return [found[row] for row in wanted]
-
-    def _changed(self) -> DataError:
-        return DataError(f"{self.address}: another run changed it meanwhile; open it again")
 
     def _count(self, held: Bound) -> int:
         """Rows in which a condition holds, counted up to one more than are searched exactly."""

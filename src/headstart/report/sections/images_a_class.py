@@ -15,7 +15,8 @@ from headstart.measure.curve_questions import Crossing, crossing, more_for
 from headstart.measure.curves import LearningCurve, learning_curve
 from headstart.measure.values import Score
 from headstart.report.document import Beside, Block, Claim, Column, Entry, Figure, Row, Section, Table
-from headstart.report.figures import Band, Mark, accuracy_against_images
+from headstart.report.figure_style import Mark
+from headstart.report.figures import Band, accuracy_against_images
 from headstart.report.verdict import accuracy, results_of
 from headstart.report.wording import DASH, interval, percent
 from headstart.study.records import MethodSummary, StudyRecord
@@ -34,7 +35,7 @@ def images_section(record: StudyRecord, dataset: str, id: str) -> Section | None
         return None
     curves = {name: _curve(record, name, line) for name, line in lines.items()}
     blocks: list[Block] = [*_claims(curves, lines), _table(lines, curves, id)]
-    blocks.append(Beside((_figure(lines, curves, id),)))
+    blocks.append(Beside((_figure(record, lines, curves, id),)))
     return Section(id, "Images a class", tuple(blocks))
 
 
@@ -64,23 +65,16 @@ def _images(row: MethodSummary) -> float:
     return float(row.per_class) if row.per_class else float("inf")
 
 
-def _per_class(row: MethodSummary, record_classes: int) -> float:
-    return float(row.per_class or row.n_train / max(1, record_classes))
-
-
-def _n_classes(line: Sequence[MethodSummary]) -> int:
-    """Classes, from the smallest number drawn of each."""
-    few = min((row for row in line if row.per_class), key=lambda row: row.per_class)
-    return max(1, round(few.n_train / few.per_class))
-
-
-def _x(line: Sequence[MethodSummary]) -> list[float]:
-    return [_per_class(row, _n_classes(line)) for row in line]
+def _x(record: StudyRecord, line: Sequence[MethodSummary]) -> list[float]:
+    """Images a class of each row; all of them count as their mean a class."""
+    return [
+        float(row.per_class or row.n_train / max(1, len(results_of(record, row)[0].classes))) for row in line
+    ]
 
 
 def _curve(record: StudyRecord, name: str, line: Sequence[MethodSummary]) -> LearningCurve | CannotTell:
     scores = [[result.scores["accuracy"].value for result in results_of(record, row)] for row in line]
-    return learning_curve(name, _x(line), scores, np.random.default_rng(SEED))
+    return learning_curve(name, _x(record, line), scores, np.random.default_rng(SEED))
 
 
 def _claims(
@@ -162,11 +156,14 @@ def _score(score: Score | None) -> Entry:
 
 
 def _figure(
-    lines: dict[str, list[MethodSummary]], curves: dict[str, LearningCurve | CannotTell], id: str
+    record: StudyRecord,
+    lines: dict[str, list[MethodSummary]],
+    curves: dict[str, LearningCurve | CannotTell],
+    id: str,
 ) -> Figure:
     marks, bands = [], []
     for name, line in lines.items():
-        for x, row in zip(_x(line), line, strict=True):
+        for x, row in zip(_x(record, line), line, strict=True):
             if (score := accuracy(row)) is not None:
                 marks.append(Mark(name, x, score.value, score.low, score.high))
         curve = curves[name]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from headstart.measure.values import Score
 from headstart.report.document import Beside, Block, Column, Entry, Figure, Paragraph, Row, Section, Table
-from headstart.report.figures import Mark, accuracy_against_seconds, accuracy_by_layer
+from headstart.report.figure_style import Mark
+from headstart.report.figures import accuracy_against_seconds, accuracy_by_layer
 from headstart.report.sections.curves import curve_blocks
 from headstart.report.sections.sizes import pixels, size_blocks
 from headstart.report.verdict import accuracy, datasets, ranked, selected_on

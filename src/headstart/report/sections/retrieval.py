@@ -15,20 +15,25 @@ from headstart.report.document import (
     Section,
     Table,
 )
-from headstart.report.figures import Mark, accuracy_by_step
+from headstart.report.figure_style import Mark
+from headstart.report.figures import accuracy_by_step
 from headstart.report.sections.results import cells_of, depth_order
 from headstart.report.sections.sizes import pixels
 from headstart.report.verdict import overlaps, results_of
-from headstart.report.wording import DASH, count, duration, interval, percent, scored, total_seconds
-from headstart.study.records import MethodSummary, StudyRecord
-
-METRICS = (
-    ("map", "mAP", "mean average precision: 1 where every image of the class comes before any other"),
-    ("precision_at_k", "precision at 10", "share of the first ten that are of the query's class"),
-    ("recall_at_k", "recall at 10", "share of all images of the class that are among the first ten"),
-    ("r_precision", "R-precision", "share of the first R that are of the class, R the number of its images"),
-    ("ndcg", "NDCG", "gain discounted by the logarithm of the rank, against the best order"),
+from headstart.report.wording import (
+    DASH,
+    count,
+    duration,
+    interval,
+    percent,
+    scored,
+    search_measures,
+    total_seconds,
 )
+from headstart.study.records import MethodSummary, StudyRecord
+from headstart.study.retrieval import K
+
+METRICS = search_measures(K)
 CLASSES_SHOWN = 12
 
 

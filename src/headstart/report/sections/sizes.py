@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from headstart.report.document import Beside, Block, Column, Entry, Figure, Row, Table
-from headstart.report.figures import Mark, accuracy_by_step
+from headstart.report.figure_style import Mark
+from headstart.report.figures import accuracy_by_step
 from headstart.report.verdict import accuracy
 from headstart.report.wording import DASH, duration, interval, percent, total_seconds
 from headstart.report.wording import size as bytes_of
