@@ -1,15 +1,19 @@
 """The feature cache: by content, shared, whole rows only, bounded."""
 
 import os
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
 
+from headstart.base.errors import Busy
 from headstart.base.events import collected_warnings
-from headstart.features.store import FeatureKey, FeatureStore
+from headstart.features.store import FeatureKey, FeatureStore, _log_ahead
 
 KEY = FeatureKey("w", "p", "blocks.1", "avg", "onnxruntime", "float32", "d")
 
@@ -62,6 +66,34 @@ def test_two_processes_share_a_file(tmp_path):
     assert [each.wait(60) for each in both] == [0, 0]
     out, found = FeatureStore(tmp_path).read(KEY, [f"{i}-{j}" for i in range(60) for j in range(8)])
     assert found.all() and (out[:, 0] == np.repeat(np.arange(60), 8)).all()
+
+
+def test_a_file_that_another_process_is_making_is_waited_for(tmp_path):
+    path = tmp_path / "made.sqlite"
+    with (
+        closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as maker,
+        closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other,
+    ):
+        maker.execute("CREATE TABLE held (value)")
+        maker.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("PRAGMA journal_mode=WAL")
+        threading.Timer(0.2, lambda: maker.execute("COMMIT")).start()
+        _log_ahead(other)
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_file_that_is_held_is_not_taken_for_broken(tmp_path, monkeypatch):
+    store = FeatureStore(tmp_path)
+    store.write(KEY, ["a"], np.ones((1, 4), np.float32))
+    monkeypatch.setattr("headstart.features.store.LOCK_SECONDS", 0.1)
+    with closing(sqlite3.connect(store.path(KEY), isolation_level=None)) as holder:
+        holder.execute("PRAGMA journal_mode=DELETE")
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Busy, match="held by another program"):
+            store.read(KEY, ["a"])
+        holder.execute("COMMIT")
+    assert store.read(KEY, ["a"])[1].all()
 
 
 def test_a_killed_writer_leaves_whole_rows_only(tmp_path):

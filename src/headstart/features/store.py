@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.base.errors import Busy
 from headstart.base.events import warn
 from headstart.base.hashing import digest_json
 from headstart.base.runtime import cache_folder
@@ -25,6 +26,7 @@ EXTRACTOR_VERSION = "1"
 GIGABYTE = 1_000_000_000
 DEFAULT_CACHE_GB = 10.0
 CHUNK = 500
+LOCK_SECONDS, LOCK_PAUSE = 60.0, 0.02
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,8 @@ class FeatureStore:
     @contextmanager
     def _open(self, path: Path, meta: dict[str, object] | None = None) -> Iterator[sqlite3.Connection]:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as base:
-            base.execute("PRAGMA journal_mode=WAL")
+        with closing(sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)) as base:
+            _log_ahead(base)
             base.execute("PRAGMA synchronous=NORMAL")
             base.execute("CREATE TABLE IF NOT EXISTS meta (value TEXT)")
             base.execute("CREATE TABLE IF NOT EXISTS rows (digest TEXT PRIMARY KEY, vector BLOB NOT NULL)")
@@ -113,6 +115,8 @@ class FeatureStore:
                 out = _read_rows(base, places, len(digests), out, found)
             path.touch()
         except sqlite3.DatabaseError as error:
+            if _is_locked(error):
+                raise Busy(f"the feature cache file {path} is held by another program; try again") from error
             aside = path.with_suffix(".broken")
             path.replace(aside)
             warn(
@@ -201,6 +205,23 @@ class FeatureStore:
         return sum(
             self._remove(path) for path in self.folder.glob("*.sqlite") if path.stat().st_mtime <= limit
         )
+
+
+def _log_ahead(base: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging: SQLite waits for no lock there, so that another process may be first."""
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            base.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not _is_locked(error) or time.monotonic() > until:
+                raise
+            time.sleep(LOCK_PAUSE)
+
+
+def _is_locked(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _read_rows(

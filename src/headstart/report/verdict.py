@@ -135,8 +135,10 @@ def _crowd(best: MethodSummary, others: Sequence[MethodSummary]) -> list[Claim]:
     if mine is None or len(others) < 2:
         return []
     near = [row for row in others if (score := accuracy(row)) is not None and overlaps(mine, score)]
-    said = f"Of {len(others)} other methods with scores, {len(near) or 'none'} cannot be told from it "
-    said += "by the intervals"
+    none = f"All {len(others)} other methods with scores can be told from it"
+    every = f"None of {len(others)} other methods with scores can be told from it"
+    some = f"Of {len(others)} other methods with scores, {len(near)} cannot be told from it"
+    said = f"{none if not near else every if len(near) == len(others) else some} by the intervals"
     said += "; the table shows which of them is cheaper in seconds and memory." if near else "."
     return [Claim(said, tuple(id for row in (best, *near) for id in row.cells))]
 
