@@ -130,8 +130,9 @@ def _counts(table: ImageTable, target: str, rows: Sequence[int]) -> tuple[tuple[
         )
     few = [name for name, n in counts.items() if n < 2]
     if few:
+        alone = "1 class has" if len(few) == 1 else f"{len(few)} classes have"
         raise DataError(
-            f"{table.name}: {len(few)} {'class has' if len(few) == 1 else 'classes have'} a single image to learn from ({', '.join(sorted(few)[:5])}); "
+            f"{table.name}: {alone} a single image to learn from ({', '.join(sorted(few)[:5])}); "
             "advice needs two images of each class, so that one can be held out"
         )
     return tuple(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
