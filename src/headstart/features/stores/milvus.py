@@ -8,7 +8,7 @@ generation shows, so a crash at any moment leaves the old index or the new one, 
 from __future__ import annotations
 
 import base64
-import logging
+import logging.config
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -40,7 +40,18 @@ from headstart.features.stores.milvus_where import Vocabulary, expression, grown
 from headstart.features.stores.packed import pack_arrays, unpack_arrays
 from headstart.features.stores.where import Where, check_columns
 
-pymilvus: Any = require("pymilvus", extra="stores", purpose="an index in Milvus")
+
+def _imported() -> Any:
+    """pymilvus, which sets up the logging of the whole process at import and so closes every handler there is."""
+    set_up = logging.config.dictConfig
+    logging.config.dictConfig = lambda config: None
+    try:
+        return require("pymilvus", extra="stores", purpose="an index in Milvus")
+    finally:
+        logging.config.dictConfig = set_up
+
+
+pymilvus = _imported()
 
 TOKEN = "HEADSTART_STORE_TOKEN"
 SECONDS = 30.0
