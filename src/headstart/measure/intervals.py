@@ -8,7 +8,7 @@ ch. 13): images are drawn with replacement, all metrics from the same draws. See
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 Z_95 = 1.959963984540054
 N_RESAMPLES = 1000
 DRAWS_AT_ONCE = 1 << 21  # image draws held at one time: bounds the memory on large test sets
-UNBOUNDED_ABOVE = frozenset({"log_loss"})
+BOUNDS = {
+    **dict.fromkeys(("log_loss", "mae", "rmse", "mae_levels"), (0.0, math.inf)),
+    **dict.fromkeys(("kappa", "spearman"), (-1.0, 1.0)),
+    **dict.fromkeys(("slope", "bias"), (-math.inf, math.inf)),
+    "r2": (-math.inf, 1.0),
+}
+"""Least and largest value of metrics that do not lie between 0 and 1."""
+UNBOUNDED_ABOVE = frozenset(name for name, (_, high) in BOUNDS.items() if math.isinf(high))
 
 
 def wilson(k: int, n: int) -> tuple[float, float]:
@@ -67,9 +74,14 @@ def resamples(n: int, *, seed: int, n_resamples: int = N_RESAMPLES) -> Iterator[
 
 
 def percentile_interval(
-    value: float, draws: NDArray[np.float64], *, centred: bool = False, high: float = 1.0
+    value: float,
+    draws: NDArray[np.float64],
+    *,
+    centred: bool = False,
+    low: float = 0.0,
+    high: float = 1.0,
 ) -> tuple[float, float]:
-    """2.5 and 97.5 percentiles of bootstrap draws of a metric, clipped to 0 .. `high`.
+    """2.5 and 97.5 percentiles of bootstrap draws of a metric, clipped to `low` .. `high`.
 
     Parameters
     ----------
@@ -81,12 +93,54 @@ def percentile_interval(
         Take the bootstrap's estimate of the metric's bias off first. The calibration error needs it: a
         resample repeats images, which adds noise inside the bins, and noise only ever adds to an absolute
         difference, so that its plain percentiles can lie wholly above the value.
-    high : float
-        Largest value the metric can take.
+    low, high : float
+        Least and largest value that the metric can take.
     """
     shift = value - float(draws.mean()) if centred else 0.0
     ends = np.quantile(draws, [0.025, 0.975]) + shift
-    return max(0.0, min(value, float(ends[0]))), min(high, max(value, float(ends[1])))
+    return max(low, min(value, float(ends[0]))), min(high, max(value, float(ends[1])))
+
+
+def bootstrapped(
+    of: Callable[[NDArray[np.float64]], dict[str, NDArray[np.float64]]], n: int, *, seed: int = 0,
+    centred: Collection[str] = ("ece",),
+) -> dict[str, Score]:  # fmt: skip
+    """Metrics of n images with bootstrap percentile intervals, all from the same 1,000 draws.
+
+    Parameters
+    ----------
+    of : callable
+        From how often each image counts, shape (b, n), to each metric, shape (b,); NaN where it has no value.
+    n : int
+    seed : int
+    centred : collection of str
+        Metrics whose interval is freed of the bootstrap's bias (see `percentile_interval`).
+
+    Returns
+    -------
+    dict of str to Score
+        Metrics without a value on the images themselves are left out; draws without one say nothing.
+    """
+    values = {name: float(value[0]) for name, value in of(np.ones((1, n))).items()}
+    blocks = [of(_counts(rows)) for rows in resamples(n, seed=seed)]
+    scores = {}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            continue
+        draws = np.concatenate([block[name] for block in blocks])
+        low, high = BOUNDS.get(name, (0.0, 1.0))
+        kept = draws[np.isfinite(draws)]
+        if len(kept):
+            low, high = percentile_interval(value, kept, centred=name in centred, low=low, high=high)
+        scores[name] = Score(value, low, high, n)
+    return scores
+
+
+def _counts(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How often each of n images is in each draw; rows (b, n) to counts (b, n)."""
+    b, n = rows.shape
+    flat = (np.arange(b)[:, None] * n + rows).ravel()
+    return np.bincount(flat, minlength=b * n).reshape(b, n).astype(np.float64)
 
 
 def over_seeds(scores: Sequence[Score], *, metric: str = "") -> Score:
@@ -107,8 +161,8 @@ def over_seeds(scores: Sequence[Score], *, metric: str = "") -> Score:
     scores : sequence of Score
         One a seed, the same metric on test sets of one size or nearly so.
     metric : str
-        Name of the metric; "log_loss" is not clipped at 1. Unnamed scores are clipped at 1 unless one of
-        the seeds itself reaches above 1.
+        Name of the metric: its interval is clipped to what it can be (see `BOUNDS`; 0 to 1 for others). Unnamed
+        scores are clipped at 1 unless one of the seeds itself reaches above 1.
 
     Returns
     -------
@@ -132,12 +186,11 @@ def over_seeds(scores: Sequence[Score], *, metric: str = "") -> Score:
     below = float(np.mean([score.value - score.low for score in scores]))
     above = float(np.mean([score.high - score.value for score in scores]))
     mean = float(values.mean())
-    open_above = metric in UNBOUNDED_ABOVE or any(score.high > 1 for score in scores)
-    high = mean + math.hypot(above, seed_part)
+    least, most = BOUNDS.get(metric, (0.0, math.inf if any(score.high > 1 for score in scores) else 1.0))
     return Score(
         value=mean,
-        low=max(0.0, mean - math.hypot(below, seed_part)),
-        high=high if open_above else min(1.0, high),
+        low=max(least, mean - math.hypot(below, seed_part)),
+        high=min(most, mean + math.hypot(above, seed_part)),
         n=min(score.n for score in scores),
         n_seeds=m,
     )
