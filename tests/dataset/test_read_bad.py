@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from headstart.base.errors import DataError
-from headstart.dataset.read import read_source
+from headstart.images.scan import scan
 from headstart.testing.images import class_folders
 
 
@@ -42,7 +42,7 @@ def test_coco_that_names_missing_files_and_lacks_others(photos):
         [(0, 1), (1, 1), (2, 1), (4, 1), (4, 2)],
     )
     (photos / "labels.json").write_text(json.dumps(held))
-    table = read_source(photos / "labels.json")
+    table = scan(photos / "labels.json")
     assert table.paths == ("images/disc000.jpg",) and table.labels["label"] == ("cat",)
     said = reasons(table)
     assert "no such image file" in said["none.jpg"]
@@ -56,7 +56,7 @@ def test_coco_that_names_missing_files_and_lacks_others(photos):
 
 def test_several_boxes_of_one_category_are_one_label(photos):
     (photos / "labels.json").write_text(json.dumps(coco(["disc000.jpg"], [(0, 2), (0, 2)])))
-    assert read_source(photos).labels["label"] == ("dog",)
+    assert scan(photos).labels["label"] == ("dog",)
 
 
 @pytest.mark.parametrize(
@@ -83,14 +83,14 @@ def test_several_boxes_of_one_category_are_one_label(photos):
 def test_what_is_no_coco_file_is_one_error(photos, text, said):
     (photos / "x.json").write_text(text)
     with pytest.raises(DataError, match=said):
-        read_source(photos / "x.json")
+        scan(photos / "x.json")
 
 
 def test_several_coco_files_without_a_split_are_refused(photos):
     for name in ("a.json", "b.json"):
         (photos / name).write_text(json.dumps(coco(["disc000.jpg"], [(0, 1)])))
     with pytest.raises(DataError, match=r"several COCO files \(a.json, b.json\)"):
-        read_source(photos)
+        scan(photos)
 
 
 def metadata(photos, *records, name="metadata.jsonl"):
@@ -108,7 +108,7 @@ def test_metadata_that_names_missing_files_and_the_same_image_twice(photos):
         {"file_name": "/etc/passwd", "label": "dog"},
         {"file_name": "images/square000.jpg", "label": 7},
     )
-    table = read_source(photos)
+    table = scan(photos)
     assert dict(zip(table.paths, table.labels["label"], strict=True)) == {
         "images/disc000.jpg": "cat",
         "images/square000.jpg": "7",
@@ -126,7 +126,7 @@ def test_metadata_that_names_missing_files_and_the_same_image_twice(photos):
 def test_broken_metadata_is_one_error_with_its_line(photos, line, said):
     metadata(photos, line)
     with pytest.raises(DataError, match=said):
-        read_source(photos)
+        scan(photos)
 
 
 def test_metadata_as_csv_under_each_split(photos):
@@ -135,7 +135,7 @@ def test_metadata_as_csv_under_each_split(photos):
         rows = [f"{path.name},{path.name[:4]}" for path in sorted((photos / split).glob("*.jpg"))]
         (photos / split / "metadata.csv").write_text("\n".join(["file_name,label", *rows]))
     shutil.rmtree(photos / "images")
-    table = read_source(photos)
+    table = scan(photos)
     assert (
         len(table) == 12
         and set(table.splits) == {"train", "test"}
@@ -146,4 +146,4 @@ def test_metadata_as_csv_under_each_split(photos):
 def test_parquet_that_is_none_is_one_error(photos):
     (photos / "x.parquet").write_bytes(b"PAR1nothing")
     with pytest.raises(DataError, match="not a readable Parquet file"):
-        read_source(photos / "x.parquet")
+        scan(photos / "x.parquet")

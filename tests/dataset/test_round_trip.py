@@ -16,7 +16,6 @@ from headstart.base.errors import BadOptions, DataError
 from headstart.base.new_folder import new_folder
 from headstart.dataset.build import Recipe, drafted, joined, write_dataset
 from headstart.dataset.names import class_folders
-from headstart.dataset.read import read_source
 from headstart.dataset.write import LAYOUTS
 from headstart.images.file_names import placed
 from headstart.images.scan import scan
@@ -72,7 +71,7 @@ def test_images_labels_and_splits_come_back(split_photos, tmp_path, layout, spli
     source = split_photos if splits else split_photos / "train"
     before, table = state(split_photos), scan(source)
     place, _ = written(table, tmp_path / "out", layout=layout)
-    back = read_source(place)
+    back = scan(place)
     assert held(back) == held(table) and back.problems == ()
     assert (back.splits is None) == (not splits and layout != "imagefolder")
     assert state(split_photos) == before
@@ -86,7 +85,7 @@ def test_hostile_class_names_come_back_unchanged(tmp_path, layout):
         table, labels={"label": tuple(HOSTILE[int(label[1:])] for label in table.labels["label"])}
     )
     place, _ = written(named, tmp_path / "out", layout=layout)
-    assert held(read_source(place)) == held(named)
+    assert held(scan(place)) == held(named)
 
 
 def test_hostile_class_names_become_safe_folders_and_are_told(tmp_path):
@@ -97,7 +96,7 @@ def test_hostile_class_names_become_safe_folders_and_are_told(tmp_path):
     )
     place, draft = written(named, tmp_path / "out", layout="folders")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "photos"]
-    back = read_source(place)
+    back = scan(place)
     assert len(back) == len(named) and len(back.classes()) == len(HOSTILE)
     (told,) = [each for each in draft.findings if each.kind == "folder_names"]
     assert "'../../up' is 'up'" in told.message and (place / "_con").is_dir()
@@ -140,7 +139,7 @@ def test_no_cell_is_a_formula_and_paths_still_lead_to_images(tmp_path):
     with (place / "labels.csv").open(newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
     assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
-    assert read_source(place).classes() == ("+1", "-2", "=cmd", "@sum")
+    assert scan(place).classes() == ("+1", "-2", "=cmd", "@sum")
 
 
 def test_groups_and_further_labels_are_kept_or_told(tmp_path, split_photos):
@@ -153,15 +152,40 @@ def test_groups_and_further_labels_are_kept_or_told(tmp_path, split_photos):
     for layout, kept, lost in (
         ("csv", True, ()),
         ("imagefolder", True, ()),
+        ("parquet", True, ()),
         ("folders", False, ("colour", "groups")),
     ):
         place, draft = written(rich, tmp_path / layout, layout=layout)
-        back = read_source(place, label_columns=("label", "colour") if kept else ())
+        back = scan(place, label_columns=("label", "colour") if kept else ())
         assert (back.groups is not None) == kept
         told = " ".join(each.message for each in draft.findings)
         assert all(word in told for word in lost)
         if kept:
             assert set(back.groups) == set(rich.groups) and set(back.labels["colour"]) == {"red"}
+
+
+@pytest.mark.parametrize(
+    "way",
+    [("folders", "csv", "parquet", "coco", "imagefolder", "folders"), ("coco", "folders", "parquet", "csv")],
+)
+def test_from_layout_to_layout_nothing_is_lost(split_photos, tmp_path, way):
+    table = scan(split_photos)
+    for number, layout in enumerate(way):
+        place, _ = written(table, tmp_path / f"{number}-{layout}", layout=layout)
+        table = scan(place)
+        assert not table.problems
+    assert held(table) == held(scan(split_photos))
+
+
+@pytest.mark.parametrize(
+    ("layout", "name"), [("csv", "split"), ("imagefolder", "file_name"), ("parquet", "image")]
+)
+def test_a_label_column_with_a_name_of_the_layouts_own_is_refused(split_photos, tmp_path, layout, name):
+    table = scan(split_photos)
+    odd = replace(table, labels={name: table.labels["label"]})
+    with pytest.raises(DataError, match=f"label column is called '{name}'"):
+        written(odd, tmp_path / "out", layout=layout)
+    assert not (tmp_path / "out").exists()
 
 
 def test_links_lead_to_the_originals(split_photos, tmp_path):
@@ -170,7 +194,7 @@ def test_links_lead_to_the_originals(split_photos, tmp_path):
     assert links and all(
         path.is_symlink() and path.resolve().is_relative_to(split_photos.resolve()) for path in links
     )
-    assert held(read_source(place)) == held(scan(split_photos))
+    assert held(scan(place)) == held(scan(split_photos))
     with pytest.raises(BadOptions, match="Parquet"):
         drafted(scan(split_photos), Recipe(layout="parquet", ways="symlink"))
 
@@ -179,10 +203,10 @@ def test_images_that_are_an_array_are_written_as_png(tmp_path):
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (12, 8, 8, 3)).astype(np.uint8)
     np.savez(tmp_path / "a.npz", x_train=pixels, y_train=np.arange(12) % 3)
-    table = read_source(tmp_path / "a.npz")
+    table = scan(tmp_path / "a.npz")
     for layout in LAYOUTS:
         place, _ = written(table, tmp_path / layout, layout=layout)
-        assert Counter(read_source(place).labels["label"]) == {"0": 4, "1": 4, "2": 4}
+        assert Counter(scan(place).labels["label"]) == {"0": 4, "1": 4, "2": 4}
     with pytest.raises(BadOptions, match="no files to link"):
         drafted(table, Recipe(ways="symlink"))
 
@@ -216,7 +240,7 @@ def test_two_sources_become_one(tmp_path, split_photos):
     assert len(both) == len(scan(split_photos)) + 6 and "star" in both.classes()
     assert all(both.item(row).is_file() for row in range(len(both)))
     place, _ = written(both, tmp_path / "out", layout="csv")
-    assert held(read_source(place)) == held(both)
+    assert held(scan(place)) == held(both)
     with pytest.raises(DataError, match="two of the sources"):
         joined([scan(other), scan(other)])
 

@@ -53,7 +53,7 @@ def advise(
         list[str],
         typer.Argument(
             metavar="DATA",
-            help="A folder, a ground-truth file or the name of a packaged set; with --audit folders of studies.",
+            help="A folder, a table, COCO or Parquet file, or the name of a packaged set; with --audit folders of studies.",
             show_default=False,
         ),
     ],

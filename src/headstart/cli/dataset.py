@@ -16,6 +16,7 @@ from headstart.base.options import option
 from headstart.cli.declared import DataOptions
 from headstart.cli.flags import Json, build, verb
 from headstart.cli.screen import shown
+from headstart.cli.sources import scanned
 from headstart.cli.text import printable, say, say_json, table
 
 if TYPE_CHECKING:
@@ -197,17 +198,11 @@ def _sources(
     from tempfile import TemporaryDirectory
 
     from headstart.dataset.build import joined
-    from headstart.dataset.read import read_source
     from headstart.dataset.video import frames_table, videos_in
 
-    given = {
-        "path_column": source.path_column or None, "label_columns": source.label_columns,
-        "image_root": source.image_root or None, "group_column": source.group_column or None,
-        "split_column": source.split_column or None, "on_bad": source.on_bad,
-    }  # fmt: skip
     by_source = [videos_in(each) for each in data]
     if not any(by_source):
-        yield joined([read_source(each, **given) for each in data]), []
+        yield joined([scanned(each, source) for each in data]), []
         return
     if not all(by_source):
         raise DataError(

@@ -44,7 +44,7 @@ def fit(
         str | None,
         typer.Argument(
             metavar="DATA",
-            help="A folder, a ground-truth file or the name of a packaged set.",
+            help="A folder, a table, COCO or Parquet file, or the name of a packaged set.",
             show_default=False,
         ),
     ] = None,

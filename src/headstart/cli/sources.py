@@ -15,9 +15,18 @@ if TYPE_CHECKING:
 def open_table(data: str, options: DataOptions) -> ImageTable:
     """The image table of a source; unusable files are told."""
     from headstart.images.collect import told
+
+    table = scanned(data, options)
+    if table.problems:
+        emit(Notice(f"{table.name}: left out {told(table.problems)}", "warning"))
+    return table
+
+
+def scanned(data: str, options: DataOptions) -> ImageTable:
+    """The image table of a source; unusable files are among its problems."""
     from headstart.images.scan import scan
 
-    table = scan(
+    return scan(
         data,
         path_column=options.path_column or None,
         label_columns=options.label_columns,
@@ -26,9 +35,6 @@ def open_table(data: str, options: DataOptions) -> ImageTable:
         split_column=options.split_column or None,
         on_bad=options.on_bad,
     )
-    if table.problems:
-        emit(Notice(f"{table.name}: left out {told(table.problems)}", "warning"))
-    return table
 
 
 def image_files(given: list[str]) -> list[Path]:

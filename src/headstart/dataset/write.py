@@ -24,6 +24,8 @@ from headstart.images.table import ImageTable
 
 WAYS = ("copy", "symlink")
 SPLIT, GROUP = "split", "group"
+OWN = {"csv": ("path", SPLIT, GROUP), "imagefolder": ("file_name", GROUP), "parquet": ("image", GROUP)}
+"""Columns that a layout has of its own."""
 Writer = Callable[[ImageTable, Path, str], list[Finding]]
 
 
@@ -50,9 +52,14 @@ def write_files(table: ImageTable, out: Path, layout: str, ways: str = "copy") -
     ------
     UnknownName, BadOptions
     DataError
-        An original can no longer be read.
+        An original can no longer be read, or a label column has the name of one of the layout's own.
     """
     check_layout(layout, ways, linkable=table.pixels is None)
+    if taken := [name for name in table.targets if name in OWN.get(layout, ())]:
+        raise DataError(
+            f"a label column is called {taken[0]!r}, which the layout {layout} has for something else; rename it "
+            "in the source, or choose others with --label-columns"
+        )
     found = LAYOUTS[layout](table, out, ways)
     return [*found, *_lost(table, layout)]
 
@@ -191,7 +198,7 @@ def _lost(table: ImageTable, layout: str) -> list[Finding]:
     lost = []
     if layout in ("folders", "coco") and len(table.targets) > 1:
         lost.append("label columns " + ", ".join(map(repr, table.targets[1:])))
-    if layout in ("folders", "parquet") and table.groups:
+    if layout == "folders" and table.groups:
         lost.append("groups")
     if not lost:
         return []

@@ -1,7 +1,8 @@
 """Parquet files with the images inside, as the Hugging Face `datasets` library writes and reads them.
 
-A column `image` of {bytes, path} and an integer column a target, whose class names stand in the schema's
-`huggingface` note. Files hold at most about 500 MB, and groups of few rows so that readers need little memory.
+A column `image` of {bytes, path}, an integer column a target, whose class names stand in the schema's `huggingface`
+note, and a column `group` of text where there are groups. Files hold at most about 500 MB, and row groups are small,
+so that readers need little memory.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from headstart.images.table import ImageTable
 
 SHARD_BYTES = 500 << 20
 GROUP_ROWS = 100
+IMAGE, GROUP = "image", "group"
 
 
 def write_parquet(table: ImageTable, out: Path) -> list[Path]:
@@ -28,10 +30,8 @@ def write_parquet(table: ImageTable, out: Path) -> list[Path]:
     Raises
     ------
     DataError
-        An original can no longer be read, or a label column is called `image`.
+        An original can no longer be read.
     """
-    if "image" in table.targets:
-        raise DataError("a label column is called 'image', which is the column of images; rename it first")
     folder = out / "data"
     folder.mkdir()
     made = []
@@ -68,9 +68,11 @@ def _write(table: ImageTable, rows: list[int], path: Path) -> None:
     with pq.ParquetWriter(path, schema) as writer:
         for at in range(0, len(rows), GROUP_ROWS):
             some = rows[at : at + GROUP_ROWS]
-            columns: dict[str, Any] = {"image": [_image(table, row) for row in some]}
+            columns: dict[str, Any] = {IMAGE: [_image(table, row) for row in some]}
             for name in table.targets:
                 columns[name] = [codes[name].get(str(table.labels[name][row])) for row in some]
+            if table.groups:
+                columns[GROUP] = [table.groups[row] for row in some]
             writer.write_table(pa.table(columns, schema=schema))
             emit(Progress(f"write {path.name}", at + len(some), len(rows)))
 
@@ -78,12 +80,15 @@ def _write(table: ImageTable, rows: list[int], path: Path) -> None:
 def _schema(table: ImageTable) -> Any:
     import pyarrow as pa
 
-    fields = [pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))]
+    fields = [pa.field(IMAGE, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))]
     fields += [pa.field(name, pa.int64()) for name in table.targets]
-    features: dict[str, Any] = {"image": {"_type": "Image"}}
+    features: dict[str, Any] = {IMAGE: {"_type": "Image"}}
     features.update(
         {name: {"names": list(table.classes(name)), "_type": "ClassLabel"} for name in table.targets}
     )
+    if table.groups:
+        fields.append(pa.field(GROUP, pa.string()))
+        features[GROUP] = {"dtype": "string", "_type": "Value"}
     note = json.dumps({"info": {"features": features}})
     return pa.schema(fields, metadata={"huggingface": note})
 

@@ -150,7 +150,7 @@ def finished(table: ImageTable, on_bad: str) -> ImageTable:
         why = f" ({told(table.problems)})" if table.problems else ""
         raise DataError(
             f"{table.name}: no readable image found{why}; expected class folders, train/ and test/ folders "
-            "of class folders, or images with a CSV, TSV or Parquet file that labels them"
+            "of class folders, or images with a table, metadata or COCO annotations that label them"
         )
     return table
 

@@ -22,7 +22,7 @@ from headstart.base.events import Progress, emit, warn
 from headstart.base.files import folder_written_aside, write_text
 from headstart.base.runtime import cache_folder
 from headstart.images.collect import SPLIT_NAMES, Row, build_table
-from headstart.images.hub_parquet import Part, write_images
+from headstart.images.hub_parquet import Part, part_of, write_images
 from headstart.images.table import ImageTable, Problem
 
 if TYPE_CHECKING:
@@ -151,25 +151,6 @@ def _wanted(address: Address, names: dict[str, int]) -> list[tuple[str, Part]]:
     if (size := sum(names[name] for name, _ in chosen)) > MAX_DOWNLOAD_BYTES:
         raise DataError(f"hf:{address.name}: {size >> 30} GiB, the limit is {MAX_DOWNLOAD_BYTES >> 30} GiB")
     return chosen
-
-
-def part_of(path: str) -> Part:
-    """Configuration and split that a Parquet file's place in the repository says.
-
-    Examples
-    --------
-    >>> part_of("data/train-00000-of-00001.parquet")
-    Part(config='default', split='train')
-    >>> part_of("plain/validation/0000.parquet")
-    Part(config='plain', split='validation')
-    """
-    folders = path.split("/")[:-1]
-    stem = path.split("/")[-1].removesuffix(".parquet")
-    split = re.split(r"-\d{4,}(?:-of-|$)", stem)[0].casefold()
-    if folders and folders[-1].casefold().removeprefix("partial-") in SPLIT_NAMES:
-        split = folders.pop().casefold().removeprefix("partial-")
-    config = "/".join(folders)
-    return Part("default" if config in ("", "data") else config.removeprefix("data/"), split)
 
 
 def _fetch(address: Address, commit: str, files: Sequence[tuple[str, Part]], folder: Path) -> None:

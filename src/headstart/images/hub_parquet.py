@@ -1,23 +1,25 @@
-"""Images and labels out of a Parquet file as Hugging Face lays it out: an image is {bytes, path}."""
+"""Images and labels out of a Parquet file as Hugging Face lays it out: an image is {bytes, path} or plain bytes."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.base.errors import DataError
+from headstart.base.errors import DataError, UnknownName
 from headstart.base.hashing import digest_bytes
-from headstart.images.collect import Row, clean
-from headstart.images.columns import LABEL_NAMES
+from headstart.images.collect import SPLIT_NAMES, Row, clean
+from headstart.images.columns import GROUP_NAMES, LABEL_NAMES
 from headstart.images.decode import MAX_FILE_BYTES
 from headstart.images.table import Problem
 
 MAX_ROW_GROUP_BYTES = 8 << 30
 BATCH_ROWS = 64
+BYTES_NAMES = ("image", "img", "image_bytes", "img_bytes", "bytes", "jpg", "jpeg", "png")
 SUFFIXES = (
     (b"\xff\xd8", ".jpg"),
     (b"\x89PNG", ".png"),
@@ -35,6 +37,59 @@ class Part:
     split: str
 
 
+def part_of(path: str) -> Part:
+    """Configuration and split that a Parquet file's place in the repository says.
+
+    Examples
+    --------
+    >>> part_of("data/train-00000-of-00001.parquet")
+    Part(config='default', split='train')
+    >>> part_of("plain/validation/0000.parquet")
+    Part(config='plain', split='validation')
+    """
+    folders = path.split("/")[:-1]
+    stem = path.split("/")[-1].removesuffix(".parquet")
+    split = re.split(r"-\d{4,}(?:-of-|$)", stem)[0].casefold()
+    if folders and folders[-1].casefold().removeprefix("partial-") in SPLIT_NAMES:
+        split = folders.pop().casefold().removeprefix("partial-")
+    config = "/".join(folders)
+    return Part("default" if config in ("", "data") else config.removeprefix("data/"), split)
+
+
+def holds_images(path: Path) -> bool:
+    """Whether a Parquet file has a column of images.
+
+    Raises
+    ------
+    DataError
+        Not a Parquet file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return any(_is_image(field.name, field.type) for field in pq.read_schema(path))
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable(path, error) from error
+
+
+def size_of(path: Path) -> int:
+    """Bytes that the columns of a Parquet file take when unpacked, as its footer says."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        meta = pq.read_metadata(path)
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable(path, error) from error
+    return sum(int(meta.row_group(number).total_byte_size) for number in range(meta.num_row_groups))
+
+
+def unreadable(path: Path, error: Exception) -> DataError:
+    """The error of a file that is no Parquet."""
+    return DataError(f"{path}: not a readable Parquet file ({' '.join(str(error).split())[:120]})")
+
+
 @dataclass(frozen=True)
 class Written:
     """What one Parquet file held: rows whose images are written, label columns, what could not be used."""
@@ -44,15 +99,21 @@ class Written:
     problems: tuple[Problem, ...]
 
 
-def write_images(path: Path, folder: Path, split: str, seen: Counter[str], *, name: str) -> Written:
+def write_images(
+    path: Path, folder: Path, split: str, seen: Counter[str], *, name: str, labels: Sequence[str] = (),
+    group: str | None = None,
+) -> Written:  # fmt: skip
     """Write every image of a Parquet file into `folder` under a name made of its content.
 
-    `seen` counts contents over all files of the data set, so that a repeated image gets a name of its own.
+    `seen` counts contents over all files of the data set, so that a repeated image gets a name of its own; `labels`
+    and `group` are columns, found by type and name where not given.
 
     Raises
     ------
     DataError
         Not a Parquet file, or one without a column of images.
+    UnknownName
+        A column that was named is absent.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -62,21 +123,23 @@ def write_images(path: Path, folder: Path, split: str, seen: Counter[str], *, na
     try:
         with pq.ParquetFile(path) as file:
             _check_groups(file, name)
-            image, targets = _columns(file.schema_arrow, name)
+            image, targets, group = _columns(file.schema_arrow, name, labels, group)
+            wanted = dict.fromkeys([image, *targets, *([] if group is None else [group])])
             read = [_reader(file.schema_arrow, target) for target in targets]
             number = 0
-            for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[image, *targets]):
+            for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(wanted)):
                 for record in batch.to_pylist():
-                    labels = tuple(look(record[target]) for look, target in zip(read, targets, strict=True))
+                    told = tuple(look(record[target]) for look, target in zip(read, targets, strict=True))
                     place = f"{split} row {number}"
                     number += 1
                     made = _write_one(record[image], folder, split, seen)
                     if made is None:
                         problems.append(Problem(place, "no image bytes in the Parquet file"))
-                    elif targets and all(label is None for label in labels):
+                    elif targets and all(label is None for label in told):
                         problems.append(Problem(place, "no label"))
                     else:
-                        rows.append(Row(made, labels, split=split))
+                        whole = None if group is None else record[group]
+                        rows.append(Row(made, told, None if whole is None else clean(str(whole)), split))
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"{name}: a Parquet file cannot be read ({' '.join(str(error).split())[:120]})"
@@ -108,31 +171,42 @@ def _kind(features: dict[str, Any], column: str) -> str:
     return str(feature.get("_type", "")) if isinstance(feature, dict) else ""
 
 
-def _columns(schema: Any, name: str) -> tuple[str, tuple[str, ...]]:
+def _columns(
+    schema: Any, name: str, labels: Sequence[str], group: str | None
+) -> tuple[str, tuple[str, ...], str | None]:
+    """Columns of images, labels and groups."""
     import pyarrow as pa
 
     features = _features(schema)
-    images = [field.name for field in schema if _is_image(field.type)]
+    images = [field.name for field in schema if _is_image(field.name, field.type)]
     images.sort(key=lambda column: (_kind(features, column) != "Image", column not in ("image", "img")))
     if not images:
         raise DataError(f"{name}: no column of images (columns: {', '.join(schema.names)})")
-    targets = [column for column in schema.names if _kind(features, column) == "ClassLabel"]
-    if not targets:
-        plain = [field.name for field in schema if not pa.types.is_nested(field.type)]
-        targets = [column for column in plain if column.casefold() in LABEL_NAMES]
-    return images[0], tuple(targets)
+    plain = [field.name for field in schema if not pa.types.is_nested(field.type)]
+    for each in (*labels, *([] if group is None else [group])):
+        if each not in plain:
+            raise UnknownName("column", each, plain, f"in {name}")
+    groups = [column for column in plain if column.casefold() in GROUP_NAMES]
+    group = group or (groups[0] if groups else None)
+    targets = list(labels) or [column for column in schema.names if _kind(features, column) == "ClassLabel"]
+    targets = targets or [column for column in plain if column.casefold() in LABEL_NAMES]
+    return images[0], tuple(column for column in targets if column in labels or column != group), group
 
 
-def _is_image(kind: Any) -> bool:
+def _is_image(name: str, kind: Any) -> bool:
+    """{bytes, path}, or plain bytes in a column that is called so."""
     import pyarrow as pa
 
     if not pa.types.is_struct(kind):
-        return False
+        return name.casefold() in BYTES_NAMES and _is_binary(kind)
     index = kind.get_field_index("bytes")
-    if index < 0:
-        return False
-    content = kind.field(index).type
-    return bool(pa.types.is_binary(content) or pa.types.is_large_binary(content))
+    return index >= 0 and _is_binary(kind.field(index).type)
+
+
+def _is_binary(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def _reader(schema: Any, target: str) -> Callable[[Any], str | None]:
@@ -152,7 +226,7 @@ def _reader(schema: Any, target: str) -> Callable[[Any], str | None]:
 
 def _write_one(cell: Any, folder: Path, split: str, seen: Counter[str]) -> str | None:
     """Write one image; the same content a second time gets a number. None where there are no bytes."""
-    data = cell.get("bytes") if isinstance(cell, dict) else None
+    data = cell.get("bytes") if isinstance(cell, dict) else cell
     if not data or len(data) > MAX_FILE_BYTES:
         return None
     digest = digest_bytes(data)

@@ -1,8 +1,9 @@
 """From any source of images to an image table: `scan` finds out what the source is.
 
-A folder of class folders, with or without train/, validation/, test/; a folder of images with a ground-truth
-file; a packaged set by name; benchmark files as they are distributed; `hf:OWNER/NAME`. Nothing is silently
-dropped: what cannot be used is in `problems`, with its reason.
+A folder of class folders, with or without train/, validation/, test/; images with a ground-truth file, with
+metadata.jsonl or with COCO annotations; Parquet files with images inside; a packaged set by name; benchmark files as
+they are distributed; `hf:OWNER/NAME`. Nothing is silently dropped: what cannot be used is in `problems`, with its
+reason.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from pathlib import Path
 from headstart.base.errors import BadOptions, DataError, UnknownName
 from headstart.base.events import Notice, emit
 from headstart.images.benchmark import benchmark_files, scan_benchmark
-from headstart.images.collect import SPLIT_NAMES, check_on_bad, finished, is_system, subfolders
+from headstart.images.collect import SPLIT_NAMES, check_on_bad, clean, finished, is_system, subfolders
 from headstart.images.columns import NoColumns
+from headstart.images.hub_parquet import holds_images
 from headstart.images.packaged import DATASETS
+from headstart.images.scan_coco import TARGET, coco_files, scan_coco
 from headstart.images.scan_folder import scan_folder
+from headstart.images.scan_metadata import LINES, metadata_files, scan_metadata
+from headstart.images.scan_parquet import PARQUET, image_parquet, scan_parquet
 from headstart.images.scan_table import Wanted, scan_table
 from headstart.images.table import ImageTable
 from headstart.images.table_file import TABLE_EXTENSIONS
@@ -40,8 +45,9 @@ def scan(
     Parameters
     ----------
     source : str or Path
-        A folder, a ground-truth file (.csv, .tsv, .parquet), a benchmark file, the name of a packaged set
-        (see `packaged.DATASETS`), or `hf:OWNER/NAME[@REVISION][:CONFIG]`.
+        A folder; a ground-truth file (.csv, .tsv, .parquet, metadata.jsonl), a COCO file (.json), a Parquet file
+        with images inside, a benchmark file; the name of a packaged set (see `packaged.DATASETS`), or
+        `hf:OWNER/NAME[@REVISION][:CONFIG]`.
     path_column, label_columns, group_column, split_column : optional
         Columns of the ground-truth file; found by name and content where not given.
     image_root : str or Path, optional
@@ -105,35 +111,68 @@ def _from_package(name: str, wanted: Wanted) -> ImageTable:
 
 
 def _from_file(path: Path, wanted: Wanted, on_bad: str) -> ImageTable:
-    if path.suffix.lower() in TABLE_EXTENSIONS:
+    ending = path.suffix.lower()
+    if ending == PARQUET and holds_images(path):
+        return scan_parquet({path: None}, wanted, name=path.stem, on_bad=on_bad)
+    if ending in TABLE_EXTENSIONS:
         return scan_table({path: None}, wanted, on_bad=on_bad, name=path.stem, all_images=False)
+    if ending == LINES:
+        return scan_metadata(path.parent, {path: None}, wanted, on_bad=on_bad)
+    if ending == ".json":
+        _check_coco(path, wanted)
+        return scan_coco({path: None}, wanted.image_root, on_bad=on_bad)
     if benchmark := benchmark_files(path):
         return finished(scan_benchmark(path, benchmark), on_bad)
     raise DataError(
-        f"{path}: not a source of images; expected a folder, a .csv, .tsv or .parquet file, IDX, CIFAR "
-        "binary or .npz files, a packaged set or hf:OWNER/NAME"
+        f"{path}: not a source of images; expected a folder, a .csv, .tsv or .parquet file, metadata.jsonl, COCO "
+        "annotations (.json), IDX, CIFAR binary or .npz files, a packaged set or hf:OWNER/NAME"
     )
 
 
 def _from_folder(folder: Path, wanted: Wanted, on_bad: str) -> ImageTable:
+    told = wanted != Wanted()
+    if images := image_parquet(folder):
+        return scan_parquet(images, wanted, name=folder.name, on_bad=on_bad)
+    if metadata := metadata_files(folder):
+        try:
+            return scan_metadata(folder, metadata, wanted, on_bad=on_bad)
+        except NoColumns as error:
+            _tell_or_raise(error, folder, told=told)
+            return scan_folder(folder, on_bad=on_bad)
     tables = sorted(
         path
         for path in folder.iterdir()
         if path.suffix.lower() in TABLE_EXTENSIONS and path.is_file() and not is_system(path.name)
     )
-    told = wanted != Wanted()
-    if told and not tables:
-        raise BadOptions([f"columns were named, but {folder} holds no CSV, TSV or Parquet file"])
     if tables and (files := _by_split(tables, folder)):
         try:
             return scan_table(files, wanted, on_bad=on_bad, name=folder.name, all_images=True)
         except NoColumns as error:
-            if told or not subfolders(folder):
-                raise
-            emit(Notice(f"{error}; class folders are used instead"))
-    elif benchmark := benchmark_files(folder):
+            _tell_or_raise(error, folder, told=told)
+    if coco := coco_files(folder):
+        _check_coco(folder, wanted)
+        emit(Notice(f"labels from {', '.join(clean(path.name) for path in coco)} (COCO)"))
+        return scan_coco(coco, wanted.image_root, on_bad=on_bad, name=folder.name)
+    if told and not tables:
+        raise BadOptions([f"columns were named, but {folder} holds no CSV, TSV, Parquet or metadata file"])
+    if benchmark := () if tables else benchmark_files(folder):
         return finished(scan_benchmark(folder, benchmark), on_bad)
     return scan_folder(folder, on_bad=on_bad)
+
+
+def _tell_or_raise(error: NoColumns, folder: Path, *, told: bool) -> None:
+    """A table that labels no image matters where columns were named, or where there are no class folders."""
+    if told or not subfolders(folder):
+        raise error
+    emit(Notice(f"{error}; class folders are used instead"))
+
+
+def _check_coco(place: Path, wanted: Wanted) -> None:
+    """COCO files have one label column and no others to be named."""
+    named = [*wanted.label_columns, wanted.path_column, wanted.group_column, wanted.split_column]
+    odd = [name for name in named if name not in (None, TARGET)]
+    if odd:
+        raise UnknownName("column", str(odd[0]), (TARGET,), f"in {place.name}, whose annotations are COCO's")
 
 
 def _by_split(tables: list[Path], folder: Path) -> dict[Path, str | None]:

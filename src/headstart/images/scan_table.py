@@ -12,11 +12,11 @@ from pathlib import Path
 
 from headstart.base.errors import DataError
 from headstart.base.events import Notice, emit, warn
-from headstart.images.collect import SPLIT_NAMES, Row, build_table, clean, looks_like_image, walk
+from headstart.images.collect import SPLIT_NAMES, Row, build_table, clean
 from headstart.images.columns import Columns, choose_columns
 from headstart.images.table import ImageTable, Problem
 from headstart.images.table_file import Column, read_table_file
-from headstart.images.whereabouts import Whereabouts
+from headstart.images.whereabouts import Whereabouts, below
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,7 @@ def scan_table(
     """
     first = next(iter(files))
     root = (wanted.image_root or first.parent).absolute()
-    if not root.is_dir():
-        raise DataError(f"image folder {root}: no such folder")
-    where = Whereabouts(
-        root, [path for path in walk(root, relative_to=root) if looks_like_image(root / path)]
-    )
+    where = Whereabouts(root, below(root))
     problems: list[Problem] = []
     drafts: list[Row] = []
     targets: tuple[str, ...] | None = None

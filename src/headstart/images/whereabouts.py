@@ -6,7 +6,22 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from headstart.base.errors import DataError
+from headstart.images.collect import looks_like_image, walk
 from headstart.images.table import Problem
+
+
+def below(folder: Path) -> list[str]:
+    """Paths of the images below a folder, relative, with forward slashes.
+
+    Raises
+    ------
+    DataError
+        No such folder.
+    """
+    if not folder.is_dir():
+        raise DataError(f"image folder {folder}: no such folder")
+    return [path for path in walk(folder, relative_to=folder) if looks_like_image(folder / path)]
 
 
 class Whereabouts:

@@ -12,37 +12,43 @@ from pathlib import Path
 from typing import Any
 
 from headstart.base.errors import DataError
-from headstart.images.collect import SPLIT_NAMES, Row, build_table, clean, looks_like_image, walk
+from headstart.images.collect import SPLIT_NAMES, Row, build_table, clean, is_system, subfolders
 from headstart.images.table import ImageTable, Problem
 from headstart.images.table_file import MAX_TABLE_BYTES
-from headstart.images.whereabouts import Whereabouts
+from headstart.images.whereabouts import Whereabouts, below
 
 KEYS = ("images", "annotations", "categories")
+ENDING, NOTES = ".json", "annotations"
+OBJECTS = "instances"
+"""How the annotations of objects are called where captions and key points lie beside them."""
+TARGET = "label"
+MOST_FILES = 50
+"""JSON files in a folder above which they are notes on single images, not annotations of a data set."""
 
 
 def coco_files(folder: Path) -> dict[Path, str | None]:
-    """COCO files in a folder or in its annotations/, by the split that their names give; {} where there are none.
+    """COCO files of a folder, by split; {} where there are none.
+
+    They lie in the folder itself, in its annotations/, or one in each of its split folders.
 
     Raises
     ------
     DataError
         Several files whose names give no split each.
     """
-    files = sorted([*folder.glob("*.json"), *folder.glob("annotations/*.json")])
-    found = {path: _split_of(path.stem) for path in files if _is_coco(path)}
-    if len(found) < 2:
-        return found
+    found = {path: _split_of(path.stem) for place in (folder, folder / NOTES) for path in _coco_in(place)}
+    if not found:
+        return _by_folder(folder)
+    objects = {path: split for path, split in found.items() if path.stem.casefold().startswith(OBJECTS)}
+    found = objects or found
     splits = list(found.values())
-    if None in splits or len(set(splits)) < len(splits):
-        raise DataError(
-            f"{folder} holds several COCO files ({', '.join(path.name for path in found)}); "
-            "name them train, validation and test, or give one of them"
-        )
+    if len(found) > 1 and (None in splits or len(set(splits)) < len(splits)):
+        raise _several(folder, found)
     return found
 
 
-def read_coco(
-    files: Mapping[Path, str | None], root: str | Path | None = None, *, on_bad: str = "skip", name: str = ""
+def scan_coco(
+    files: Mapping[Path, str | None], root: Path | None = None, *, on_bad: str = "skip", name: str = ""
 ) -> ImageTable:
     """The image table of COCO files; `label` is the category.
 
@@ -50,28 +56,32 @@ def read_coco(
     ----------
     files : dict of Path to str or None
         Each with its split.
-    root : path, optional
-        Folder of the images; that of the first file by default, or the one above annotations/.
+    root : Path, optional
+        Folder of the images; by default that of each file, or the one above annotations/.
     on_bad : {"skip", "fail"}
     name : str
+        By default that of the folder.
 
     Raises
     ------
     DataError
         No COCO file, or one without an image that can be read.
     """
-    first = next(iter(files))
-    folder = first.parent.parent if first.parent.name == "annotations" else first.parent
-    place = Path(root).absolute() if root is not None else folder
+    homes = {
+        file: root or (file.parent.parent if file.parent.name == NOTES else file.parent) for file in files
+    }
+    place = _common(list(homes.values()))
     if not place.is_dir():
         raise DataError(f"image folder {place}: no such folder")
-    where = Whereabouts(
-        place, [path for path in walk(place, relative_to=place) if looks_like_image(place / path)]
-    )
+    known = {home: Whereabouts(home, below(home)) for home in dict.fromkeys(homes.values())}
     rows: dict[str, Row] = {}
     problems: list[Problem] = []
     for file, split in files.items():
-        for row in _rows(_held(file), file, where, split, problems):
+        home = homes[file]
+        inside = home.relative_to(place).as_posix()
+        for row in _rows(
+            _held(file), file, known[home], "" if inside == "." else f"{inside}/", split, problems
+        ):
             if row.path in rows and rows[row.path] != row:
                 problems.append(
                     Problem(row.path, f"there again with another label ({file.name}); the first is used")
@@ -79,13 +89,54 @@ def read_coco(
             else:
                 rows[row.path] = row
     named = {problem.path for problem in problems} | set(rows)
-    problems += [Problem(path, "not named in the annotations") for path in where.paths if path not in named]
+    problems += [
+        Problem(path, "not named in the annotations")
+        for home, where in known.items()
+        for path in ((home / each).relative_to(place).as_posix() for each in where.paths)
+        if path not in named
+    ]
     made = list(rows.values())
-    return build_table(place, made, problems, name=name or place.name, targets=("label",), on_bad=on_bad)
+    return build_table(place, made, problems, name=name or place.name, targets=(TARGET,), on_bad=on_bad)
+
+
+def _coco_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    files = sorted(path for path in folder.glob(f"*{ENDING}") if path.is_file() and not is_system(path.name))
+    return [] if len(files) > MOST_FILES else [path for path in files if _is_coco(path)]
+
+
+def _by_folder(folder: Path) -> dict[Path, str | None]:
+    """One COCO file in each of the split folders."""
+    found: dict[Path, str | None] = {}
+    for place in subfolders(folder):
+        split = SPLIT_NAMES.get(place.name.casefold())
+        there = _coco_in(place) if split is not None else []
+        if len(there) > 1:
+            raise _several(place, there)
+        found.update(dict.fromkeys(there, split))
+    return found
+
+
+def _several(folder: Path, files: Iterable[Path]) -> DataError:
+    return DataError(
+        f"{folder} holds several COCO files ({', '.join(path.name for path in files)}); "
+        "name them train, validation and test, or give one of them"
+    )
+
+
+def _common(folders: list[Path]) -> Path:
+    first = folders[0]
+    return first if all(each == first for each in folders) else first.parent
 
 
 def _rows(
-    held: dict[str, Any], file: Path, where: Whereabouts, split: str | None, problems: list[Problem]
+    held: dict[str, Any],
+    file: Path,
+    where: Whereabouts,
+    inside: str,
+    split: str | None,
+    problems: list[Problem],
 ) -> Iterable[Row]:
     names = {each.get("id"): str(each.get("name")) for each in held["categories"] if _is_id(each.get("id"))}
     labels: dict[Any, set[str]] = {}
@@ -102,10 +153,10 @@ def _rows(
             problems.append(Problem(clean(said), f"{found.reason} ({file.name})"))
         elif len(seen) != 1:
             why = "no category" if not seen else f"several categories: {', '.join(seen[:4])}"
-            problems.append(Problem(found, f"{why} ({file.name})"))
+            problems.append(Problem(inside + found, f"{why} ({file.name})"))
         else:
             group = image.get("group")
-            yield Row(found, (clean(seen[0]),), None if group is None else clean(str(group)), split)
+            yield Row(inside + found, (clean(seen[0]),), None if group is None else clean(str(group)), split)
 
 
 def _held(file: Path) -> dict[str, Any]:
