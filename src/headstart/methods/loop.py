@@ -22,6 +22,7 @@ from headstart.base.events import Progress, emit
 from headstart.methods import processes
 from headstart.methods.batches import Batch, Batches, scores_of
 from headstart.methods.checkpoint import Checkpoints
+from headstart.methods.depthwise import in_bfloat16
 from headstart.methods.mixing import mix_at_cut, mixed_labels, soft_labels
 from headstart.methods.optimise import Groups, make_optimiser, set_rates
 from headstart.methods.order import epoch_order
@@ -266,7 +267,7 @@ class Loop:
         return float(self.weights[part].sum() / self.weights[truth].sum())
 
     def _scores(self, given: Tensor) -> Tensor:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with in_bfloat16(self.device.type, self.bfloat16, bool(self.options.compile)):
             out: Tensor = self.shape(given)
         return out.float()
 
