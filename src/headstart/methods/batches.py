@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +31,23 @@ class Batches(Protocol):
     def get(self, rows: np.ndarray, epoch: int) -> Batch:
         """Inputs of these images in this epoch; `PLAIN_EPOCH` is the plain view, never mixed."""
         ...
+
+
+def fetcher() -> ThreadPoolExecutor:
+    """One thread that fetches batches; torch shares no work out to others in it.
+
+    A second team of OpenMP threads would spin beside the one that trains, which made epochs half as long again.
+    """
+    pool = ThreadPoolExecutor(1)
+    here = torch.get_num_threads()
+    pool.submit(_alone).result()
+    torch.set_num_threads(here)  # the number is kept for each thread, and once more for threads to come
+    return pool
+
+
+def _alone() -> None:
+    torch.get_num_threads()  # a thread that has not asked yet would be given the common number again
+    torch.set_num_threads(1)
 
 
 def scores_of(net: nn.Module, batches: Batches, device: torch.device | str = "cpu") -> Tensor:

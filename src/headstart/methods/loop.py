@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from headstart.base.errors import HeadstartError
 from headstart.base.events import Progress, emit
 from headstart.methods import processes
-from headstart.methods.batches import Batch, Batches, scores_of
+from headstart.methods.batches import Batch, Batches, fetcher, scores_of
 from headstart.methods.checkpoint import Checkpoints
 from headstart.methods.depthwise import in_bfloat16
 from headstart.methods.mixing import mix_at_cut, mixed_labels, soft_labels
@@ -183,7 +182,7 @@ class Loop:
         size = self.options.batch_size
         first = self.step - epoch * self.per_epoch
         parts = [processes.share(order[at * size : (at + 1) * size]) for at in range(first, self.per_epoch)]
-        with ThreadPoolExecutor(1) as pool:
+        with fetcher() as pool:
             waiting = [pool.submit(self.train.get, parts[0], epoch)] if parts else []
             for number, rows in enumerate(parts):
                 batch = waiting.pop().result()
