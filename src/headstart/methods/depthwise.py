@@ -125,13 +125,13 @@ def _weight_gradient(
     (kh, kw), (oh, ow) = weight.shape[2:], out.shape[2:]
     if (kh, kw) == (TILE, TILE):
         return _gradients(out, x, weight, stride, padding, of_weight=True)[1]
-    padded = functional.pad(x, (padding[1], padding[1], padding[0], padding[0])) if max(padding) else x
-    height, width = (oh - 1) * stride[0] + TILE, (ow - 1) * stride[1] + TILE
+    (height, width), (rows, columns) = x.shape[2:], ((oh - 1) * stride[0] + TILE, (ow - 1) * stride[1] + TILE)
     found, tile = torch.empty_like(weight), weight.new_empty(len(weight), 1, TILE, TILE)
     for row in _starts(kh):
         for column in _starts(kw):
-            part = padded[:, :, row : row + height, column : column + width]
-            part = part.contiguous(memory_format=torch.channels_last)
+            top, left = padding[0] - row, padding[1] - column
+            # pads below 0 cut off: each tile sees its part of the padded image in one copy
+            part = functional.pad(x, (left, columns - width - left, top, rows - height - top))
             done = _gradients(out, part, tile, stride, (0, 0), of_weight=True)[1]
             found[:, :, row : row + TILE, column : column + TILE] = done
     return found
