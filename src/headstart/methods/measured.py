@@ -23,7 +23,7 @@ from headstart.methods.network import (
     set_mode,
 )
 from headstart.methods.optimise import make_groups
-from headstart.methods.range_test import RangeTest, n_trial_steps, range_test
+from headstart.methods.range_test import RangeTest, n_orders, n_trial_steps, range_test
 from headstart.methods.training_options import TrainingOptions, n_steps_of
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ class Measured(FrozenPart):
                 lambda trial: self._loop(copy.deepcopy(net), source, trial, fast),
                 options,
                 steps=n_trial_steps(n_steps),
+                orders=n_orders(n_steps),
             )
             self._decide(learning_rate=found.chosen, range_test=asdict(found))
         self.record["range_test"] = self.decided.get("range_test")

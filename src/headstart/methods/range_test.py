@@ -2,7 +2,8 @@
 
 Smith, Cyclical Learning Rates for Training Neural Networks, WACV 2017 (section 3.3). The test restores
 everything: network, optimiser and random state are as before. Each step's loss is compared with that of the
-untrained network on the same mixed batch, so that batches that are hard by chance do not sway the choice.
+untrained network on the same mixed batch, so that batches that are hard by chance do not sway the choice; long
+runs test several orders of the images and take the mean, since one order's curve moved the choice fourfold.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from headstart.methods.training_options import TrainingOptions
 
 LOWEST, HIGHEST = 1e-6, 1e-1
 STEPS = 40
+ORDERS = 3
+STEPS_AN_ORDER = 250
 LEAST_STEPS = 10
 SMOOTH = 0.8
 BLOWN_UP = 3.0
@@ -40,8 +43,17 @@ def n_trial_steps(n_steps: int) -> int:
     return max(LEAST_STEPS, min(STEPS, n_steps // 10))
 
 
+def n_orders(n_steps: int) -> int:
+    """Orders of the images that a test before a run of `n_steps` takes the mean of: one to three."""
+    return max(1, min(ORDERS, n_steps // STEPS_AN_ORDER))
+
+
 def range_test(
-    make_loop: Callable[[TrainingOptions], Loop], options: TrainingOptions, *, steps: int = STEPS
+    make_loop: Callable[[TrainingOptions], Loop],
+    options: TrainingOptions,
+    *,
+    steps: int = STEPS,
+    orders: int = 1,
 ) -> RangeTest:
     """Find a rate.
 
@@ -52,6 +64,8 @@ def range_test(
     options : TrainingOptions
     steps : int
         Training steps of the test (as many forward passes of the untrained network beside them).
+    orders : int
+        Orders of the images to take the mean of; each costs as much.
 
     Returns
     -------
@@ -60,18 +74,42 @@ def range_test(
     trial = copy.copy(options)
     trial.learning_rate, trial.schedule, trial.warmup, trial.ema = LOWEST, "constant", 0.0, 0.0
     trial.epochs, trial.unfreeze = 1_000_000, "at-once"
+    found = [_one_order(make_loop, trial, steps, number) for number in range(orders)]
+    n = min(len(each) for each in found)
+    if not n:
+        return RangeTest((), (), LOWEST)
+    changes, levels = np.mean([each[:n] for each in found], axis=0).T
+    rates, height = [_rate(step, steps) for step in range(n)], float(levels.mean())
+    gains = _smoothed(changes)
+    return RangeTest(tuple(rates), tuple(height + gain for gain in gains), choose_rate(rates, gains, height))
+
+
+def _rate(step: int, steps: int) -> float:
+    return float(LOWEST * (HIGHEST / LOWEST) ** (step / max(1, steps - 1)))
+
+
+def _smoothed(changes: np.ndarray) -> list[float]:
+    """A running mean, corrected for its start."""
+    smooth, gains = 0.0, []
+    for step, change in enumerate(changes):
+        smooth = SMOOTH * smooth + (1 - SMOOTH) * float(change)
+        gains.append(smooth / (1 - SMOOTH ** (step + 1)))
+    return gains
+
+
+def _one_order(
+    make_loop: Callable[[TrainingOptions], Loop], trial: TrainingOptions, steps: int, number: int
+) -> list[tuple[float, float]]:
+    """(change of the loss against the untrained network's, that network's loss) of each step until it blows up."""
     loop, still = make_loop(trial), make_loop(trial)
-    rates: list[float] = []
-    gains: list[float] = []
-    levels: list[float] = []
-    smooth = 0.0
-    order = np.random.default_rng([loop.seed, 13]).permutation(loop.train.n)
-    size = options.batch_size
+    order = np.random.default_rng([loop.seed, 13, number]).permutation(loop.train.n)
+    size = trial.batch_size
     loop.mode(True)
     still.mode(True)
+    found: list[tuple[float, float]] = []
     for step in range(steps):
         rows = processes.share(np.take(order, np.arange(step * size, (step + 1) * size), mode="wrap"))
-        loop.rate = LOWEST * (HIGHEST / LOWEST) ** (step / max(1, steps - 1))
+        loop.rate = _rate(step, steps)
         batch = loop.train.get(rows, 0)
         before = loop.sums[0]
         level = still.idle_step(rows, batch) * len(rows)
@@ -80,15 +118,10 @@ def range_test(
         except Diverged:
             break
         total, level, n = processes.summed([loop.sums[0] - before, level, len(rows)])
-        smooth = SMOOTH * smooth + (1 - SMOOTH) * (total - level) / n
-        rates.append(loop.rate)
-        gains.append(smooth / (1 - SMOOTH ** (step + 1)))
-        levels.append(level / n)
+        found.append(((total - level) / n, level / n))
         if total > BLOWN_UP * level:
             break
-    height = float(np.mean(levels)) if levels else 0.0
-    losses = tuple(height + gain for gain in gains)
-    return RangeTest(tuple(rates), losses, choose_rate(rates, gains, height))
+    return found
 
 
 def choose_rate(rates: list[float], gains: list[float], height: float) -> float:
@@ -111,8 +144,6 @@ def choose_rate(rates: list[float], gains: list[float], height: float) -> float:
     float
         Of two figures.
     """
-    if not gains:
-        return LOWEST
     harmless = [rate for rate, gain in zip(rates, gains, strict=True) if gain <= 0]
     best = SHARE * max(harmless, default=rates[0])
     if min(gains) < -MUCH * height:
