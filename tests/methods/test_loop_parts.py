@@ -8,10 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headstart.methods import range_test
 from headstart.methods.mixing import mix_at_cut, mix_pixels, mixed_labels, soft_labels
 from headstart.methods.network import TransferNet
 from headstart.methods.optimise import make_groups, make_optimiser, set_rates
-from headstart.methods.range_test import choose_rate, n_trial_steps
+from headstart.methods.range_test import choose_rate, n_orders, n_trial_steps
 from headstart.methods.schedule import rate_factor
 from headstart.methods.training_options import TrainingOptions
 from headstart.testing.backbones import tiny_network
@@ -113,3 +114,15 @@ def test_the_rate_lies_under_the_largest_harmless_one_and_near_a_large_gain():
     assert choose_rate(rates[:3], [0.1, 0.2, 0.3], 2.0) == pytest.approx(6.7e-7)
     assert choose_rate([], [], 0.0) == 1e-6
     assert [n_trial_steps(n) for n in (4, 200, 5000)] == [10, 20, 40]
+
+
+def test_a_range_test_takes_the_mean_over_orders_of_the_images(monkeypatch):
+    curves = {0: [(0.0, 2.0), (-0.5, 2.0), (9.0, 2.0)], 1: [(0.2, 2.0), (-0.7, 2.0)]}
+    monkeypatch.setattr(range_test, "_one_order", lambda make, trial, steps, number: curves[number])
+    found = range_test.range_test(None, TrainingOptions(), steps=3, orders=2)
+    assert len(found.rates) == 2, "as far as every order came"
+    assert found.losses[0] == pytest.approx(2.0 + 0.1)
+    assert found.losses[1] == pytest.approx(2.0 + (0.8 * 0.2 * 0.1 - 0.2 * 0.6) / (1 - 0.8**2))
+    curves[1] = []
+    assert range_test.range_test(None, TrainingOptions(), steps=3, orders=2).chosen == 1e-6
+    assert [n_orders(n) for n in (10, 499, 500, 768, 10**6)] == [1, 1, 2, 3, 3]

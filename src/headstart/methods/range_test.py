@@ -76,10 +76,8 @@ def range_test(
     trial.epochs, trial.unfreeze = 1_000_000, "at-once"
     found = [_one_order(make_loop, trial, steps, number) for number in range(orders)]
     n = min(len(each) for each in found)
-    if not n:
-        return RangeTest((), (), LOWEST)
-    changes, levels = np.mean([each[:n] for each in found], axis=0).T
-    rates, height = [_rate(step, steps) for step in range(n)], float(levels.mean())
+    changes, levels = np.mean([each[:n] for each in found], axis=0).reshape(-1, 2).T
+    rates, height = [_rate(step, steps) for step in range(n)], float(levels.mean()) if n else 0.0
     gains = _smoothed(changes)
     return RangeTest(tuple(rates), tuple(height + gain for gain in gains), choose_rate(rates, gains, height))
 
@@ -144,6 +142,8 @@ def choose_rate(rates: list[float], gains: list[float], height: float) -> float:
     float
         Of two figures.
     """
+    if not gains:
+        return LOWEST
     harmless = [rate for rate, gain in zip(rates, gains, strict=True) if gain <= 0]
     best = SHARE * max(harmless, default=rates[0])
     if min(gains) < -MUCH * height:
