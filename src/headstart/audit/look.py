@@ -1,7 +1,8 @@
-"""One look at every image: decoded once at a small scale, measured in all the ways that an audit asks for."""
+"""One look at every image, as it is decoded for its features or else once more: all that an audit measures of it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,15 @@ from headstart.base.errors import BadImage
 from headstart.base.events import Progress, emit
 from headstart.base.runtime import n_threads
 from headstart.features.duplicates import LEAST_SIDE, MIN_SIDE, Prints, small_pictures
-from headstart.images.decode import DECODING_ERRORS, FORMATS, HEADER_BYTES, ImageItem, open_picture
+from headstart.images.decode import (
+    DECODING_ERRORS,
+    FORMATS,
+    HEADER_BYTES,
+    SCALE_MARGIN,
+    ImageItem,
+    Picture,
+    open_picture,
+)
 from headstart.images.geometry import turned, upright
 from headstart.images.resize import resize
 from headstart.images.table import ImageTable, Problem
@@ -76,31 +85,77 @@ class _Look:
     camera: str
 
 
-def look(table: ImageTable) -> Looks:
-    """Decode every image once, in threads, and measure it."""
-    n = len(table)
-    prints = Prints.empty(n)
-    numbers = np.zeros((n, len(NUMBERS)), np.float32)
-    border = np.zeros((n, BORDER_NUMBERS), np.float32)
-    cameras, problems = [""] * n, []
-    for row, seen in enumerate(ahead(_look, table.items(), n_threads())):
-        if isinstance(seen, str):
-            problems.append(Problem(table.paths[row], seen))
-        else:
+class Looking:
+    """Looks at the images of a table under way: pictures that others decode are seen, `rest` decodes what is left.
+
+    Equal files are looked at once. Which pictures came from others makes no difference to what is measured: those
+    decoded at too small a scale are not taken.
+
+    Parameters
+    ----------
+    table : ImageTable
+    min_side : int
+        Least side in pixels that JPEGs are decoded at; below `MIN_SIDE` that is taken.
+    """
+
+    def __init__(self, table: ImageTable, min_side: int = MIN_SIDE) -> None:
+        n = len(table)
+        self._table, self._min_side = table, max(min_side, MIN_SIDE)
+        self._looks: dict[str, _Look | str] = {}
+        self._prints = Prints.empty(n)
+        self._numbers = np.zeros((n, len(NUMBERS)), np.float32)
+        self._border = np.zeros((n, BORDER_NUMBERS), np.float32)
+
+    def see(self, row: int, picture: Picture | BadImage) -> None:
+        """Look at a picture of a row, or hear why there is none; from any thread."""
+        if isinstance(picture, BadImage):
+            self._looks[self._table.digests[row]] = picture.reason
+        elif picture.scale == 1 or min(picture.pixels.shape[:2]) >= math.ceil(MIN_SIDE * SCALE_MARGIN):
+            self._looks[self._table.digests[row]] = _looked(self._table.item(row), picture)
+
+    def rest(self) -> Looks:
+        """All looks, once the images that nobody has shown are decoded, in threads."""
+        left: dict[str, int] = {}
+        for row, digest in enumerate(self._table.digests):
+            if digest not in self._looks:
+                left.setdefault(digest, row)
+        items = [self._table.item(row) for row in left.values()]
+        found = ahead(lambda item: _look(item, self._min_side), items, n_threads())
+        for done, (digest, seen) in enumerate(zip(left, found, strict=True), 1):
+            self._looks[digest] = seen
+            if done % 256 == 0 or done == len(left):
+                emit(Progress("look", done, len(left)))
+        return self._gathered()
+
+    def _gathered(self) -> Looks:
+        prints, problems = self._prints, []
+        cameras = [""] * len(self._table)
+        for row, digest in enumerate(self._table.digests):
+            seen = self._looks[digest]
+            if isinstance(seen, str):
+                problems.append(Problem(self._table.paths[row], seen))
+                continue
             prints.grey[row], prints.colours[row], prints.ok[row] = seen.grey, seen.colours, True
             prints.large[row] = min(seen.numbers[:2]) >= LEAST_SIDE
-            numbers[row], border[row], cameras[row] = seen.numbers, seen.border, seen.camera
-        if row % 256 == 255 or row + 1 == n:
-            emit(Progress("look", row + 1, n))
-    columns = {name: numbers[:, at] for at, name in enumerate(NUMBERS)}
-    return Looks(prints, columns, border, tuple(cameras), tuple(problems))
+            self._numbers[row], self._border[row], cameras[row] = seen.numbers, seen.border, seen.camera
+        columns = {name: self._numbers[:, at] for at, name in enumerate(NUMBERS)}
+        return Looks(prints, columns, self._border, tuple(cameras), tuple(problems))
 
 
-def _look(item: ImageItem) -> _Look | str:
+def look(table: ImageTable, min_side: int = MIN_SIDE) -> Looks:
+    """Decode every image once, in threads, and measure it."""
+    return Looking(table, min_side).rest()
+
+
+def _look(item: ImageItem, min_side: int) -> _Look | str:
     try:
-        picture = open_picture(item, min_side=MIN_SIDE)
+        picture = open_picture(item, min_side=min_side)
     except BadImage as error:
         return error.reason
+    return _looked(item, picture)
+
+
+def _looked(item: ImageItem, picture: Picture) -> _Look:
     pixels = upright(picture.pixels, picture.orientation)
     high, wide = picture.height, picture.width
     if turned(picture.orientation):

@@ -17,19 +17,23 @@ from headstart.audit.files import find_bad_files
 from headstart.audit.finding import CHECKS, Audit, AuditFinding, Checked, by_severity
 from headstart.audit.labels import Judged, find_label_errors, judge, principal, remark, suspects
 from headstart.audit.leakage import find_leakage
-from headstart.audit.look import Looks, look
+from headstart.audit.look import Looking, Looks
 from headstart.audit.quality import find_poor_images
+from headstart.backbones.load import card
 from headstart.base.errors import MissingPackage, UnknownName
 from headstart.base.events import warn
 from headstart.features.duplicates import Copies, find_copies
 from headstart.features.extractor import FeatureExtractor
 from headstart.features.store import DEFAULT_CACHE_GB
+from headstart.images.prepare import least_side
 from headstart.images.table import ImageTable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RANKED = 24
+BY_LOOK = ("files", "quality", "cues")
+"""Checks that need no features."""
 Found = tuple[list[AuditFinding], dict[str, Any], str]
 
 
@@ -69,10 +73,11 @@ def audit(
             raise UnknownName("check", name, CHECKS)
     start = time.perf_counter()
     named = table.target(target) if target is not None or table.labels else None
-    work = _Work(table, named, backbone, seed, cache_gb)
+    checks = [each for each in CHECKS if not only or each in only]
+    work = _Work(table, named, backbone, seed, cache_gb, any(each not in BY_LOOK for each in checks))
     findings: list[AuditFinding] = []
     checked = []
-    for check in [each for each in CHECKS if not only or each in only]:
+    for check in checks:
         began = time.perf_counter()
         found, facts, skipped = CHECKED[check](work)
         findings += found
@@ -92,6 +97,7 @@ class _Work:
     backbone: str
     seed: int
     cache_gb: float
+    featured: bool
     _made: dict[str, Any] = field(default_factory=dict)
 
     def _once(self, name: str, make: Callable[[], Any]) -> Any:
@@ -101,7 +107,16 @@ class _Work:
 
     @property
     def looks(self) -> Looks:
-        made: Looks = self._once("looks", lambda: look(self.table))
+        """Looks at every row; where features are wanted too, they are made of the same decoded pictures."""
+        if self.featured:
+            self.features  # noqa: B018 (shows the looks what it decodes)
+        made: Looks = self._once("looks", self._looking.rest)
+        return made
+
+    @property
+    def _looking(self) -> Looking:
+        how = card(self.backbone).preprocessing
+        made: Looking = self._once("looking", lambda: Looking(self.table, least_side(how)))
         return made
 
     @property
@@ -112,7 +127,9 @@ class _Work:
 
     def _extract(self) -> NDArray[np.float32]:
         extractor = FeatureExtractor(backbone=self.backbone, cache_gb=self.cache_gb)
-        found = extractor.extract(self.table.items(), self.table.digests, self.table.paths)
+        found = extractor.extract(
+            self.table.items(), self.table.digests, self.table.paths, seen=self._looking.see
+        )
         self._made["readable"] = found.ok
         return extractor.joined(found)
 

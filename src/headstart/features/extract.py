@@ -25,7 +25,7 @@ from headstart.base.events import Progress, emit, warn
 from headstart.features.calibration import Calibration, calibration_rows, sample_rows
 from headstart.features.engines.prepare import Ready, Wish, needs_calibration, prepare_runner, settle
 from headstart.features.pool import check_pooling
-from headstart.features.run import run_items
+from headstart.features.run import Seen, run_items
 from headstart.features.store import DEFAULT_CACHE_GB, GIGABYTE, FeatureKey, FeatureStore
 from headstart.features.taps import Place, Tap
 from headstart.images.decode import DECODER, ImageItem
@@ -82,6 +82,7 @@ def extract(
     cache_gb: float = DEFAULT_CACHE_GB,
     store: FeatureStore | None = None,
     calibration: Calibration | None = None,
+    seen: Seen | None = None,
 ) -> Extraction:
     """Features of images at any layers, from the cache where it holds them.
 
@@ -103,6 +104,8 @@ def extract(
         Cap of the feature cache in gigabytes; 0 keeps nothing.
     calibration : Calibration, optional
         Of an earlier extraction, so that int8 or bfloat16 features of other images come from the same network.
+    seen : callable, optional
+        Told every image that is decoded (see `run.Seen`); images whose features the cache holds are not.
 
     Returns
     -------
@@ -128,7 +131,7 @@ def extract(
     kept = store or FeatureStore(cap_bytes=int(cache_gb * GIGABYTE))
     work.read(kept)
     missing = work.missing_rows()
-    n_computed = work.compute(kept, missing) if len(missing) else 0
+    n_computed = work.compute(kept, missing, seen) if len(missing) else 0
     kept.trim(keep=[work.keys[place] for place in work.places.values()])
     return work.result(time.perf_counter() - start, n_computed)
 
@@ -212,7 +215,7 @@ class _Work:
             first.setdefault(self.digests[int(row)], int(row))
         return np.fromiter(first.values(), int, len(first))
 
-    def compute(self, store: FeatureStore, missing: np.ndarray) -> int:
+    def compute(self, store: FeatureStore, missing: np.ndarray, seen: Seen | None = None) -> int:
         """Run the network over the missing images, for the places that lack any; how many it ran over."""
         places = [place for place, found in self.found.items() if not found.all()]
         self.ready = prepare_runner(self.loaded, self.card, places, self.wish, self.calibration)
@@ -225,7 +228,7 @@ class _Work:
         writer = _Writer(self, store, places)
         done = 0
         for rows, out in run_items(
-            self.ready.runner, self.card.preprocessing, self.items, missing, self._bad
+            self.ready.runner, self.card.preprocessing, self.items, missing, self._bad, seen
         ):
             for place, part in zip(places, out, strict=True):
                 self._put(place, rows, part, same)

@@ -13,6 +13,7 @@ from headstart.backbones.input_size import Given
 from headstart.base.errors import DataError
 from headstart.base.hashing import digest_bytes, digest_file
 from headstart.features.extract import Extraction, extract
+from headstart.features.run import Seen
 from headstart.features.store import DEFAULT_CACHE_GB
 from headstart.features.taps import Tap
 from headstart.images.decode import ImageItem
@@ -132,9 +133,13 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc,un
         return self.joined(found)
 
     def extract(
-        self, items: Sequence[ImageItem], digests: Sequence[str], paths: Sequence[str] | None = None
+        self,
+        items: Sequence[ImageItem],
+        digests: Sequence[str],
+        paths: Sequence[str] | None = None,
+        seen: Seen | None = None,
     ) -> Extraction:
-        """Features with their record, bad images marked instead of raised."""
+        """Features with their record, bad images marked instead of raised; `seen` as for `extract`."""
         names = paths or [
             str(item) if isinstance(item, str | Path) else f"image {row}" for row, item in enumerate(items)
         ]
@@ -150,6 +155,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc,un
             input_size=self.input_size,
             cache_gb=self.cache_gb,
             calibration=earlier.calibration if earlier is not None else None,
+            seen=seen,
         )
         return self.extraction_
 

@@ -12,10 +12,12 @@ from headstart.base.ahead import ahead
 from headstart.base.errors import BadImage
 from headstart.base.runtime import n_threads
 from headstart.features.engines.runner import Runner
-from headstart.images.decode import ImageItem
-from headstart.images.prepare import prepare
+from headstart.images.decode import ImageItem, Picture, open_picture
+from headstart.images.prepare import least_side, prepared
 
 Failed = list[tuple[int, BadImage]]
+Seen = Callable[[int, Picture | BadImage], None]
+"""Told a row and its picture, as it was decoded at `least_side`, or why there is none; in any thread."""
 
 
 def run_items(
@@ -24,6 +26,7 @@ def run_items(
     items: Sequence[ImageItem],
     rows: Sequence[int] | np.ndarray,
     bad: Callable[[int, BadImage], None],
+    seen: Seen | None = None,
 ) -> Iterator[tuple[list[int], list[np.ndarray]]]:
     """Features of `items[row]` for each row, batch by batch, in order.
 
@@ -31,6 +34,8 @@ def run_items(
     ----------
     bad : callable
         Told (row, error) of every image that cannot be decoded, in the caller's thread.
+    seen : callable, optional
+        See `Seen`: for who would decode the same images again.
 
     Yields
     ------
@@ -41,7 +46,7 @@ def run_items(
     alone = runner.n_workers == 1
 
     def work(batch: list[int]) -> tuple[list[int], Any, Failed]:
-        good, pixels, failed = decode_batch(items, batch, shape)
+        good, pixels, failed = decode_batch(items, batch, shape, seen)
         return good, pixels if alone or not good else runner.run(pixels), failed
 
     workers = n_threads() if alone else runner.n_workers
@@ -50,7 +55,7 @@ def run_items(
 
 
 def decode_batch(
-    items: Sequence[ImageItem], batch: Sequence[int], shape: Preprocessing
+    items: Sequence[ImageItem], batch: Sequence[int], shape: Preprocessing, seen: Seen | None = None
 ) -> tuple[list[int], np.ndarray, Failed]:
     """(rows that could be decoded, their pixels uint8 (n, height, width, 3), the others with their errors)."""
     pixels = np.empty((len(batch), shape.height, shape.width, 3), np.uint8)
@@ -58,10 +63,16 @@ def decode_batch(
     failed: Failed = []
     for row in batch:
         try:
-            pixels[len(good)] = prepare(items[row], shape)
-            good.append(row)
+            picture = open_picture(items[row], min_side=least_side(shape))
         except BadImage as error:
             failed.append((row, error))
+            if seen is not None:
+                seen(row, error)
+            continue
+        if seen is not None:
+            seen(row, picture)
+        pixels[len(good)] = prepared(picture, shape)
+        good.append(row)
     return good, pixels[: len(good)], failed
 
 

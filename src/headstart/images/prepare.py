@@ -43,7 +43,11 @@ def prepare(item: ImageItem, how: Preprocessing, *, fast: bool = True) -> np.nda
         An interpolation or crop mode that is not known.
     """
     _check(how)
-    picture = open_picture(item, min_side=_least_side(how) if fast else None)
+    return prepared(open_picture(item, min_side=least_side(how) if fast else None), how, fast=fast)
+
+
+def prepared(picture: Picture, how: Preprocessing, *, fast: bool = True) -> np.ndarray:
+    """What `prepare` makes of a picture that was decoded at `least_side`, for who needs the picture itself too."""
     high, wide = picture.height, picture.width
     if turned(picture.orientation):
         high, wide = wide, high
@@ -86,7 +90,7 @@ def _check(how: Preprocessing) -> None:
         raise BadOptions(mistakes)
 
 
-def _least_side(how: Preprocessing) -> int:
+def least_side(how: Preprocessing) -> int:
     """Side that a scaled decode must keep so that the resize after it still shrinks (within SCALE_MARGIN)."""
     return int(max(how.height, how.width) / how.crop)
 
