@@ -14,7 +14,7 @@ def test_the_number_is_chosen_and_everything_is_written(run, photos, tmp_path, a
     given = ("cluster", photos, *QUICK, "--most", "4")
     ran = run(*given, "--out", out, "--groups", "copy", "--html", page)
     assert ran.status == 0, ran.err
-    assert "chosen" in ran.out and "silhouette" in ran.out and "ari" in ran.out and "page: " in ran.out
+    assert "chosen" in ran.out and "modularity" in ran.out and "ari" in ran.out and "page: " in ran.out
     assert len(list(out.rglob("*.jpg"))) == 30 and len((out / "clusters.csv").read_text().splitlines()) == 31
     assert "Groups of images in photos" in page.read_text("utf-8")
     value = as_documented("cluster", run(*given, "--json").out)

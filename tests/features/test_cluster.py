@@ -40,7 +40,7 @@ def test_every_method_finds_clear_groups(method):
     assert (np.diff(np.bincount(found.labels_[kept])) <= 0).all()
 
 
-@pytest.mark.parametrize("choose", ["silhouette", "gap", "stability"])
+@pytest.mark.parametrize("choose", ["modularity", "silhouette", "gap", "stability"])
 def test_the_number_is_chosen(choose):
     found = ImageClusterer(choose=choose, most=6, scale="standard").fit_features(blobs(4, apart=20.0)[0])
     assert found.n_clusters_ == found.curve_.chosen == 4

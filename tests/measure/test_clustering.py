@@ -10,7 +10,7 @@ from sklearn import metrics
 from sklearn.cluster import KMeans
 
 from headstart.base.errors import UnknownName, UsageError
-from headstart.measure.cluster_number import choose_number, dispersion, stability
+from headstart.measure.cluster_number import choose_number, dispersion, modularity_parts, stability
 from headstart.measure.clustering import (
     adjusted_rand,
     agreement,
@@ -99,12 +99,37 @@ def test_one_cluster_has_no_shape():
     assert silhouette(np.eye(3), [0, 0, 0]) is None and davies_bouldin(np.eye(3), [0, 0, -1]) is None
 
 
-@pytest.mark.parametrize("rule", ["silhouette", "gap", "stability"])
+@pytest.mark.parametrize("rule", ["modularity", "silhouette", "gap", "stability"])
 def test_every_rule_finds_four_clear_groups(rule):
     curve = choose_number(blobs(4, n_each=25), kmeans, rule=rule, most=7)
     assert curve.chosen == 4
     assert curve.numbers == tuple(range(1 if rule == "gap" else 2, 8))
     assert len(curve.values) == len(curve.errors) == len(curve.numbers)
+
+
+def test_modularity_is_networkxs_and_its_parts_average_to_it():
+    networkx = pytest.importorskip("networkx")
+    from sklearn.neighbors import kneighbors_graph
+
+    points, rng = blobs(3), np.random.default_rng(0)
+    labels = rng.integers(0, 3, len(points))
+    near = kneighbors_graph(points, 5)
+    graph = near.maximum(near.T).tocoo()
+    groups = [set(np.flatnonzero(labels == k).tolist()) for k in range(3)]
+    true = networkx.community.modularity(networkx.from_scipy_sparse_array(graph), groups)
+    assert modularity_parts(graph.row, graph.col, labels).mean() == pytest.approx(true)
+
+
+def test_a_few_images_far_from_all_others_are_not_all_that_modularity_sees():
+    points = np.concatenate([blobs(5, n_each=40), np.full((4, blobs(5).shape[1]), 500.0)])
+    chosen = {
+        rule: choose_number(points, kmeans, rule=rule, most=9).chosen for rule in ("modularity", "silhouette")
+    }
+    assert chosen["modularity"] in (5, 6) and chosen["silhouette"] == 2
+
+
+def test_many_clear_groups_are_all_found_by_modularity():
+    assert choose_number(blobs(10, n_each=30, apart=20.0), kmeans, most=13).chosen == 10
 
 
 def test_the_gap_can_say_that_there_are_no_groups():

@@ -46,7 +46,9 @@ class ClusterOptions(VectorOptions):
     n: int | str = option(
         AUTO, "clusters, or auto (hdbscan finds its own number)", metavar="NUMBER", read=read_number
     )
-    choose: str = option("silhouette", "what --n auto goes by", choices=("silhouette", "gap", "stability"))
+    choose: str = option(
+        "modularity", "what --n auto goes by", choices=("modularity", "silhouette", "gap", "stability")
+    )
     most: int = option(20, "largest number that --n auto tries", low=2, high=200)
     min_size: int | None = option(
         None, "fewest images of a cluster, for hdbscan (default: a hundredth, at least 5)", low=2

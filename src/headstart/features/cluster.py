@@ -49,7 +49,7 @@ class ImageClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc,unused-i
     method : {"kmeans", "hdbscan", "agglomerative", "spectral"}
     n : int or "auto"
         Clusters; "auto" lets `choose` settle it. hdbscan finds its own number and takes none.
-    choose : {"silhouette", "gap", "stability"}
+    choose : {"modularity", "silhouette", "gap", "stability"}
     most : int
         Largest number that "auto" tries.
     min_size : int, optional
@@ -98,7 +98,7 @@ class ImageClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc,unused-i
         *,
         method: str = "kmeans",
         n: int | str = AUTO,
-        choose: str = "silhouette",
+        choose: str = "modularity",
         most: int = 20,
         min_size: int | None = None,
         scale: str = "standard",

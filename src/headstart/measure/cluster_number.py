@@ -1,8 +1,9 @@
-"""How many clusters there are, by a curve over candidates: silhouette, gap or stability.
+"""How many clusters there are, by a curve over candidates: modularity, silhouette, gap or stability.
 
-Rousseeuw 1987 (silhouette); Tibshirani, Walther and Hastie, Estimating the Number of Clusters via the Gap
-Statistic, J. R. Statist. Soc. B 2001; Ben-Hur, Elisseeff and Guyon, A Stability Based Method, PSB 2002.
-The clustering itself is an argument: any function from points, number and seed to labels.
+Newman and Girvan, Finding and evaluating community structure in networks, Phys. Rev. E 2004 (modularity, here of
+the graph of nearest neighbours); Rousseeuw 1987 (silhouette); Tibshirani, Walther and Hastie, Estimating the Number
+of Clusters via the Gap Statistic, J. R. Statist. Soc. B 2001; Ben-Hur, Elisseeff and Guyon, A Stability Based
+Method, PSB 2002. The clustering itself is an argument: any function from points, number and seed to labels.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Clusters = Callable[["NDArray[Any]", int, int], "NDArray[Any]"]
-RULES = ("silhouette", "gap", "stability")
+RULES = ("modularity", "silhouette", "gap", "stability")
 TASK = "numbers of clusters tried"
 N_PAIRS, SHARE, N_REFERENCES = 6, 0.8, 8
+N_NEIGHBOURS = 10
+NEARLY = 0.08
+"""By how much more modularity may fall short of 1 than the best does: curves are flat beyond it."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,11 @@ class NumberCurve:
 
     Attributes
     ----------
-    rule : {"silhouette", "gap", "stability"}
+    rule : {"modularity", "silhouette", "gap", "stability"}
     numbers : tuple of int
     values, errors : tuple of float
-        Value and its standard error at each number. Silhouette -1 to 1; gap in natural logarithms;
-        stability is an adjusted Rand index.
+        Value and its standard error at each number. Modularity below 1, 0 for chance; silhouette -1 to 1; gap in
+        natural logarithms; stability is an adjusted Rand index.
     chosen : int
     n : int
         Points that were looked at.
@@ -52,20 +56,23 @@ class NumberCurve:
 
 
 def choose_number(
-    points: NDArray[Any], cluster: Clusters, *, rule: str = "silhouette", most: int = 20, seed: int = 0,
+    points: NDArray[Any], cluster: Clusters, *, rule: str = "modularity", most: int = 20, seed: int = 0,
     n_points: int = MOST_POINTS,
 ) -> NumberCurve:  # fmt: skip
     """Try every number of clusters and choose one.
 
-    Silhouette and stability take the highest value of 2 to `most`; gap the smallest number from 1 whose gap
-    is within one standard error of the largest (Dudoit and Fridlyand, Genome Biology 2002): the rule of the
-    paper, which compares with the next number alone, stops at 1 where groups lie equally far apart.
+    Silhouette and stability take the highest value of 2 to `most`. Modularity takes the smallest number that falls
+    short of 1 by at most `NEARLY` more than the best: it counts links between nearest neighbours that stay inside
+    clusters, less those that chance would leave there, so that a few images far from all others hardly weigh. Gap
+    takes the smallest number from 1 whose gap is within one standard error of the largest (Dudoit and Fridlyand,
+    Genome Biology 2002): the rule of the paper, which compares with the next number alone, stops at 1 where groups
+    lie equally far apart.
 
     Parameters
     ----------
     points : array, shape (n, d)
     cluster : function of (points, number, seed) to labels, shape (n,)
-    rule : {"silhouette", "gap", "stability"}
+    rule : {"modularity", "silhouette", "gap", "stability"}
     most : int
         Largest number tried; never more than n - 1.
     seed : int
@@ -89,10 +96,8 @@ def choose_number(
             f"to choose a number of clusters takes 3 or more images, got {len(points)}; give --n"
         )
     numbers = tuple(range(1 if rule == "gap" else 2, last + 1))
-    values, errors = {"silhouette": _silhouette, "gap": _gap, "stability": _stability}[rule](
-        drawn, cluster, numbers, rng
-    )
-    chosen = _one_error(numbers, values, errors) if rule == "gap" else numbers[int(np.nanargmax(values))]
+    values, errors = CURVES[rule](drawn, cluster, numbers, rng)
+    chosen = CHOSEN.get(rule, _highest)(numbers, values, errors)
     return NumberCurve(rule, numbers, tuple(values), tuple(errors), chosen, len(drawn))
 
 
@@ -100,6 +105,38 @@ def _told(numbers: Sequence[int]) -> Any:
     for at, number in enumerate(numbers):
         yield number
         emit(Progress(TASK, at + 1, len(numbers)))
+
+
+def _modularity(
+    points: NDArray[Any], cluster: Clusters, numbers: Sequence[int], rng: np.random.Generator
+) -> tuple[list[float], list[float]]:
+    from sklearn.neighbors import kneighbors_graph
+
+    near = kneighbors_graph(points, min(N_NEIGHBOURS, len(points) - 1))
+    graph = near.maximum(near.T).tocoo()
+    values, errors = [], []
+    for number in _told(numbers):
+        each = modularity_parts(graph.row, graph.col, cluster(points, number, _seed(rng)))
+        values.append(float(each.mean()))
+        errors.append(float(each.std(ddof=1) / np.sqrt(len(each))))
+    return values, errors
+
+
+def modularity_parts(row: NDArray[Any], column: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float64]:
+    """What each of n nodes adds to the modularity of a grouping; the mean of all is the modularity.
+
+    Parameters
+    ----------
+    row, column : int arrays
+        Both ends of each link, every link both ways.
+    labels : int array, shape (n,)
+    """
+    n, total = len(labels), max(1, len(row))
+    degree = np.bincount(row, minlength=n)
+    inside = np.bincount(row, weights=labels[row] == labels[column], minlength=n)
+    by_label = np.bincount(labels, weights=degree)
+    made: NDArray[np.float64] = n / total * (inside - degree * by_label[labels] / total)
+    return made
 
 
 def _silhouette(
@@ -197,6 +234,19 @@ def _one_error(numbers: Sequence[int], values: Sequence[float], errors: Sequence
         number for number, value in zip(numbers, values, strict=True) if value >= values[best] - errors[best]
     )
     return next(good)
+
+
+def _highest(numbers: Sequence[int], values: Sequence[float], errors: Sequence[float]) -> int:
+    return numbers[int(np.nanargmax(values))]
+
+
+def _nearly_best(numbers: Sequence[int], values: Sequence[float], errors: Sequence[float]) -> int:
+    least = 1 - (1 - max(values)) * (1 + NEARLY)
+    return next(number for number, value in zip(numbers, values, strict=True) if value >= least)
+
+
+CURVES = {"modularity": _modularity, "silhouette": _silhouette, "gap": _gap, "stability": _stability}
+CHOSEN = {"modularity": _nearly_best, "gap": _one_error}
 
 
 def _seed(rng: np.random.Generator) -> int:

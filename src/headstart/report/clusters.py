@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PICTURE_BYTES = 2_000_000
 GROUPS_SHOWN, EACH_SHOWN, OUTLIERS_SHOWN, SIDE = 40, 6, 24, 128
 RULES = {
+    "modularity": "modularity of the nearest neighbours",
     "silhouette": "silhouette",
     "gap": "gap (natural logarithm)",
     "stability": "stability (adjusted Rand index)",
@@ -172,6 +173,7 @@ def _number_section(found: Clustering) -> Section:
     rule = RULES[curve.rule]
     svg = score_by_number(curve.numbers, curve.values, curve.errors, curve.chosen, rule)
     how = {
+        "modularity": "the smallest number that falls short of 1 by hardly more than the best",
         "gap": "the smallest number whose gap is within one standard error of the largest",
     }.get(curve.rule, "the number with the highest value")
     caption = f"Chosen is {how}. Bars are one standard error; {count(curve.n, 'image')} were looked at."
