@@ -148,3 +148,17 @@ def test_one_cut_is_fixed_and_several_are_searched():
     several = _planned(options, {"trainable": ["last:1,last:3"], "epochs": 2})
     assert several.training == {"epochs": 2}
     assert several.space == {"finetune": {"trainable": ["last:1", "last:3"]}}
+
+
+def test_a_study_tunes_its_methods_and_says_what_that_was_worth(run, photos, tmp_path, as_documented):
+    options = ("--head", "nearest_mean", "--layer", "stage5", "--input-size", "48", "--engine", "torch")
+    command = ("study", photos, *options, "--seeds", "1", "--tune", "3", "--out", tmp_path / "out")
+    ran = run(*command)
+    assert ran.status == 0, ran.err
+    assert "Tuning 1 method on photos: clearly better on test for" in ran.out
+    assert "options" in ran.out and "tuned" in ran.out
+    found = as_documented("study", run(*command, "--json").out)
+    (worth,) = found["tuned"]
+    assert worth["n_trials"] == 3 and worth["n"] == 6
+    assert {row["tuned"] for row in found["methods"]} == {True, False}
+    assert "What tuning was worth" in (tmp_path / "out" / "report.html").read_text()

@@ -17,6 +17,7 @@ from headstart.cli.text import printable, say, say_json, table
 from headstart.study.spec import StudySpec
 
 if TYPE_CHECKING:
+    from headstart.report.sections.tuned import TunedWorth
     from headstart.report.summary import Summary
     from headstart.study.records import StudyRecord
 
@@ -66,6 +67,7 @@ def study(
     Ctrl-C the same command goes on where it stopped.
     """
     from headstart.report.build import write_report
+    from headstart.report.sections.tuned import all_worths
     from headstart.report.summary import summary_lines
     from headstart.study.execute import run_study
 
@@ -75,11 +77,11 @@ def study(
         command = shlex.join(["headstart", *context.obj["arguments"]])
         record = run_study(chosen, folder, command=command, advise=advice)
         report = write_report(record, folder / "report.html")
-    summary = summary_lines(record)
+    summary, worths = summary_lines(record), all_worths(record)
     if json:
-        say_json(as_json(record, summary, report))
+        say_json({**as_json(record, summary, report), "tuned": [each.to_dict() for each in worths]})
     else:
-        show(summary, report)
+        show(summary, report, worths)
 
 
 def _spec(data: list[str], file: Path | None, flags: dict[str, Any]) -> StudySpec:
@@ -102,8 +104,10 @@ def _folder_name(spec: StudySpec) -> str:
     return "-".join(name for name in names if name)[:80] or "study"
 
 
-def show(summary: Summary, report: Path) -> None:
-    """Verdict, table and the path of the report."""
+def show(summary: Summary, report: Path, worths: list[TunedWorth]) -> None:
+    """Verdict, table, what tuning was worth, and the path of the report."""
+    from headstart.report.sections.tuned import tuned_lines
+
     for line in summary.verdict:
         say(printable(line))
     say()
@@ -116,7 +120,7 @@ def show(summary: Summary, report: Path) -> None:
         say()
         for line in search_table(list(summary.searches)):
             say(line)
-    for line in summary.missing:
+    for line in (*tuned_lines(worths), *summary.missing):
         say(printable(line))
     for each in summary.findings:
         say(printable(f"{each['method']}: {each['message']}; {each['advice']}"))
@@ -184,6 +188,7 @@ def search_table(rows: list[dict[str, Any]]) -> list[str]:
 def _parts(rows: list[dict[str, Any]]) -> dict[str, str]:
     """Headings that name a method, with their keys: networks that train have a cut, and no pooling or head."""
     sizes = {"pixels": "pixels"} if len({_pixels(row) for row in rows} - {""}) > 1 else {}
+    sizes |= {"options": "options"} if any(row["tuned"] for row in rows) else {}
     if all(row["scenario"] == "features" for row in rows):
         return {"backbone": "backbone", **sizes, **{name: name for name in ("layer", "pooling", "head")}}
     heads = {"pooling": "pooling", "head": "head"} if any(row["head"] for row in rows) else {}
@@ -198,6 +203,7 @@ def _cells(row: dict[str, Any], parts: list[str]) -> list[str]:
     from headstart.report.wording import duration, percent
 
     named = {**row, "place": row["cut"] or row["layer"], "pixels": _pixels(row)}
+    named["options"] = "tuned" if row["tuned"] else "defaults"
     names = [named[part] for part in parts]
     names[0 if not row["head"] else -1] += " *" if row["best"] else ""
     if row["status"] in ("failed", "missing", "cut"):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from headstart.base.errors import BadOptions, UsageError
+from headstart.base.errors import BadOptions
 from headstart.base.options import option
 from headstart.cli.declared import DataOptions, TrainFlags, misplaced, same
 from headstart.cli.flags import Data, Json, build, verb
@@ -146,18 +145,9 @@ def _training(options: TuneFlags, flags: dict[str, Any]) -> tuple[dict[str, Any]
 
 
 def _tables(path: str | None, what: str) -> dict[str, Any]:
-    """The tables of a TOML file."""
-    if path is None:
-        return {}
-    try:
-        found = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UsageError(f"{what}: {path} cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{what}: {path} is no TOML: {error}") from error
-    if odd := [name for name, value in found.items() if not isinstance(value, dict | list)]:
-        raise BadOptions([f"{what}: {name} stands outside a table; write [METHOD] above it" for name in odd])
-    return found
+    from headstart.methods.tune.space_file import read_tables
+
+    return {} if path is None else read_tables(path, what)
 
 
 def _starts(path: str | None) -> dict[str, Any]:

@@ -194,3 +194,16 @@ def over_seeds(scores: Sequence[Score], *, metric: str = "") -> Score:
         n=min(score.n for score in scores),
         n_seeds=m,
     )
+
+
+def accuracy_of(right: NDArray[np.bool_]) -> Score:
+    """Accuracy with its 95 % interval over images and seeds.
+
+    Parameters
+    ----------
+    right : array of bool, shape (n_seeds, n)
+        Whether each image was right in each run.
+    """
+    n = right.shape[1]
+    each = [Score(float(one.mean()), *wilson(int(one.sum()), n), n) for one in right]
+    return over_seeds(each, metric="accuracy")

@@ -22,6 +22,7 @@ from headstart.report.sections.results import results_section
 from headstart.report.sections.retrieval import retrieval_section
 from headstart.report.sections.side_by_side import side_by_side_section
 from headstart.report.sections.told_apart import over_datasets_section, told_apart_section
+from headstart.report.sections.tuned import tuned_section
 from headstart.report.sources import NUMBERED
 from headstart.report.summary import all_claims
 from headstart.report.verdict import cut_claims, datasets, missing_claims
@@ -127,5 +128,6 @@ def _results(
     images = images_section(record, name, f"images-{at}")
     told = told_apart_section(record, name, answers, f"told-{at}")
     pair = side_by_side_section(record, name, answers, books[1], f"pair-{at}")
-    parts = tuple(each for each in (told, pair, images, close, views) if each is not None)
+    tuned = tuned_section(record, name, answers, f"tuned-{at}")
+    parts = tuple(each for each in (told, tuned, pair, images, close, views) if each is not None)
     return results_section(record, name, f"results-{at}", parts)

@@ -28,7 +28,7 @@ class Summary:
         What was planned and is not there, and what the budget cut.
     rows : tuple of dict
         One a method and dataset, the best first. Keys: dataset, method, scenario, backbone, height and width
-        of the input in pixels (None where nothing has run), layer, pooling, head, cut, status, best (bool),
+        of the input in pixels (None where nothing has run), layer, pooling, head, cut, tuned (bool), status, best (bool),
         selection (0..1 or None), one of {"value", "low", "high"} or None for each of `SCORE_KEYS`, n, n_seeds,
         n_failed, seconds, train_seconds, images_seen, peak_bytes, model_bytes, per_class, n_train, errors.
     findings : tuple of dict
@@ -110,6 +110,7 @@ def _row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
         "pooling": row.pooling,
         "head": row.head,
         "cut": row.cut,
+        "tuned": row.tuned,
         "status": row.status,
         "best": record.best.get(row.dataset) == row.method,
         "selection": row.selection,

@@ -9,37 +9,33 @@ from typing import Any
 from headstart.base.files import write_text
 from headstart.images.collect import clean
 from headstart.methods.training_options import TRAINED
-from headstart.methods.tune.found import DONE, FAILED, PRUNED, SearchRecord, Tuning, Worth
-from headstart.methods.tune.space import values_of
+from headstart.methods.tune.found import SearchRecord, Tuning, Worth
 from headstart.report.document import (
     Block,
     Claim,
     Column,
     Document,
     Entry,
-    Figure,
     Paragraph,
     Points,
     Row,
     Section,
     Table,
-    plain_table,
 )
 from headstart.report.html import render
-from headstart.report.tune_figures import history, importance, slices
-from headstart.report.tune_words import (
-    doubts,
-    fold_text,
-    gain,
-    points,
-    trials_text,
-    value_text,
-    verdict,
-)
-from headstart.report.wording import DASH, count, decimal, duration, percent
+from headstart.report.tune_search import search_blocks
+from headstart.report.tune_words import doubts, fold_text, gain, points, verdict
+from headstart.report.wording import count, decimal, duration, percent
 
-MOST_ROWS = 500
-STATES = {DONE: "done", PRUNED: "given up", FAILED: "failed"}
+WORTH_COLUMNS = (
+    Column("method"),
+    Column("chosen by, defaults", "accuracy on the images that choose", True),
+    Column("chosen by, tuned", "the same of the best trial; it flatters, as the best of many does", True),
+    Column("test, defaults", "with its 95 % interval", True),
+    Column("test, tuned", "with its 95 % interval", True),
+    Column("difference", "tuned less defaults on the same images, in points, with its 95 % interval", True),
+    Column("p", "two-sided", True),
+)
 
 
 def write_tuning_page(found: Tuning, path: str | Path) -> Path:
@@ -73,18 +69,7 @@ def _short(found: Tuning) -> Section:
 
 
 def _worth(found: Tuning) -> Section:
-    columns = (
-        Column("method"),
-        Column("chosen by, defaults", "accuracy on the images that choose", True),
-        Column("chosen by, tuned", "the same of the best trial; it flatters, as the best of many does", True),
-        Column("test, defaults", "with its 95 % interval", True),
-        Column("test, tuned", "with its 95 % interval", True),
-        Column(
-            "difference", "tuned less defaults on the same images, in points, with its 95 % interval", True
-        ),
-        Column("p", "two-sided", True),
-    )
-    rows = tuple(Row(_worth_entries(each), "best" if each is found.best else "") for each in found.worth)
+    rows = tuple(Row(worth_entries(each), "best" if each is found.best else "") for each in found.worth)
     caption = (
         f"Each method with its defaults and as tuned, on the same {found.n_test:,} test images, which were read "
         "after everything was chosen. The row marked is the best by what chooses."
@@ -100,7 +85,7 @@ def _worth(found: Tuning) -> Section:
         "that the fold holds out."
     )
     blocks: list[Block] = [
-        Table("worth-table", caption, columns, rows, sortable=True),
+        Table("worth-table", caption, WORTH_COLUMNS, rows, sortable=True),
         Paragraph(how, quiet=True),
     ]
     if found.plan["folds"]:
@@ -108,7 +93,8 @@ def _worth(found: Tuning) -> Section:
     return Section("worth", "What tuning was worth", (*blocks, *_snippets(found)))
 
 
-def _worth_entries(each: Worth) -> tuple[Entry, ...]:
+def worth_entries(each: Worth) -> tuple[Entry, ...]:
+    """A method's row of what tuning was worth."""
     d = each.difference
     return (
         Entry(each.method, each.method),
@@ -152,112 +138,9 @@ def snippet(found: Tuning) -> str:
     return f"from headstart import {name}\n\nmodel = {name}(\n    {lines},\n)"
 
 
-# ---- one search --------------------------------------------------------------------------------------------
-
-
 def _search(found: Tuning, record: SearchRecord, number: int) -> Section:
-    id = f"search-{number}"
-    blocks: list[Block] = [
-        Paragraph(f"{trials_text(record)}; proposed by TPE. {_pruning(found, record)}".strip())
-    ]
-    blocks.append(_chosen(record, id))
-    best = record.best_trial
-    blocks.append(
-        Figure(
-            f"{id}-history",
-            "Accuracy on the images that choose, trial after trial. The line is the best so far; the dashes are "
-            "the defaults.",
-            history(record),
-            f"History of {record.method}: {len(record.trials)} trials, the best "
-            f"{percent(best.value if best else None)}, the defaults {percent(record.default['value'])}",
-        )
-    )
-    blocks += _mattered(record, id)
-    blocks.append(
-        Figure(
-            f"{id}-slices",
-            "Accuracy against each option; every mark is a trial, the ring the best. What is flat did not matter.",
-            slices(record),
-            f"Accuracy of {record.method} against each option that was searched",
-        )
-    )
-    blocks.append(_trials(record, id))
-    return Section(id, f"{record.method}{fold_text(found, record)}", tuple(blocks))
-
-
-def _pruning(found: Tuning, record: SearchRecord) -> str:
-    names = {"hyperband": "Hyperband", "asha": "asynchronous successive halving"}
-    name = names.get(str(found.plan["pruner"]))
-    if record.method not in TRAINED or name is None:
-        return ""
-    return f"Trials that lag behind are given up after an epoch ({name})."
-
-
-def _mattered(record: SearchRecord, id: str) -> list[Block]:
-    if not record.importance:
-        return [Paragraph(f"What mattered: cannot tell: {record.cannot_tell}.", quiet=True)]
-    caption = (
-        "What mattered: the share of the variance of the accuracy over the space that each option explains alone "
-        "(fANOVA). With few trials this is rough."
-    )
-    said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in record.importance.items())
-    return [Figure(f"{id}-importance", caption, importance(record.importance), f"Importance: {said}")]
-
-
-def _chosen(record: SearchRecord, id: str) -> Table:
-    best = record.best_trial
-    ends = {each["name"]: each["end"] for each in record.borders}
-    rows = []
-    for dimension in record.space:
-        name = dimension["name"]
-        tuned = DASH if best is None else value_text(best.params[name])
-        note = f"on the {ends[name]} border" if name in ends else ""
-        fixed = len(dimension.get("choices", (1, 2))) == 1
-        rows.append([
-            name, value_text(record.default["params"][name]), Entry(tuned, tuned, small=note),
-            "fixed" if fixed else values_of(dimension),
-        ])  # fmt: skip
-    caption = (
-        "The options: the method's defaults (what it finds itself put in), the best trial's, and the space."
-    )
-    return plain_table(f"{id}-chosen", caption, ("option", "defaults", "tuned", "space"), rows)
-
-
-def _trials(record: SearchRecord, id: str) -> Table:
-    names = [each["name"] for each in record.space if len(each.get("choices", (1, 2))) > 1]
-    columns = (
-        Column("trial", numeric=True),
-        Column("state"),
-        Column("accuracy", "on the images that choose", True),
-        Column("log loss", "on the same images; decides between equals", True),
-        *(Column(name) for name in names),
-        Column("time", numeric=True),
-    )
-    rows = tuple(
-        Row(
-            (
-                Entry(str(each.number), each.number),
-                Entry(STATES[each.state], each.state, small=clean(each.error or each.given_up)),
-                Entry(percent(each.value), each.value),
-                Entry(decimal(each.loss), each.loss),
-                *(Entry(value_text(each.params[name]), _sort(each.params[name])) for name in names),
-                Entry(duration(each.seconds), each.seconds),
-            ),
-            "best" if each.number == record.best else "failed" if each.state == FAILED else "",
-        )
-        for each in record.trials[:MOST_ROWS]
-    )
-    left = len(record.trials) - len(rows)
-    caption = "Every trial." + (
-        f" The first {MOST_ROWS} of {len(record.trials):,} are listed." if left else ""
-    )
-    return Table(
-        f"{id}-trials", caption, columns, rows, sortable=True, folded=f"All {count(len(rows), 'trial')}"
-    )
-
-
-def _sort(value: Any) -> float | str:
-    return str(value) if isinstance(value, bool | str) else float(value)
+    blocks = search_blocks(record, f"search-{number}", pruner=str(found.plan["pruner"]))
+    return Section(f"search-{number}", f"{record.method}{fold_text(found, record)}", tuple(blocks))
 
 
 def _repeat(found: Tuning) -> Section:

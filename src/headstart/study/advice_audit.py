@@ -99,7 +99,11 @@ def audit_studies(folders: Sequence[str | Path]) -> Audit:
 
 def _row(record: StudyRecord, dataset: str, advice: Mapping[str, Any]) -> AuditRow | None:
     """None where the study finished no method that the advice named."""
-    ran = {_key(row): row for row in record.summaries if row.dataset == dataset and row.status == "done"}
+    ran = {
+        _key(row): row
+        for row in record.summaries
+        if row.dataset == dataset and row.status == "done" and not row.tuned
+    }
     found = [
         (rank, each, ran[key])
         for rank, each in enumerate(advice.get("candidates", ()), 1)

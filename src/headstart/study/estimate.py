@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ _WIDTH = 400
 _CELL_BYTES = 6_000
 _RANGE_TEST_STEPS = 40
 _WHOLE_RATE = 14.0
+GUESSED_TRIALS = 50
 _TRAIN_RATES = {"head": 1200.0, "last:1": 450.0, "last:2": 100.0}
 """Images a second in a step of training, for lite0 at 224 pixels on two processors."""
 
@@ -80,10 +82,11 @@ def estimated(
         data = by_name[cell.dataset]
         partition = data.partition(cell.seed, cell.per_class)
         n_train = len(partition.folds[0].train)
+        times = n_fits(cell)
         if cell.trains:
-            train += cell_seconds(cell, data, cards[cell.backbone, cell.height, cell.width], rates)
+            train += times * cell_seconds(cell, data, cards[cell.backbone, cell.height, cell.width], rates)
         else:
-            fit += rates.fit_seconds.get(cell.head, 0.2 + n_train / 2000) * len(partition.folds)
+            fit += times * rates.fit_seconds.get(cell.head, 0.2 + n_train / 2000) * len(partition.folds)
         disk += _CELL_BYTES + 4 * len(partition.test_rows) * len(data.classes())
     disk += sum(len(by_name[name].table) * _WIDTH * 4 for name, *_ in taps)
     measured = all(key in rates.images_per_second for _, key in passes)
@@ -91,9 +94,18 @@ def estimated(
     return Estimate(extract, fit, disk, measured, train)
 
 
+def n_fits(cell: Cell) -> int:
+    """Fits of one fold: of a tuned run its trials and the last one (a budget alone counts as `GUESSED_TRIALS`)."""
+    if not cell.tuned:
+        return 1
+    return 1 + int(json.loads(cell.tuned)["trials"] or GUESSED_TRIALS)
+
+
 def _is_measured(cell: Cell, rates: Rates) -> bool:
     return (
-        (cell.dataset, cell.method) in rates.train_seconds if cell.trains else cell.head in rates.fit_seconds
+        (cell.dataset, cell.base_method) in rates.train_seconds
+        if cell.trains
+        else cell.head in rates.fit_seconds
     )
 
 
@@ -101,7 +113,7 @@ def cell_seconds(cell: Cell, data: Dataset, variant: Variant, rates: Rates) -> f
     """Expected seconds of a run that trains: all its fits, the range test and the views among them."""
     options, partition = cell.options, data.partition(cell.seed, cell.per_class)
     n_train, n_folds = len(partition.folds[0].train), len(partition.folds)
-    known = rates.train_seconds.get((cell.dataset, cell.method))
+    known = rates.train_seconds.get((cell.dataset, cell.base_method))
     speed = _rate(variant, rates)
     scale = speed / rates.reference
     rate = scale * (_TRAIN_RATES.get(cell.cut, _WHOLE_RATE) if cell.scenario == "finetune" else _WHOLE_RATE)

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from headstart.base.errors import UsageError
 from headstart.base.events import Event, Notice, Progress, emit, listening, warn
 from headstart.base.files import folder_lock
+from headstart.base.optional import require
 from headstart.base.runtime import n_threads, versions
 from headstart.study import passes
 from headstart.study.cells import CellOutcome, failed, run_cell
-from headstart.study.estimate import cell_seconds, spoken
+from headstart.study.estimate import cell_seconds, n_fits, spoken
 from headstart.study.halving import OutOfTime, Race, contenders, stored_cut
 from headstart.study.networks import networks_of
 from headstart.study.partition import Dataset
@@ -31,8 +34,10 @@ from headstart.study.retrieval import RETRIEVAL, run_retrieval_cell
 from headstart.study.sources import FeatureKey, Source, scan_sources
 from headstart.study.spec import StudySpec, budget_seconds, spec_dict
 from headstart.study.store import StudyStore
-from headstart.study.trained import classifier_of, trained_methods
+from headstart.study.trained import classifier_of, estimator_options, trained_methods
 from headstart.study.trained_cells import run_rung, run_trained_cell
+from headstart.study.tuned import META as TUNED_ON
+from headstart.study.tuned import how_tuned, is_tuned, refuse_tested
 
 TASK = "runs"
 
@@ -68,6 +73,8 @@ def run_study(spec: StudySpec, out: str | Path, *, command: str = "", advise: bo
     """
     started = time.monotonic()
     variants = resolve(spec)
+    if is_tuned(spec):
+        require("optuna", extra="tune", purpose="tuning")
     if Path(out).exists() and not Path(out).is_dir():
         raise UsageError(f"{out} is a file; give an output folder")
     with folder_lock(out), StudyStore(out) as store:
@@ -97,6 +104,7 @@ class _Run:
     failures: dict[str, BaseException] = field(default_factory=dict)
     races: dict[str, Race] = field(default_factory=dict)
     advises: bool = False
+    trials: Any = None
 
     def hear(self, event: Event) -> None:
         """Keep every warning for the report."""
@@ -109,6 +117,8 @@ class _Run:
 
     def end(self) -> None:
         """Close the record, whatever ended the run."""
+        if self.trials is not None:
+            self.trials.engine.dispose()
         self.store.put_meta(warnings=self.warnings, running=False, seconds_before=self._seconds())
 
     def describe_networks(self) -> None:
@@ -130,6 +140,9 @@ class _Run:
                 facts = known.get(passes.pass_key(source, variant, self.spec).id)
                 source.add_bad(passes.known_problems(facts))
         self.plan = self._planned()
+        if is_tuned(self.spec):
+            kept = self.store.meta().get(TUNED_ON) or {}
+            self.store.put_meta(**{TUNED_ON: refuse_tested(tuple(self.datasets.values()), kept)})
         emit(Notice(self.plan.describe()))
         self._write_plan(command)
         if self.advises:
@@ -195,6 +208,7 @@ class _Run:
             engine_of=engine_of,
             done=frozenset(run.id for run in self.store.runs() if run.status == "done"),
             rates=passes.known_rates(self.store),
+            tuned=how_tuned(self.spec),
         )
         plan = planned()
         cut = stored_cut(self.store, plan.cells) if self.spec.budget else ()
@@ -265,7 +279,7 @@ class _Run:
         if not race.decided and not self._time_is_up():
             with suppress(OutOfTime):
                 race.run(self.plan.done, self._rung, self._time_is_up, self._seconds)
-        return cell.method in {each.method for each in race.cut}
+        return cell.base_method in {each.method for each in race.cut}
 
     def _rung(self, cell: Cell, options: dict[str, Any]) -> dict[str, Any]:
         make = partial(classifier_of, cache_gb=self.spec.cache_gb, **options)
@@ -301,7 +315,12 @@ class _Run:
 
         features = self.sources[cell.dataset].rows(self._place(cell))
         weights_bytes = self._variant(cell).card.weights_bytes
-        return run_cell(cell, data, features, make_head=make_head, weights_bytes=weights_bytes, **pass_cost)
+
+        def run(options: Iterator[dict[str, Any]]) -> CellOutcome:
+            make = lambda name: make_head(name, **next(options))  # noqa: E731
+            return run_cell(cell, data, features, make_head=make, weights_bytes=weights_bytes, **pass_cost)
+
+        return self._tuned(cell, data, run, features=features) if cell.tuned else run(repeat({}))
 
     def _retrieved(self, cell: Cell, data: Dataset, pass_cost: dict[str, Any]) -> CellOutcome:
         source, variant = self.sources[cell.dataset], self._variant(cell)
@@ -312,10 +331,23 @@ class _Run:
 
     def _trained(self, cell: Cell, data: Dataset, pass_cost: dict[str, Any]) -> CellOutcome:
         rates = passes.known_rates(self.store)
-        expected = cell_seconds(cell, data, self._variant(cell), rates)
+        expected = n_fits(cell) * cell_seconds(cell, data, self._variant(cell), rates)
         emit(Notice(f"{cell.dataset}, seed {cell.seed}: {cell.method}, about {spoken(expected)}"))
-        make = partial(classifier_of, cache_gb=self.spec.cache_gb)
-        return run_trained_cell(cell, data, make_classifier=make, **pass_cost)
+        cache = self.spec.cache_gb
+
+        def run(options: Iterator[dict[str, Any]]) -> CellOutcome:
+            make = lambda cell: classifier_of(cell, cache_gb=cache, **next(options))  # noqa: E731
+            return run_trained_cell(cell, data, make_classifier=make, **pass_cost)
+
+        fixed = estimator_options(cell, cache)
+        return self._tuned(cell, data, run, fixed=fixed) if cell.tuned else run(repeat({}))
+
+    def _tuned(self, cell: Cell, data: Dataset, run: Any, **given: Any) -> CellOutcome:
+        from headstart.methods.tune.storage import open_storage
+        from headstart.study.tuned_cells import run_tuned_cell
+
+        self.trials = self.trials or open_storage(self.store.folder)
+        return run_tuned_cell(cell, data, self.trials, run, **given)
 
     def _variant(self, cell: Cell) -> Variant:
         shapes = {

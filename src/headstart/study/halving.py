@@ -28,11 +28,14 @@ class OutOfTime(Exception):
 
 
 def contenders(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
-    """The runs that race, by dataset: every method that trains, under the first seed, on most images a class."""
+    """The runs that race, by dataset: every method that trains, under the first seed, on most images a class.
+
+    Tuned runs do not race: they go on, or not, with the method that they tune.
+    """
     found: dict[str, list[Cell]] = {}
     most = most_images([cell for cell in cells if cell.trains])
     for cell in cells:
-        if cell.trains and not cell.seed and cell.per_class == most[cell.dataset]:
+        if cell.trains and not cell.tuned and not cell.seed and cell.per_class == most[cell.dataset]:
             found.setdefault(cell.dataset, []).append(cell)
     return {name: group for name, group in found.items() if len(group) > 1}
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.base.errors import DataError, UnknownName, UsageError
-from headstart.base.events import Notice, emit
+from headstart.base.events import Notice, emit, warn
+from headstart.base.hashing import digest_json
 from headstart.images.table import ImageTable
 from headstart.study.partition import make_dataset
 from headstart.study.record import find_cell, load_record
@@ -66,18 +67,38 @@ def hand_over(
             f"{run.method} needs its validation images to choose the epoch that is kept; leave refit out"
         )
     table = same_split(record, run)
-    classifier = _retrained(found, cache_gb) if run.trains else _refitted(run, refit, cache_gb)
+    classifier = _retrained(found, cache_gb) if run.trains else _refitted(found, refit, cache_gb)
     return Handover(classifier.fit_table(table, run.target), run, run.dataset, run.target)
 
 
-def _refitted(run: Cell, refit: bool, cache_gb: float) -> TransferClassifier:
+def tuned_options(found: CellResult) -> dict[str, Any]:
+    """What a tuned run found; {} where the method's defaults were best, or where nothing was tuned.
+
+    Of several folds the one counts whose best trial scored highest where it was chosen.
+    """
+    bests = [
+        next(trial for trial in each["trials"] if trial["number"] == each["best"]) for each in found.tuning
+    ]
+    if not bests:
+        return {}
+    if len({digest_json(each["params"]) for each in bests}) > 1:
+        warn(
+            f"{found.cell.method}: its folds found other options; those of the fold that scored highest are taken"
+        )
+    best = max(bests, key=lambda each: each["value"])
+    return {} if best["default"] else dict(best["params"])
+
+
+def _refitted(found: CellResult, refit: bool, cache_gb: float) -> TransferClassifier:
     from headstart.methods.probe import TransferClassifier
 
+    run = found.cell
     return TransferClassifier(
         backbone=run.backbone,
         layer=run.layer,
         pooling=run.pooling,
         head=run.head,
+        head_options=tuned_options(found) or None,
         engine=run.engine,
         precision=run.precision,
         input_size=(run.height, run.width),
@@ -89,10 +110,10 @@ def _refitted(run: Cell, refit: bool, cache_gb: float) -> TransferClassifier:
 
 def _retrained(found: CellResult, cache_gb: float) -> FineTuneClassifier:
     """The same options, with what the run had found by measuring: rate, epochs that fitted its time, precision."""
-    settled: dict[str, Any] = {}
+    settled: dict[str, Any] = tuned_options(found)
     if len(found.training) == 1:
         (fit,) = found.training
-        settled = {name: fit[name] for name in ("learning_rate", "epochs", "dtype") if fit.get(name)}
+        settled |= {name: fit[name] for name in ("learning_rate", "epochs", "dtype") if fit.get(name)}
         served = (fit.get("prefix") or {}).get("precision")
         settled |= {"prefix_precision": served} if served in ("float32", "int8") else {}
         settled |= {"seconds": None}

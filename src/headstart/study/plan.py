@@ -8,7 +8,7 @@ most images a class before fewer.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headstart.study.estimate import Estimate, Rates, estimated, spoken
@@ -77,6 +77,7 @@ def make_plan(
     done: frozenset[str] = frozenset(),
     cut: frozenset[tuple[str, str]] = frozenset(),
     rates: Rates | None = None,
+    tuned: Mapping[str, str] | None = None,
 ) -> Plan:
     """Plan a study.
 
@@ -97,6 +98,9 @@ def make_plan(
     cut : frozenset of (dataset, method)
         Methods that the budget cut: what of them has not run will not.
     rates : Rates, optional
+    tuned : mapping, optional
+        Head, or scenario that trains, to how it is tuned (`headstart.study.tuned`); each of its runs is planned
+        once more with tuned options, after all others of the seed.
 
     Returns
     -------
@@ -109,9 +113,10 @@ def make_plan(
         *_retrieval_cells(spec, datasets, variants, served),
         *_training_cells(spec, datasets, trained),
     ]
+    keyed += _tuned_cells(keyed, tuned or {})
     cells = tuple(cell for _, cell in sorted(keyed, key=lambda pair: pair[0]))
     ids = {cell.id for cell in cells}
-    away = frozenset(cell.id for cell in cells if (cell.dataset, cell.method) in cut)
+    away = frozenset(cell.id for cell in cells if (cell.dataset, cell.base_method) in cut)
     pending = [cell for cell in cells if cell.id not in done and cell.id not in away]
     return Plan(cells, done & ids, estimated(pending, datasets, variants, rates or Rates()), away)
 
@@ -159,6 +164,14 @@ def _training_cells(
             for per_class in sizes_of(data, spec):
                 for seed in range(spec.train_seeds or spec.seeds):
                     yield (seed, 2), trained_cell(data, training, seed, per_class)
+
+
+def _tuned_cells(keyed: Sequence[Keyed], tuned: Mapping[str, str]) -> list[Keyed]:
+    return [
+        ((seed, later + 3), replace(cell, tuned=how))
+        for (seed, later), cell in keyed
+        if cell.scenario != RETRIEVAL and (how := tuned.get(cell.head or cell.scenario))
+    ]
 
 
 def sizes_of(data: Dataset, spec: StudySpec) -> tuple[int, ...]:

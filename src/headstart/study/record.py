@@ -70,7 +70,7 @@ def load_record(folder: str | Path) -> StudyRecord:
         machine=meta["machine"],
         warnings=_warnings(meta, facts, results),
         seconds_total=seconds,
-        n_planned=sum(cell.id in results or (cell.dataset, cell.method) not in away for cell in cells),
+        n_planned=sum(cell.id in results or (cell.dataset, cell.base_method) not in away for cell in cells),
         engines=tuple(_engine(each) for each in facts),
         findings=all_findings(summaries, results),
         cut=cut,

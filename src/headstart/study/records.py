@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-NEW = ("cut", "training", "per_class")
+NEW = ("cut", "training", "per_class", "tuned")
 """Fields of a cell that its id leaves out where they are empty."""
+TUNED = ", tuned"
+"""What the name of a tuned method ends with."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Cell:
     has a cut instead (`last:2`; `all`) and its options as JSON text in `training`. One of the task `retrieval`
     has a layer and a pooling, the scenario "retrieval", and how vectors are compared in place of a head.
 
-    `per_class` is the number of images a class that it may learn from; 0: all of them.
+    `per_class` is the number of images a class that it may learn from; 0: all of them. `tuned` is JSON text of how
+    its options are tuned (`headstart.study.tuned`); "" where the method's own defaults serve.
     """
 
     dataset: str
@@ -57,6 +60,7 @@ class Cell:
     cut: str = ""
     training: str = ""
     per_class: int = 0
+    tuned: str = ""
 
     @property
     def id(self) -> str:
@@ -66,6 +70,11 @@ class Cell:
     @property
     def method(self) -> str:
         """Name of the method without dataset and seed: what a row of the results table is."""
+        return self.base_method + (TUNED if self.tuned else "")
+
+    @property
+    def base_method(self) -> str:
+        """Name of the method with its own defaults."""
         size = f" {self.height}px" if self.height == self.width else f" {self.height}x{self.width}px"
         if not self.trains:
             return f"{self.scenario} {self.backbone} {self.layer} {self.pooling} {self.head}{size}"
@@ -113,7 +122,8 @@ class CellResult:
 
     `training` holds what each fit of a network decided and measured (one a fold): path, rate, kept epoch,
     images seen, seconds, curve (`headstart.methods.finetune.FineTuneClassifier.record_`), and `selection` and
-    `start_selection`. `findings` are signs that the result is not what it seems.
+    `start_selection`. `findings` are signs that the result is not what it seems. `tuning` holds the search of each
+    fit of a tuned method, trials included (`headstart.methods.tune.found.SearchRecord` as JSON-like values).
     """
 
     cell: Cell
@@ -135,6 +145,7 @@ class CellResult:
     notes: tuple[str, ...] = ()
     training: tuple[dict[str, Any], ...] = ()
     findings: tuple[Finding, ...] = ()
+    tuning: tuple[dict[str, Any], ...] = ()
 
     @property
     def images_seen(self) -> int:
@@ -188,7 +199,8 @@ class MethodSummary:
     "failed", "missing" (planned, not run yet) or "cut" (by the budget: it will not be run).
 
     A method that trains has a `cut` in place of layer, pooling and head, and means over its seeds of the
-    seconds of training and of the images seen. `n_train` is the number of images that a fit learned from.
+    seconds of training and of the images seen. `n_train` is the number of images that a fit learned from. `options`
+    is "tuned" where they were found by a search, else "defaults".
     """
 
     dataset: str
@@ -213,11 +225,17 @@ class MethodSummary:
     images_seen: int = 0
     per_class: int = 0
     n_train: int = 0
+    options: str = "defaults"
 
     @property
     def trains(self) -> bool:
         """Whether the network itself is trained."""
         return bool(self.cut)
+
+    @property
+    def tuned(self) -> bool:
+        """Whether its options were found by a search."""
+        return self.options == "tuned"
 
     @property
     def place(self) -> str:

@@ -10,6 +10,7 @@ from headstart.backbones.card import BackboneCard, Preprocessing
 from headstart.backbones.classic import require_pretrained
 from headstart.base.errors import BadOptions, HeadstartError, MissingPackage, UnknownName
 from headstart.study.spec import ENGINES, PRECISIONS, StudySpec, spec_mistakes, uses
+from headstart.study.tuned import tune_mistakes
 
 AUTO = "auto"
 FROZEN = {"features", "retrieval"}
@@ -67,7 +68,7 @@ def resolve(
     check_size = check_size or (_run_once if card_of is None else None)
     card_of, modules_of = card_of or _load_card, modules_of or _load_modules
     found, variants = spec_mistakes(spec), []
-    found.extend(_engine_mistakes(spec))
+    found.extend([*_engine_mistakes(spec), *tune_mistakes(spec)])
     for name in dict.fromkeys(spec.backbone):
         try:
             card = card_of(name)

@@ -46,6 +46,7 @@ def result_from(row: dict[str, Any]) -> CellResult:
         confusion=tuple(tuple(line) for line in given.pop("confusion")),
         notes=tuple(given.pop("notes")),
         training=tuple(given.pop("training", ())),
+        tuning=tuple(given.pop("tuning", ())),
         findings=tuple(Finding(**each) for each in given.pop("findings", ())),
         **given,
     )

@@ -138,6 +138,19 @@ class StudySpec:
         read=read_size,
         also=("size", "sizes"),
     )
+    tune: int | None = option(
+        None,
+        "tune each method too, with so many trials a run, beside its own defaults",
+        low=2,
+        high=100_000,
+        metavar="TRIALS",
+    )
+    tune_budget: str = option("", "tune each method too, for so long a run, e.g. 30s, 5m", metavar="TIME")
+    tune_space: str = option(
+        "",
+        "a TOML file that narrows or widens search spaces: a table a method, NAME = [low, high], a list, or a value",
+        metavar="FILE",
+    )
     seeds: int = option(3, "runs of each method, wherever the seed changes something", low=1, high=100)
     folds: int = option(
         0, "test on every image once, in this many folds (0: the given split, or 60/20/20)", low=0, high=50

@@ -36,7 +36,9 @@ def summarise(
     groups: dict[tuple[str, str, int], list[Cell]] = {}
     for cell in cells:
         groups.setdefault((cell.dataset, cell.method, cell.per_class), []).append(cell)
-    rows = [_summary(group, results, name[:2] in cut) for name, group in groups.items()]
+    rows = [
+        _summary(group, results, (name[0], group[0].base_method) in cut) for name, group in groups.items()
+    ]
     order = {name: place for place, name in enumerate(dict.fromkeys(cell.dataset for cell in cells))}
     return tuple(sorted(rows, key=lambda row: (order[row.dataset], _standing(row))))
 
@@ -77,6 +79,7 @@ def _summary(cells: list[Cell], results: Mapping[str, CellResult], cut: bool) ->
         images_seen=round(_mean(result.images_seen for result in done) or 0),
         per_class=first.per_class,
         n_train=max((result.n_train for result in done), default=0),
+        options="tuned" if first.tuned else "defaults",
     )
 
 

@@ -16,11 +16,11 @@ from headstart.images.views import policy
 from headstart.methods.training_options import DEFAULT_EPOCHS, TrainingOptions
 from headstart.study.partition import Dataset
 from headstart.study.records import Cell
-from headstart.study.resolve import Variant
 from headstart.study.spec import StudySpec, trained_scenarios
 
 if TYPE_CHECKING:
     from headstart.methods.finetune import FineTuneClassifier
+    from headstart.study.resolve import Variant
 
 TRAINED_VERSION = "1"
 """Part of the id of every run that trains: raised when the same run would give other numbers."""
@@ -112,13 +112,13 @@ def classifier_of(cell: Cell, *, cache_gb: float, **changed: Any) -> FineTuneCla
     """
     from headstart.methods.finetune import FineTuneClassifier
 
+    options = {**estimator_options(cell, cache_gb), **changed}
+    return FineTuneClassifier(scenario=cell.scenario, seed=cell.seed or 0, **options)
+
+
+def estimator_options(cell: Cell, cache_gb: float) -> dict[str, Any]:
+    """Every option of the estimator of a run that trains, less its scenario and seed."""
     cut = {"trainable": cell.cut} if cell.scenario == "finetune" else {}
     options = {name: value for name, value in cell.options.items() if name != "augment_digest"}
-    return FineTuneClassifier(
-        scenario=cell.scenario,
-        backbone=cell.backbone,
-        input_size=(cell.height, cell.width),
-        seed=cell.seed or 0,
-        cache_gb=cache_gb,
-        **{**cut, **options, **changed},
-    )
+    size = (cell.height, cell.width)
+    return {"backbone": cell.backbone, "input_size": size, "cache_gb": cache_gb, **cut, **options}

@@ -173,6 +173,14 @@ class Tuning:
         return dataclasses.asdict(self)
 
 
+def search_from(kept: Mapping[str, Any]) -> SearchRecord:
+    """A search from its JSON-like values."""
+    return SearchRecord(**{
+        **kept, "trials": tuple(TrialRecord(**trial) for trial in kept["trials"]),
+        "borders": tuple(kept["borders"]),
+    })  # fmt: skip
+
+
 def load_tuning(folder: str | Path) -> Tuning:
     """The record in a folder.
 
@@ -184,13 +192,7 @@ def load_tuning(folder: str | Path) -> Tuning:
     path = Path(folder) / FILE
     try:
         kept = json.loads(path.read_text("utf-8"))
-        searches = tuple(
-            SearchRecord(**{
-                **each, "trials": tuple(TrialRecord(**trial) for trial in each["trials"]),
-                "borders": tuple(each["borders"]),
-            })
-            for each in kept["searches"]
-        )  # fmt: skip
+        searches = tuple(search_from(each) for each in kept["searches"])
         worth = tuple(Worth(**{**each, "params": tuple(each["params"])}) for each in kept["worth"])
         tuples = {name: tuple(kept[name]) for name in ("classes", "warnings", "names")}
         return Tuning(**{**kept, "searches": searches, "worth": worth, **tuples})

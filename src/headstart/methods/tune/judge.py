@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from headstart.measure.intervals import over_seeds, wilson
+from headstart.measure.intervals import accuracy_of
 from headstart.measure.paired import paired_accuracy
-from headstart.measure.values import Score
 from headstart.methods.heads_shared import shared_spaces
 from headstart.methods.training_options import TRAINED
 from headstart.methods.tune.found import DONE, FAILED, PRUNED, SearchRecord, TrialRecord, Worth
@@ -112,7 +111,5 @@ def _right(trials: Any, params: dict[str, Any], seed: int, truth: np.ndarray) ->
 
 
 def _score(right: np.ndarray) -> dict[str, float]:
-    n = right.shape[1]
-    scores = [Score(float(each.mean()), *wilson(int(each.sum()), n), n) for each in right]
-    found = over_seeds(scores, metric="accuracy")
+    found = accuracy_of(right)
     return {"value": found.value, "low": found.low, "high": found.high}

@@ -153,6 +153,11 @@ def _declared(options: Any) -> list[Dimension]:
     return found
 
 
+def without(space: Space, names: Sequence[str]) -> Space:
+    """The space less some of its dimensions."""
+    return Space(space.method, tuple(each for each in space.dimensions if each.name not in names))
+
+
 def narrowed(space: Space, given: Mapping[str, Any]) -> Space:
     """The space with some dimensions as the user wants them.
 

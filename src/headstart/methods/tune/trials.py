@@ -30,6 +30,7 @@ FAILURES = (
 
 Told = Callable[[int, float], None]
 Features = Mapping[tuple[str, str], np.ndarray]
+"""By layer and pooling."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,14 @@ class HeadTrials:
         return self._full(head, np.ascontiguousarray(matrix[list(self.part.test)])), float(head.selection_)
 
     def _options(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        places = {
+        layer, pooling = next(iter(self.features))
+        return {"layer": layer, "pooling": pooling, **self._places(), **params}
+
+    def _places(self) -> dict[str, Any]:
+        """Where features are taken by default; what the space does not name is the only place that there is."""
+        return {
             each.name: each.default for each in self.space.dimensions if each.name in ("layer", "pooling")
         }
-        return {**places, **params}
 
     def _fitted(self, options: dict[str, Any]) -> tuple[Any, np.ndarray]:
         own = {name: value for name, value in options.items() if name not in ("layer", "pooling")}

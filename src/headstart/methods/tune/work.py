@@ -31,7 +31,14 @@ def work(job: Job, storage: Any, *, worker: int = 0, counted: Counted | None = N
     """Run trials until none is left to run; `counted` hears how many of a search are done."""
     with shared_spaces():
         for search in job.searches():
-            _Work(job, search, storage, worker, counted).run()
+            run_search(job, storage, search, worker=worker, counted=counted)
+
+
+def run_search(
+    job: Job, storage: Any, search: Search, *, worker: int = 0, counted: Counted | None = None
+) -> None:
+    """Run trials of one search until none is left to run."""
+    _Work(job, search, storage, worker, counted).run()
 
 
 @dataclass(eq=False)

@@ -26,7 +26,7 @@ from headstart.study.records import Cell, MethodSummary, StudyRecord
 
 Cells = dict[str, Cell]
 SERIES_SHOWN = 8
-PARTS = ("scenario", "backbone", "layer", "cut", "pooling", "head")
+PARTS = ("scenario", "backbone", "layer", "cut", "pooling", "head", "options")
 METRICS = (
     ("accuracy", "accuracy"),
     ("balanced_accuracy", "balanced accuracy"),
@@ -54,7 +54,7 @@ def results_section(record: StudyRecord, dataset: str, id: str, inner: tuple[Sec
         if any(total_seconds(row.seconds) for row in scored)
         else []
     )
-    drawn += _layer_figures(record, [row for row in scored if not row.trains], id)
+    drawn += _layer_figures(record, [row for row in scored if not row.trains and not row.tuned], id)
     blocks += [Beside(tuple(drawn))] if drawn else []
     blocks += size_blocks(record, scored, id)
     blocks += curve_blocks(record, dataset, id)
@@ -91,7 +91,11 @@ def results_table(record: StudyRecord, dataset: str, id: str) -> Table:
             )
         )
     same = (
-        [f"{part} {value}" for part in PARTS if part not in varying and (value := getattr(rows[0], part))]
+        [
+            f"{part} {value}"
+            for part in PARTS[:-1]
+            if part not in varying and (value := getattr(rows[0], part))
+        ]
         if len(rows) > 1
         else []
     )
@@ -221,7 +225,7 @@ def _trained_series(row: MethodSummary, rows: Sequence[MethodSummary]) -> str:
 
 def _shape_of(rows: list[MethodSummary], cells: Cells) -> tuple[str, Callable[[MethodSummary], str]]:
     """What the marks of one shape share: a head or a backbone, else a size, where there are several."""
-    by = _fewer(rows, ("head", "backbone"))
+    by = _fewer(rows, ("options", "head", "backbone"))
     if len({getattr(row, by) for row in rows}) < 2 and len({pixels(cells, row) for row in rows}) > 1:
         return "size", lambda row: pixels(cells, row)
     return by, lambda row: str(getattr(row, by))

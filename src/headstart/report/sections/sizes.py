@@ -97,7 +97,8 @@ def _entries(sides: Sides, row: MethodSummary, times: float) -> tuple[Entry, ...
 
 def _name(row: MethodSummary) -> str:
     """A method less its backbone and size, which stand beside it."""
-    return " ".join(part for part in (row.scenario, row.place, row.pooling, row.head) if part)
+    parts = (row.scenario, row.place, row.pooling, row.head, "tuned" if row.tuned else "")
+    return " ".join(part for part in parts if part)
 
 
 def _figure(backbone: str, by_size: Mapping[Sides, list[MethodSummary]], id: str) -> Figure:
@@ -106,7 +107,7 @@ def _figure(backbone: str, by_size: Mapping[Sides, list[MethodSummary]], id: str
     every = [row for rows in by_size.values() for row in rows]
     differ = [
         part
-        for part in ("scenario", "place", "pooling", "head")
+        for part in ("scenario", "place", "pooling", "head", "options")
         if len({getattr(r, part) for r in every}) > 1
     ]
     for sides, rows in by_size.items():

@@ -1,0 +1,203 @@
+"""What tuning was worth on one dataset of a study: each method tuned against its own defaults on the same test images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.images.collect import clean
+from headstart.measure.intervals import accuracy_of
+from headstart.measure.paired import paired_accuracy
+from headstart.methods.tune.found import SearchRecord, Worth, search_from
+from headstart.report.answers import Answers, load_answers
+from headstart.report.document import (
+    Block,
+    Claim,
+    Column,
+    Entry,
+    Paragraph,
+    Points,
+    Row,
+    Section,
+    Table,
+)
+from headstart.report.tune_page import WORTH_COLUMNS, worth_entries
+from headstart.report.tune_search import search_blocks
+from headstart.report.tune_words import border_sentence, params_text, worth_sentence
+from headstart.report.verdict import datasets, ranked, results_of
+from headstart.report.wording import DASH, count
+from headstart.study.records import TUNED, MethodSummary, StudyRecord
+
+PRUNER = "hyperband"
+
+
+@dataclass(frozen=True)
+class TunedWorth:
+    """A method of a dataset, tuned and with its defaults, on the same test images.
+
+    Attributes
+    ----------
+    dataset : str
+    worth : Worth
+        `method` is the name with the defaults; `params` what each run and fold found.
+    searches : tuple of SearchRecord
+        Of all runs and folds.
+    runs : tuple of str
+        The runs behind it.
+    """
+
+    dataset: str
+    worth: Worth
+    searches: tuple[SearchRecord, ...]
+    runs: tuple[str, ...]
+
+    @property
+    def borders(self) -> list[str]:
+        """A sentence for each best value that lies on a border of its space."""
+        said = [
+            border_sentence(each, border).replace("--space and tune on", "--tune-space and tune again")
+            for each in self.searches
+            for border in each.borders
+        ]
+        return list(dict.fromkeys(said))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `headstart study --json` prints it."""
+        each = self.worth
+        return {
+            "dataset": self.dataset, "method": each.method, "chosen_by": each.chosen_by,
+            "default_chosen_by": each.default_chosen_by, "tuned": dict(each.tuned), "default": dict(each.default),
+            "difference": dict(each.difference), "n": each.n, "n_seeds": each.n_seeds, "same": each.same,
+            "params": [dict(one) for one in each.params],
+            "n_trials": sum(len(one.trials) for one in self.searches), "borders": self.borders,
+        }  # fmt: skip
+
+
+def all_worths(record: StudyRecord) -> list[TunedWorth]:
+    """Of every dataset; reads the answers from the store where something was tuned."""
+    if not any(row.tuned for row in record.summaries):
+        return []
+    answers = load_answers(record)
+    return [
+        each
+        for name in datasets(record)
+        if name in answers
+        for each in tuned_worths(record, name, answers[name])
+    ]
+
+
+def tuned_worths(record: StudyRecord, dataset: str, answers: Answers) -> list[TunedWorth]:
+    """Every tuned method whose runs with and without tuning are done, the best by what chooses first."""
+    rows = ranked(record, dataset)
+    found = []
+    for row in rows:
+        base = next((each for each in rows if row.method == each.method + TUNED), None)
+        if base is not None and {row.method, base.method} <= set(answers.said):
+            found.append(_worth(record, row, base, answers))
+    return sorted(found, key=lambda each: -each.worth.chosen_by)
+
+
+def _worth(record: StudyRecord, row: MethodSummary, base: MethodSummary, answers: Answers) -> TunedWorth:
+    own = set(answers.cells[row.method])
+    done = [result for result in results_of(record, row) if result.cell.id in own]
+    searches = tuple(search_from(each) for result in done for each in result.tuning)
+    tuned, default = answers.correct(row.method), answers.correct(base.method)
+    found = paired_accuracy(tuned, default)
+    bests = [each.best_trial for each in searches]
+    params = tuple({} if best is None else dict(best.params) for best in bests)
+    a, b = accuracy_of(tuned), accuracy_of(default)
+    worth = Worth(
+        base.method, row.selection or 0.0, base.selection or 0.0,
+        {"value": a.value, "low": a.low, "high": a.high}, {"value": b.value, "low": b.low, "high": b.high},
+        {name: getattr(found, name) for name in ("value", "low", "high", "p", "test", "n_differ")},
+        tuned.shape[1], len(tuned), params, all(best is None or best.default for best in bests),
+    )  # fmt: skip
+    return TunedWorth(row.dataset, worth, searches, (*answers.cells[row.method], *answers.cells[base.method]))
+
+
+def tuned_section(record: StudyRecord, dataset: str, answers: Answers | None, id: str) -> Section | None:
+    """None where nothing was tuned, or no tuned method is done."""
+    found = tuned_worths(record, dataset, answers) if answers is not None else []
+    if not found or answers is None:
+        return None
+    blocks: list[Block] = [
+        Claim(overall(found), tuple(run for each in found for run in each.runs), strong=True)
+    ]
+    blocks += [Claim(worth_sentence(found[0].worth), found[0].runs), Paragraph(_how(record, answers))]
+    if borders := [clean(f"{each.worth.method}: {line}") for each in found for line in each.borders]:
+        blocks.append(Points(tuple(borders), "On a border of the space"))
+    blocks += [_worth_table(found, id), _found_table(found, id)]
+    first = found[0].searches[0]
+    inner = Section(f"{id}-search", f"The search of {found[0].worth.method}{_which(found[0])}",
+                    tuple(search_blocks(first, f"{id}-search", pruner=PRUNER)))  # fmt: skip
+    return Section(id, "What tuning was worth", tuple(blocks), (inner,))
+
+
+def overall(found: Sequence[TunedWorth]) -> str:
+    """Of how many methods tuning changed the test accuracy, for better or worse."""
+    better = sum(each.worth.difference["low"] > 0 for each in found)
+    worse = sum(each.worth.difference["high"] < 0 for each in found)
+    mean = sum(each.worth.difference["value"] for each in found) / len(found)
+    rest = len(found) - better - worse
+    return (
+        f"Tuning {count(len(found), 'method')} on {found[0].dataset}: clearly better on test for {better}, clearly "
+        f"worse for {worse}, not told apart for {rest}; {100 * mean:+.1f} points on average."
+    )
+
+
+def _how(record: StudyRecord, answers: Answers) -> str:
+    trials, seconds = record.spec.get("tune"), record.spec.get("tune_budget")
+    each = " within ".join(
+        part for part in (f"{trials} trials" if trials else "", str(seconds or "")) if part
+    )
+    said = (
+        f"Equal terms: every run of every method had {each}, its own defaults as the first; trials were judged where "
+        "methods are chosen, never on test images."
+    )
+    if answers.seed is not None:
+        said += f" Every seed drew its own split; the test images are those of seed {answers.seed}."
+    return (
+        f"{said} The difference is paired; each method is taken alone, without a correction for their number."
+    )
+
+
+def _worth_table(found: Sequence[TunedWorth], id: str) -> Table:
+    rows = tuple(Row(worth_entries(each.worth), "") for each in found)
+    caption = f"Each method with its defaults and as tuned, on the same {found[0].worth.n:,} test images."
+    return Table(f"{id}-worth", caption, WORTH_COLUMNS, rows, sortable=True)
+
+
+def _found_table(found: Sequence[TunedWorth], id: str) -> Table:
+    columns = (Column("method"), Column("trials", numeric=True), Column("options found", "of each run and fold"),
+               Column("matters most", "share of the variance of the accuracy, fANOVA, in the first search"))  # fmt: skip
+    rows = tuple(
+        Row((
+            Entry(each.worth.method, each.worth.method.casefold()),
+            Entry(str(n := sum(len(one.trials) for one in each.searches)), n),
+            Entry("; ".join(dict.fromkeys(params_text(one) for one in each.worth.params)) or DASH),
+            Entry(_matters(each.searches[0])),
+        ))
+        for each in found
+    )  # fmt: skip
+    return Table(f"{id}-found", "What the searches found.", columns, rows, sortable=True)
+
+
+def _matters(search: SearchRecord) -> str:
+    if not search.importance:
+        return "cannot tell"
+    name = max(search.importance, key=lambda each: search.importance[each])
+    return f"{name} {100 * search.importance[name]:.0f} %"
+
+
+def _which(found: TunedWorth) -> str:
+    return "" if len(found.searches) == 1 else f" (the first of {len(found.searches)} runs and folds)"
+
+
+def tuned_lines(found: Sequence[TunedWorth]) -> list[str]:
+    """What a terminal shows: a sentence a dataset, and what lies on a border."""
+    lines = [
+        overall([each for each in found if each.dataset == name])
+        for name in dict.fromkeys(each.dataset for each in found)
+    ]
+    return lines + [f"{each.worth.method}: {line}" for each in found for line in each.borders]
