@@ -8,7 +8,14 @@ import torch
 
 from headstart.base.errors import BadOptions
 from headstart.explain.cam import Maps
-from headstart.explain.faithful import blurred, faithfulness, randomised, rank_correlation, sanity
+from headstart.explain.faithful import (
+    Sanity,
+    blurred,
+    faithfulness,
+    randomised,
+    rank_correlation,
+    sanity,
+)
 from headstart.explain.gradients import explain
 
 
@@ -26,7 +33,7 @@ def test_random_weights_change_the_map(method, looks_at_the_corner, with_patch):
 def test_a_map_of_positive_weights_alone_follows_the_image_more_than_the_network(
     method, looks_at_the_corner, with_patch
 ):
-    """Known of such maps (Adebayo et al. 2018, section 5), and what the check is there to tell."""
+    """Without weights below 0 the strength of the layer shows through, whatever the network has learned."""
     _, target = looks_at_the_corner
     own = sanity(target, with_patch, explain(target, with_patch, [0] * 6, method=method), draws=5)
     grad_cam = sanity(target, with_patch, explain(target, with_patch, [0] * 6), draws=5)
@@ -99,3 +106,24 @@ def test_mistakes_are_told(looks_at_the_corner, with_patch):
         sanity(target, with_patch, maps, draws=0)
     with pytest.raises(BadOptions, match="steps"):
         faithfulness(target, with_patch, maps, steps=1)
+
+
+def test_agreement_in_place_alone_is_told_from_agreement_with_the_image():
+    place, image = (
+        Sanity("layercam", np.full((2, 3), own), np.full((2, 3), other))
+        for own, other in ((0.6, 0.58), (0.6, 0.1))
+    )
+    assert "the place" in place.verdict and not place.passed
+    assert "shows the image" in image.verdict
+    alone = Sanity("layercam", np.full((2, 1), 0.6), np.full((2, 1), np.nan))
+    assert "two images or more" in alone.verdict
+    assert "below 0.3" in Sanity("gradcam", np.full((1, 2), 0.1), np.full((1, 2), 0.1)).verdict
+    assert "flat" in Sanity("gradcam", np.full((1, 2), np.nan), np.full((1, 2), np.nan)).verdict
+
+
+def test_the_map_of_another_image_is_compared_with_where_there_is_one(looks_at_the_corner, with_patch):
+    _, target = looks_at_the_corner
+    found = sanity(target, with_patch, explain(target, with_patch, [0] * 6, method="layercam"), draws=2)
+    assert found.others.shape == (2, 6) and np.isfinite(found.other)
+    one = sanity(target, with_patch[:1], explain(target, with_patch[:1], [0], method="layercam"), draws=1)
+    assert np.isnan(one.other)

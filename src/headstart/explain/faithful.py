@@ -24,6 +24,8 @@ from headstart.explain.spatial import frozen
 from headstart.explain.target import Target
 
 BOUND = 0.3
+PLACE = 0.1
+"""How much less a map may agree with another image's than with its own, and be said to agree in place alone."""
 DRAWS = 3
 FRACTIONS = 20
 BLUR_CELLS = 8
@@ -38,21 +40,53 @@ class Sanity:
     method : str
     correlations : ndarray, shape (draws, n)
         Spearman's, of each draw of weights and image; NaN where a map is flat.
+    others : ndarray, shape (draws, n)
+        The same with the random network's map of another of the images (NaN where there is one image): as high where
+        all that stays is the place, the centre that photographs and zero padding favour.
     """
 
     method: str
     correlations: np.ndarray
+    others: np.ndarray
 
     @property
     def mean(self) -> float:
         """Over draws and images; NaN where every map is flat."""
-        known = self.correlations[np.isfinite(self.correlations)]
-        return float(known.mean()) if len(known) else float("nan")
+        return _known_mean(self.correlations)
+
+    @property
+    def other(self) -> float:
+        """Of `others`, over draws and images; NaN where it is not known."""
+        return _known_mean(self.others)
 
     @property
     def passed(self) -> bool:
         """Whether the mean is below 0.3 in size."""
         return abs(self.mean) < BOUND
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        if np.isnan(self.mean):
+            return "cannot tell: every map is flat"
+        if self.passed:
+            return f"below {BOUND}: the map hangs on what the network has learned"
+        if np.isnan(self.other):
+            return f"not below {BOUND}: with two images or more it can be told whether it shows the image or the place"
+        if self.mean - self.other < PLACE:
+            return (
+                f"not below {BOUND}, and as high with the map of another image ({self.other:.2f}): what stays is the "
+                "place (centre, borders), which random weights favour too"
+            )
+        return (
+            f"not below {BOUND}, and higher than with the map of another image ({self.other:.2f}): it shows the image "
+            "more than the network"
+        )
+
+
+def _known_mean(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def sanity(
@@ -74,7 +108,7 @@ def sanity(
     """
     if draws < 1:
         raise BadOptions([f"draws: {draws} is below 1"])
-    rows = []
+    rows, others = [], []
     layer = maps.layer or None
     if maps.method in CAMS and layer is None:
         layer = target.last.name
@@ -90,8 +124,10 @@ def sanity(
             **options,
         )
         rows.append([rank_correlation(a, b) for a, b in zip(maps.coarse, found.coarse, strict=True)])
+        next_one = np.roll(found.coarse, 1, axis=0) if len(pixels) > 1 else np.zeros_like(found.coarse)
+        others.append([rank_correlation(a, b) for a, b in zip(maps.coarse, next_one, strict=True)])
         emit(Progress("randomised weights", draw + 1, draws))
-    return Sanity(maps.method, np.array(rows))
+    return Sanity(maps.method, np.array(rows), np.array(others))
 
 
 def randomised(target: Target, pixels: np.ndarray, seed: int) -> Target:

@@ -141,7 +141,14 @@ def _method(view: View, name: str) -> dict[str, Any]:
         "layer": view.maps[name].layer or None,
     }
     if name in view.sanity:
-        facts |= {"randomised": view.sanity[name].mean, "passed": view.sanity[name].passed}
+        found = view.sanity[name]
+        other = None if np.isnan(found.other) else found.other
+        facts |= {
+            "randomised": found.mean,
+            "passed": found.passed,
+            "other_image": other,
+            "verdict": found.verdict,
+        }
     if name in view.faithful:
         facts |= {kind: float(each.mean()) for kind, each in view.faithful[name].scores().items()}
     return facts

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.report.figure_style import COLOURS, INK, LINES, PAPER, drawn, legend
+from headstart.report.figure_style import COLOURS, INK, LINES, PAPER, drawn, legend, log_norm
 
 if TYPE_CHECKING:
     from headstart.explain.faithful import Faithful
@@ -206,10 +206,8 @@ def landscapes(found: Starts) -> str:
 
 
 def _surface(axes: Any, found: Landscape, levels: np.ndarray) -> Any:
-    from matplotlib.colors import LogNorm
-
     shown = np.clip(np.nan_to_num(found.loss, nan=levels[-1], posinf=levels[-1]), levels[0], levels[-1])
-    norm = LogNorm(levels[0], levels[-1])
+    norm = log_norm(levels[0], levels[-1])
     filled = axes.contourf(found.x, found.y, shown, levels=levels, norm=norm, cmap="viridis", extend="both")
     axes.grid(visible=False)
     if found.path is not None:

@@ -104,6 +104,13 @@ def legend(figure: Any, axes: Any) -> None:
     figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=2.6)
 
 
+def log_norm(low: float, high: float) -> Any:
+    """A scale of colours that goes with the logarithm."""
+    from matplotlib.colors import LogNorm
+
+    return LogNorm(low, high)
+
+
 def drawn(draw: Callable[[Any], None], width: float, height: float) -> str:
     """Draw on a fresh figure (inches) and give it as SVG text that follows the scheme of the page."""
     import matplotlib
