@@ -162,3 +162,26 @@ def test_a_study_tunes_its_methods_and_says_what_that_was_worth(run, photos, tmp
     assert worth["n_trials"] == 3 and worth["n"] == 6
     assert {row["tuned"] for row in found["methods"]} == {True, False}
     assert "What tuning was worth" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_tuning_begins_with_what_the_adviser_would_take(run, photos, tmp_path, monkeypatch):
+    import json
+
+    from headstart.testing.situations import tiny_situation
+
+    monkeypatch.setattr(
+        "headstart.study.measure_situation.measure", lambda *given, **named: tiny_situation("stage6")
+    )
+    options = (
+        "--head",
+        "logistic",
+        "--layer",
+        "pool,stage5,stage6",
+        "--input-size",
+        "48",
+        "--engine",
+        "torch",
+    )
+    ran = run("tune", photos, *options, "--trials", "3", "--advice", "--json", "--out", tmp_path / "out")
+    (search,) = json.loads(ran.out)["searches"]
+    assert [trial["params"]["layer"] for trial in search["trials"]] == ["pool", "stage6", "stage5"]

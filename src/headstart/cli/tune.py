@@ -23,6 +23,7 @@ from headstart.methods.tune.plan import TunePlan
 from headstart.study.spec import budget_seconds
 
 if TYPE_CHECKING:
+    from headstart.images.table import ImageTable
     from headstart.methods.tune.found import Tuning
 
 EXAMPLE = """
@@ -76,6 +77,10 @@ class TuneFlags:
         "a TOML file of configurations to try first, beside the defaults: a table (or several) a method",
         metavar="FILE",
     )
+    advice: bool = option(
+        False,
+        "first ask the adviser (which looks at no test image), and begin with the layers and cuts that it would take",
+    )
     cache_gb: float = same("cache_gb")
 
 
@@ -105,13 +110,34 @@ def tune(
 
     spaces_of(checked(plan))
     with shown():
-        found = tune_table(open_table(data, source), plan, out, target=source.target or None, command=command)
+        table = open_table(data, source)
+        if options.advice:
+            plan = _advised(plan, table, source.target)
+        found = tune_table(table, plan, out, target=source.target or None, command=command)
         page = write_tuning_page(found, out / "tuning.html")
     if json:
         say_json(as_json(found, page))
         return
     for line in lines(found, page):
         say(line)
+
+
+def _advised(plan: TunePlan, table: ImageTable, target: str) -> TunePlan:
+    """The plan with what the adviser would take before what was given to begin with; what is no option stays out."""
+    from headstart.methods.tune.plan import spaces_of
+    from headstart.study.advice_starts import advised_starts
+
+    found = advised_starts(
+        table, table.target(target or None), plan.methods, backbone=plan.backbone, layers=plan.layer, seed=plan.seed,
+        folds=plan.folds, engine=plan.engine, cache_gb=plan.cache_gb,
+    )  # fmt: skip
+    spaces = spaces_of(plan)
+    start = {name: list(each) for name, each in plan.start.items()}
+    for name, each in found.items():
+        known = {dimension.name: dimension for dimension in spaces[name].dimensions}
+        fits = [one for one in each if all(key in known and known[key].holds(one[key]) for key in one)]
+        start[name] = fits + [one for one in start.get(name, []) if one not in fits]
+    return dataclasses.replace(plan, start=start)
 
 
 def _planned(options: TuneFlags, flags: dict[str, Any]) -> TunePlan:
