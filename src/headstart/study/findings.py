@@ -46,6 +46,7 @@ def _scratch_better(row: MethodSummary, rows: Sequence[MethodSummary]) -> StudyF
         (each.selection, each)
         for each in rows
         if each.scenario in ("finetune", "full")
+        and each.tuned == row.tuned
         and each.backbone == row.backbone
         and each.selection is not None
         and each.selection < row.selection

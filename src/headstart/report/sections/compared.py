@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headstart.report.document import Block, Entry, Paragraph, Section, Table, plain_table
-from headstart.report.sections.equal import equal_terms
+from headstart.report.sections.equal import equal_terms, tuning_terms
 from headstart.report.verdict import datasets, selected_on
 from headstart.report.wording import DASH, count, listed, size
 from headstart.study.records import StudyRecord
@@ -26,7 +26,7 @@ def compared_section(record: StudyRecord) -> Section:
         said += f"{count(len(heads), 'head')} ({listed(heads)})"
     if trained := list(dict.fromkeys(f"{row.scenario} {row.cut}" for row in rows if row.trains)):
         said += f"; trained: {listed(trained)}"
-    blocks: list[Block] = [Paragraph(f"{said}.")]
+    blocks: list[Block] = [Paragraph(f"{said}.{_tuned(record)}")]
     if record.cards:
         blocks.append(_cards(record.cards, {name: _sizes(record, name) for name in record.cards}))
     blocks += [Paragraph(f"{name}: {use_of_splits(record, name)}") for name in datasets(record)]
@@ -39,6 +39,14 @@ def compared_section(record: StudyRecord) -> Section:
     )
     blocks += equal_terms(record)
     return Section("compared", "What was compared", tuple(blocks))
+
+
+def _tuned(record: StudyRecord) -> str:
+    """How methods were tuned beside their defaults; "" where none was."""
+    if not (n := len({row.method for row in record.summaries if row.tuned})):
+        return ""
+    many = "is tuned beside its" if n == 1 else "are tuned beside their"
+    return f" {n:,} of these {many} defaults, on equal terms: {tuning_terms(record)}"
 
 
 def _unequal_seeds(record: StudyRecord) -> str:

@@ -21,6 +21,18 @@ def equal_terms(record: StudyRecord) -> list[Block]:
     return [*blocks, _table(record, shown)] if shown else blocks
 
 
+def tuning_terms(record: StudyRecord) -> str:
+    """What every tuned run had alike, as a sentence."""
+    trials, seconds = record.spec.get("tune"), record.spec.get("tune_budget")
+    each = " within ".join(
+        part for part in (f"{trials} trials" if trials else "", str(seconds or "")) if part
+    )
+    return (
+        f"every run of every method had {each}, its own defaults as the first; trials were judged where methods are "
+        "chosen, never on test images."
+    )
+
+
 def _done(record: StudyRecord, row: MethodSummary) -> list[CellResult]:
     return [result for result in results_of(record, row) if result.status == "done" and result.training]
 

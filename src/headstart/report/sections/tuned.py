@@ -22,6 +22,7 @@ from headstart.report.document import (
     Section,
     Table,
 )
+from headstart.report.sections.equal import tuning_terms
 from headstart.report.tune_page import WORTH_COLUMNS, worth_entries
 from headstart.report.tune_search import search_blocks
 from headstart.report.tune_words import border_sentence, params_text, worth_sentence
@@ -147,14 +148,7 @@ def overall(found: Sequence[TunedWorth]) -> str:
 
 
 def _how(record: StudyRecord, answers: Answers) -> str:
-    trials, seconds = record.spec.get("tune"), record.spec.get("tune_budget")
-    each = " within ".join(
-        part for part in (f"{trials} trials" if trials else "", str(seconds or "")) if part
-    )
-    said = (
-        f"Equal terms: every run of every method had {each}, its own defaults as the first; trials were judged where "
-        "methods are chosen, never on test images."
-    )
+    said = f"Equal terms: {tuning_terms(record)}"
     if answers.seed is not None:
         said += f" Every seed drew its own split; the test images are those of seed {answers.seed}."
     return (
