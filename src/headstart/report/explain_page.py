@@ -273,8 +273,7 @@ def _convolution(seen: Seen, found: Convolution, book: PictureBook) -> list[Bloc
     text = (
         f"A convolution ({found.layer}): the kernel is laid on every window of the image; each number of the response is "
         f"the sum of window times kernel. In the frame the products add up to {float(found.product.sum()):.3f}"
-        + (f", with the bias {found.bias:.3f}" if found.bias else "")
-        + f" to {value:.3f}."
+        + (f", with the bias {found.bias:.3f} to {value:.3f}." if found.bias else ".")
     )
     blocks: list[Block] = [
         Gallery("convolution", text, (("", "", tuple(each for each in pictures if each)),))
