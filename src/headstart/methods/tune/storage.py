@@ -115,7 +115,7 @@ def claim(study: Any, space: Space, most: int | None) -> Any:
         return None
     trial = study.ask(distributions(space))
     trial.set_user_attr("process", _me())
-    if most is not None and n_taken(study, before=trial.number) >= most:
+    if most is not None and trial.number >= most and n_taken(study, before=trial.number) >= most:
         lose(study, trial)
         return None
     return trial
