@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from headstart.methods import detect
-from headstart.methods.loop import Epoch
+from headstart.methods.curve import Epoch
 
 NAMES = ["cat", "dog", "hen"]
 TRUTH = np.array([0, 1, 2] * 20)

@@ -222,7 +222,7 @@ def test_a_network_that_cannot_be_cut_trains_whole_and_says_so(pictures):
 def test_training_that_makes_it_worse_gives_back_the_fitted_head(pictures, backbone, monkeypatch):
     from headstart.methods.loop import Loop
 
-    monkeypatch.setattr(Loop, "_loss", lambda self, scores, labels, truth: (labels * scores).sum(1).mean())
+    monkeypatch.setattr(Loop, "_loss", lambda self, scores, labels, rows: (labels * scores).sum(1).mean())
     table = split_table(pictures, seed=3)
     tuned = small(backbone, trainable="last:1", learning_rate=1e-2, augment="none").fit_table(table)
     assert tuned.chosen_["epoch"] == 0 and tuned.selection_ == tuned.start_selection_
@@ -282,6 +282,7 @@ def test_a_batch_in_pieces_trains_the_same_network_as_a_whole_one(balance, pictu
         "balance": balance,
         "l2_sp": 0.1,
         "keep": "last",
+        "dtype": "float32",
     }
     labels = ["a" if label == "disc" else "b" for label in labels_of(pictures)]
     whole = small(backbone, **options).fit(pictures.items(), labels)

@@ -7,8 +7,8 @@ import pytest
 pytest.importorskip("optuna")
 
 from headstart.images.scan import scan
+from headstart.methods.curve import Trained
 from headstart.methods.kept import entries, runs_folder
-from headstart.methods.loop import Trained
 from headstart.methods.tune.plan import TunePlan
 from headstart.methods.tune.run import make_job, tune_table
 from headstart.methods.watch import Abandoned, epoch_done, removed_if_abandoned, watching_epochs

@@ -10,12 +10,13 @@ from headstart.base.errors import UnknownName
 from headstart.measure import effects, intervals, metrics, multiple, paired, resampled, retrieval
 from headstart.methods.heads_catalog import HEAD_NAMES
 from headstart.methods.training_options import SCENARIOS
+from headstart.methods.tricks.registry import TRICKS
 from headstart.report import papers
 from headstart.report.sources import STYLES, Bibliography, library
 
 TABLES = (
     papers.HEADS, papers.SCENARIOS, papers.METRICS, papers.TESTS, papers.BACKBONES, papers.TRAINING,
-    papers.DATASETS, papers.PRETRAINING,
+    papers.DATASETS, papers.PRETRAINING, papers.TRICKS,
 )  # fmt: skip
 KEYS = sorted(library())
 
@@ -51,6 +52,11 @@ def test_every_head_has_a_paper(name):
 @pytest.mark.parametrize("name", [*SCENARIOS, "retrieval"])
 def test_every_scenario_has_a_paper(name):
     assert papers.SCENARIOS.get(name)
+
+
+@pytest.mark.parametrize("name", [*TRICKS])
+def test_every_trick_has_a_paper_or_a_reason(name):
+    assert bool(papers.TRICKS[name]) != (name in papers.WITHOUT_PAPER)
 
 
 @pytest.mark.parametrize("name", [*metrics.METRICS, *retrieval.METRICS])

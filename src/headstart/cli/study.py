@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,12 +15,14 @@ from headstart.base.errors import UsageError
 from headstart.cli.flags import Json, build, verb
 from headstart.cli.screen import shown
 from headstart.cli.text import printable, say, say_json, table
+from headstart.cli.tricks_text import trick_lines, write_effects
 from headstart.study.spec import StudySpec
 
 if TYPE_CHECKING:
     from headstart.report.sections.tuned import TunedWorth
     from headstart.report.summary import Summary
     from headstart.study.records import StudyRecord
+    from headstart.study.trick_effects import TrickTable
 
 MOST_ROWS = 20
 EXAMPLE = """
@@ -27,6 +30,7 @@ headstart study photos/
 headstart study photos/ --size 96,160,224 --head logistic
 headstart study photos/ --backbone lite0,lite1 --layer auto --head logistic,knn --budget 10m
 headstart study photos/ --scenario features,finetune,full,scratch --train-seeds 1 --train-input-size 96
+headstart study photos/ --scenario finetune --tricks mixup,ema,sam --design leave-one-out
 headstart study textiles elpv --seeds 5 --out runs/both
 headstart study --spec study.toml
 """
@@ -70,6 +74,7 @@ def study(
     from headstart.report.sections.tuned import all_worths
     from headstart.report.summary import summary_lines
     from headstart.study.execute import run_study
+    from headstart.study.trick_effects import trick_tables
 
     chosen = _spec(data or [], spec, flags)
     folder = out or Path("runs") / _folder_name(chosen)
@@ -77,11 +82,15 @@ def study(
         command = shlex.join(["headstart", *context.obj["arguments"]])
         record = run_study(chosen, folder, command=command, advise=advice)
         report = write_report(record, folder / "report.html")
+        tricks = trick_tables(record)
+        if tricks:
+            write_effects(tricks, folder / "tricks.csv")
     summary, worths = summary_lines(record), all_worths(record)
     if json:
-        say_json({**as_json(record, summary, report), "tuned": [each.to_dict() for each in worths]})
+        tuned = [each.to_dict() for each in worths]
+        say_json({**as_json(record, summary, report, tricks), "tuned": tuned})
     else:
-        show(summary, report, worths)
+        show(summary, report, worths, tricks)
 
 
 def _spec(data: list[str], file: Path | None, flags: dict[str, Any]) -> StudySpec:
@@ -104,10 +113,16 @@ def _folder_name(spec: StudySpec) -> str:
     return "-".join(name for name in names if name)[:80] or "study"
 
 
-def show(summary: Summary, report: Path, worths: list[TunedWorth]) -> None:
-    """Verdict, table, what tuning was worth, and the path of the report."""
+def show(
+    summary: Summary, report: Path, worths: list[TunedWorth], tricks: Sequence[TrickTable] = ()
+) -> None:
+    """Verdict, table, what tuning was worth, and the path of the report; tricks first, where the study is of them."""
     from headstart.report.sections.tuned import tuned_lines
 
+    for found in tricks:
+        for line in trick_lines(found):
+            say(printable(line))
+        say()
     for line in summary.verdict:
         say(printable(line))
     say()
@@ -222,7 +237,9 @@ def _cells(row: dict[str, Any], parts: list[str]) -> list[str]:
     ]
 
 
-def as_json(record: StudyRecord, summary: Summary, report: Path) -> dict[str, Any]:
+def as_json(
+    record: StudyRecord, summary: Summary, report: Path, tricks: Sequence[TrickTable] = ()
+) -> dict[str, Any]:
     """What `--json` prints: see docs/json.md."""
     return {
         "folder": record.folder,
@@ -235,6 +252,7 @@ def as_json(record: StudyRecord, summary: Summary, report: Path) -> dict[str, An
         "searches": summary.searches,
         "findings": summary.findings,
         "cut": [asdict(each) for each in record.cut],
+        "tricks": [each.to_dict() for each in tricks],
         "n_planned": record.n_planned,
         "n_done": sum(result.status == "done" for result in record.results),
         "n_failed": sum(result.status == "failed" for result in record.results),

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageEnhance
@@ -22,6 +22,7 @@ from headstart.backbones.card import Preprocessing
 from headstart.base.errors import BadOptions
 from headstart.base.hashing import digest_bytes, digest_json
 from headstart.images.decode import ImageItem, open_picture
+from headstart.images.erase import erased
 from headstart.images.geometry import upright
 from headstart.images.prepare import prepare
 from headstart.images.resize import resize
@@ -49,6 +50,8 @@ class ViewPolicy:
         Brightness, contrast and saturation are scaled by factors drawn from 1 - colour .. 1 + colour.
     then : Policy, optional
         What follows.
+    erase : float
+        Probability that a rectangle becomes noise, last of all (`headstart.images.erase`).
     """
 
     name: str
@@ -56,15 +59,18 @@ class ViewPolicy:
     mirror: float = 0.0
     colour: float = 0.0
     then: Policy | None = None
+    erase: float = 0.0
 
     @property
     def changes(self) -> bool:
         """Whether views differ from what evaluation sees."""
-        return self.least_area < 1 or self.mirror > 0 or self.colour > 0 or self.then is not None
+        drawn = self.mirror > 0 or self.colour > 0 or self.erase > 0
+        return self.least_area < 1 or drawn or self.then is not None
 
     def digest(self) -> str:
         """Hash of all that decides a view beside seed, image and number."""
-        then = {"then": self.then.digest()} if self.then is not None else {}
+        then: dict[str, Any] = {"then": self.then.digest()} if self.then is not None else {}
+        then.update({"erase": self.erase} if self.erase else {})
         return digest_json({
             "name": self.name if self.then is None else "", "least_area": self.least_area, "mirror": self.mirror,
             "colour": self.colour, **then,
@@ -185,7 +191,12 @@ def _view(whole: np.ndarray, how: Preprocessing, by: ViewPolicy, draw: np.random
 
 
 def _changed(view: np.ndarray, how: Preprocessing, by: ViewPolicy, draw: np.random.Generator) -> np.ndarray:
-    """The steps after the crop."""
+    """The steps after the crop, and what erasing leaves."""
+    view = _stepped(view, how, by, draw)
+    return erased(view, draw) if by.erase and draw.random() < by.erase else view
+
+
+def _stepped(view: np.ndarray, how: Preprocessing, by: ViewPolicy, draw: np.random.Generator) -> np.ndarray:
     if by.mirror and draw.random() < by.mirror:
         view = view[:, ::-1]
     if by.colour:

@@ -14,7 +14,7 @@ from headstart.base.findings import Finding
 from headstart.base.hashing import digest_bytes
 
 if TYPE_CHECKING:
-    from headstart.methods.loop import Epoch
+    from headstart.methods.curve import Epoch
 
 COLLAPSED_SHARE = 0.99
 HEAD_GAIN = 0.02

@@ -27,6 +27,7 @@ from headstart.images.prepare import prepare
 from headstart.images.table import ImageTable, Problem
 from headstart.images.views import policy
 from headstart.methods.calibrate import softmax
+from headstart.methods.contradictions import check_paths, contradictions
 from headstart.methods.from_flow import given_options, held_out
 from headstart.methods.from_flow import named as named_of
 from headstart.methods.heads import make_head
@@ -174,8 +175,7 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
 
     def _check(self) -> None:
         found = mistakes(self)
-        if self.mixup and self.manifold_mixup:
-            found.append("mixup and manifold_mixup: give one of them")
+        found += contradictions(self, self.scenario)
         try:
             policy(self.augment)
         except UsageError as error:
@@ -197,6 +197,7 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
         from headstart.backbones.classic import require_pretrained
         from headstart.backbones.freeze import find_cut
         from headstart.backbones.load import load
+        from headstart.methods.distil import lesson_of
         from headstart.methods.training import Part, Training
 
         start = time.perf_counter()
@@ -208,7 +209,8 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
         backbone: Backbone = load(self.backbone).at(self.input_size)
         if self.scenario != "scratch":
             require_pretrained(backbone.card)
-        find_cut(backbone, self.trainable)  # a cut that cannot be is told before anything is computed
+        cut = find_cut(backbone, self.trainable if self.scenario == "finetune" else "all")
+        check_paths(backbone, cut, self)  # what cannot be is told before anything is computed
         matrix, ok = self._seen(backbone, items, digests, paths, strict)
         self._note_problems(ok, digests, labels, held)
         extract_seconds = time.perf_counter() - start
@@ -218,10 +220,11 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
         coded = np.array([number.get(label, -1) for label in labels.tolist()])
         head = self._head(matrix, coded, train, out)
         self.n_train_, self.n_validation_ = len(train), len(out)
+        lesson = lesson_of(self, items, digests, coded, train, out)
         run = Training(
             self.scenario, backbone, _options(self, self._given), _part(Part, items, digests, coded, train),
             _part(Part, items, digests, coded, out) if len(out) else None,
-            [str(each) for each in self.classes_], head, self.seed, self.cache_gb, self.seconds,
+            [str(each) for each in self.classes_], head, self.seed, self.cache_gb, self.seconds, lesson,
         )  # fmt: skip
         outcome = run.run()
         chosen = train[:: max(1, len(train) // N_SAMPLES)][:N_SAMPLES]
@@ -342,6 +345,8 @@ def _same_length(items: Sequence[Any], labels: np.ndarray) -> None:
 
 def _options(estimator: FineTuneClassifier, given: dict[str, Any]) -> TrainingOptions:
     own = {f.name: getattr(estimator, f.name) for f in dataclasses.fields(TrainingOptions)}
+    if hasattr(own["teacher"], "predict_proba"):
+        own["teacher"] = type(own["teacher"]).__name__
     return TrainingOptions(**{**own, **given})
 
 

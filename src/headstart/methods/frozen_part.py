@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,14 +32,16 @@ from headstart.images.prepare import prepare
 from headstart.images.views import PLAIN, policy
 from headstart.methods import processes
 from headstart.methods.batches import PLAIN_EPOCH, Batches, scores_of
+from headstart.methods.growing import GrowingBatches, sizes
 from headstart.methods.mixing import mixes_pixels
 from headstart.methods.network import TransferNet, make_net, normaliser
 from headstart.methods.prefix import GIGABYTE, cache_key, held_folder, note_of, open_cache
-from headstart.methods.sources import PixelBatches, StreamedBatches, Views
+from headstart.methods.sources import PixelBatches, StreamedBatches, Views, views_by
 from headstart.methods.training_options import DEFAULT_EPOCHS, TrainingOptions
 
 if TYPE_CHECKING:
     from headstart.backbones.load import Backbone
+    from headstart.methods.distil import Lesson
     from headstart.methods.heads_base import Head
 
 LEAST_IMAGES_INT8 = 2000
@@ -78,6 +80,8 @@ class FrozenPart:
     cache_gb : float
     seconds : float, optional
         Training time after which no new epoch starts.
+    lesson : Lesson, optional
+        What a teacher says of the training images.
     """
 
     scenario: str
@@ -90,12 +94,14 @@ class FrozenPart:
     seed: int
     cache_gb: float
     seconds: float | None = None
+    lesson: Lesson | None = None
     record: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     decided: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder = Path()
+        self.growing: GrowingBatches | None = None
         self.stack = ExitStack()
 
     @cached_property
@@ -121,7 +127,7 @@ class FrozenPart:
         shape = self.backbone.card.preprocessing
         side = min(shape.height, shape.width)
         if asked is None:
-            share = policy(self.options.augment).least_area
+            share = views_by(self.options).least_area
             if self.scenario != "finetune" or side < LEAST_SIDE or shape.height != shape.width or share >= 1:
                 return self.backbone
         size = asked or STEP * round(TRAIN_SHARE * side / STEP)
@@ -146,7 +152,7 @@ class FrozenPart:
     def _net(self) -> TransferNet:
         net = make_net(
             self.backbone, self.cut, len(self.classes), from_cut=self.mode != "plain", seed=self.seed,
-            fresh_weights=self.scenario == "scratch",
+            fresh_weights=self.scenario == "scratch", options=self.options,
         )  # fmt: skip
         if self.head is not None:
             net.head.start_from(self.head)  # type: ignore[operator]
@@ -156,7 +162,7 @@ class FrozenPart:
     # ---- inputs ---------------------------------------------------------------------------------------------
 
     def _sources(self) -> tuple[Batches, Batches | None]:
-        by = policy(self.options.augment)
+        by = views_by(self.options)
         how = self.backbone.card.preprocessing
         small = self.for_training
         n_views = 0 if self.options.fresh or self.scenario != "finetune" else self.options.views
@@ -178,14 +184,47 @@ class FrozenPart:
             train_size=[shown.height, shown.width],
         )  # fmt: skip
         if self.mode == "plain":
-            return pixels, held_pixels
+            return self._grown(pixels, pixels), held_pixels
         try:
-            return self._from_cut(pixels, held_pixels)
+            source, held = self._from_cut(pixels, held_pixels)
+            return self._grown(source, pixels), held
         except (BackboneError, EngineError) as error:
             warn(f"the frozen part runs plainly in torch: {error}")
             self.mode = "plain"
             self.record.update(path="plain", path_reason=str(error))
-            return pixels, held_pixels
+            return self._grown(pixels, pixels), held_pixels
+
+    def _grown(self, source: Batches, pixels: PixelBatches) -> Batches:
+        """Smaller images first, where `progressive` asks for them; their frozen part runs in every epoch.
+
+        Raises
+        ------
+        BackboneError
+            The network is tied to its input size, or too small for smaller images.
+        """
+        final = self.for_training.card.preprocessing
+        smaller = sizes(min(final.height, final.width), self.options.progressive or 1.0)
+        if not self.options.progressive:
+            return source
+        if not smaller or final.height != final.width:
+            raise BackboneError(f"progressive: images of {final.height} x {final.width} have no smaller size")
+        found = [self._at_size(size, pixels) for size in smaller]
+        self.record["sizes"] = [*smaller, final.height]
+        self.growing = GrowingBatches([*found, source], self._epochs())
+        return self.growing
+
+    def _at_size(self, size: int, pixels: PixelBatches) -> Batches:
+        small = self.backbone.at(size)
+        if small.module is not self.backbone.module:
+            raise BackboneError(f"progressive: {self.backbone.card.name} is tied to its input size")
+        views = replace(pixels.views, how=small.card.preprocessing)
+        there = PixelBatches(views, self.options, pixels.normalise)
+        if self.mode == "plain":
+            return there
+        precision = str(self.record["prefix"]["precision"])
+        return StreamedBatches(
+            there, self._runner(precision, small).runner, small.layers[self.cut.after].shape
+        )
 
     def _mode(self, n_views: int, changes: bool) -> tuple[str, str]:
         """Plain (whole network in torch), stream (frozen part by the engine each time) or cache."""

@@ -9,64 +9,32 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.base.errors import HeadstartError
 from headstart.base.events import Progress, emit
 from headstart.methods import processes
+from headstart.methods.averages import Average, copied, learning_norms, take_statistics
 from headstart.methods.batches import Batch, Batches, fetcher, scores_of
 from headstart.methods.checkpoint import Checkpoints
+from headstart.methods.curve import Diverged, Epoch, Trained
 from headstart.methods.depthwise import in_bfloat16
-from headstart.methods.mixing import mix_at_cut, mixed_labels, soft_labels
+from headstart.methods.mixing import mix_at_cut, mixed_labels
+from headstart.methods.objective import Classes, Objective
 from headstart.methods.optimise import Groups, make_optimiser, set_rates
 from headstart.methods.order import epoch_order
 from headstart.methods.schedule import rate_factor
+from headstart.methods.sharpness import climbed
 from headstart.methods.training_options import TrainingOptions, n_steps_of
 from headstart.methods.watch import epoch_done
 
 WORTH_SECONDS = 30.0
 PIECE_VALUES = 32 * 3 * 224 * 224
 """Values of a piece of a batch: 32 images of 224 pixels."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One line of the training curve."""
-
-    epoch: int
-    loss: float
-    accuracy: float
-    held_loss: float | None
-    held_accuracy: float | None
-    seconds: float
-    rate: float
-
-
-@dataclass
-class Trained:
-    """What training gave; the network holds the weights that were kept."""
-
-    curve: list[Epoch] = field(default_factory=list)
-    kept_epoch: int = 0
-    kept_accuracy: float | None = None
-    kept_loss: float | None = None
-    images_seen: int = 0
-    n_steps: int = 0
-    stopped_early: bool = False
-    seconds: float = 0.0
-
-
-class Diverged(HeadstartError):
-    """The loss is not a finite number."""
-
-    def __init__(self, step: int, rate: float) -> None:
-        self.step, self.rate = step, rate
-        super().__init__(f"the loss is not finite at step {step} (learning rate {rate:.2g})")
 
 
 @dataclass
@@ -94,6 +62,8 @@ class Loop:
         Stop after the epoch in which this much training time has passed (equal budgets).
     fitted_start : bool
         Whether the head is fitted already, so that the start is worth comparing with what training gives.
+    objective : Objective, optional
+        What a step learns (default: `Classes`, one class an image).
     """
 
     net: nn.Module
@@ -110,6 +80,7 @@ class Loop:
     checkpoints: Checkpoints | None = None
     seconds: float | None = None
     fitted_start: bool = False
+    objective: Objective | None = None
 
     def __post_init__(self) -> None:
         self.n_epochs = int(self.options.epochs or 1)
@@ -122,10 +93,12 @@ class Loop:
         self.sums = [0.0, 0.0, 0.0]
         self.trained = Trained(n_steps=self.n_steps)
         self.best: dict[str, Tensor] | None = None
-        self.average = self._average() if self.options.ema else None
+        self.average = Average(self.options.ema, self.options.swa, self.n_epochs, self._moving())
         self.device = next(self.net.parameters()).device
         self.shape = processes.wrapped(self.net)
-        self.weights = self._class_weights()
+        self.learns = self.objective or Classes(
+            self.codes, self.held_codes, self.n_classes, self.options, self.device
+        )
 
     # ---- the run ----------------------------------------------------------------------------------------
 
@@ -191,53 +164,61 @@ class Loop:
                 yield rows, batch
 
     def _train_step(self, rows: np.ndarray, batch: Batch) -> None:
-        factor = rate_factor(self.step, self.n_steps, self.options.schedule, self.options.warmup)
-        set_rates(self.optimiser, self.groups, self.rate * factor)
-        given, labels, truth = self._mixed(rows, batch)
+        set_rates(self.optimiser, self.groups, self._rate(self.step))
+        given, labels = self._mixed(rows, batch)
+        value, right = self._gradient(given, labels, rows)
+        if self.options.sam:
+            with climbed(self.net, self.groups.parameters(), self.options.sam):
+                torch.manual_seed(self._chance())
+                self._gradient(given, labels, rows)
+        if self.options.clip:
+            nn.utils.clip_grad_norm_(self.groups.parameters(), self.options.clip)
+        self.optimiser.step()
+        self.average.after_step(self._moving(), self.step)
+        self.step += 1
+        for at, each in enumerate((value * len(rows), right, len(rows))):
+            self.sums[at] += each
+
+    def _rate(self, step: int) -> float:
+        """Learning rate of a step; constant from the first epoch whose end is averaged evenly."""
+        held = min(step, self.average.first * self.per_epoch)
+        return self.rate * rate_factor(held, self.n_steps, self.options.schedule, self.options.warmup)
+
+    def _chance(self) -> int:
+        return self.seed * 1_000_003 + self.step
+
+    def _mixed(self, rows: np.ndarray, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Inputs and labels of a step; chance hangs on seed and step alone."""
+        torch.manual_seed(self._chance())
+        labels = mixed_labels(self.learns.labels(rows), batch.other, batch.left)
+        draw = np.random.default_rng([self.seed, self.step, 2])
+        return mix_at_cut(batch.inputs.to(self.device), labels, self.options.manifold_mixup or 0.0, draw)
+
+    def _gradient(self, given: Tensor, labels: Tensor, rows: np.ndarray) -> tuple[float, float]:
+        """Leave the gradient of the batch in the parameters; its loss, and how many images were right."""
         self.optimiser.zero_grad(set_to_none=True)
-        value, right = 0.0, 0
+        value, right = 0.0, 0.0
         for part in self._pieces(given):
             scores = self._scores(given[part])
-            loss = self._loss(scores, labels[part], truth[part]) * self._share(truth[part], truth)
-            total: Any = loss
-            total.backward()
+            loss: Any = self._loss(scores, labels[part], rows[part]) * self.learns.share(rows[part], rows)
+            loss.backward()
             value += float(loss.detach())
-            right += int((scores.detach().argmax(1) == truth[part]).sum())
+            right += self.learns.n_right(scores.detach(), rows[part])
         if processes.agreed(not math.isfinite(value)):
             raise Diverged(self.step, self.rate)
         if self.options.l2_sp:
             pull: Any = self.groups.pull(self.options.l2_sp)
             pull.backward()
-        if self.options.clip:
-            nn.utils.clip_grad_norm_(self.groups.parameters(), self.options.clip)
-        self.optimiser.step()
-        self._follow()
-        self.step += 1
-        n = len(rows)
-        self.sums[0] += value * n
-        self.sums[1] += right
-        self.sums[2] += n
-
-    def _mixed(self, rows: np.ndarray, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Inputs, soft labels and class numbers of a step; chance hangs on seed and step alone."""
-        torch.manual_seed(self.seed * 1_000_003 + self.step)
-        truth = torch.from_numpy(self.codes[rows]).to(self.device)
-        labels = soft_labels(truth, self.n_classes, self.options.label_smoothing)
-        labels = mixed_labels(labels, batch.other, batch.left)
-        draw = np.random.default_rng([self.seed, self.step, 2])
-        given, labels = mix_at_cut(
-            batch.inputs.to(self.device), labels, self.options.manifold_mixup or 0.0, draw
-        )
-        return given, labels, truth
+        return value, right
 
     def idle_step(self, rows: np.ndarray, batch: Batch) -> float:
         """What the loss of a training step would be, nothing trained; counts as a step."""
-        given, labels, truth = self._mixed(rows, batch)
+        given, labels = self._mixed(rows, batch)
         value = 0.0
         with torch.no_grad():
             for part in self._pieces(given):
-                loss = self._loss(self._scores(given[part]), labels[part], truth[part])
-                value += float(loss) * self._share(truth[part], truth)
+                loss = self._loss(self._scores(given[part]), labels[part], rows[part])
+                value += float(loss) * self.learns.share(rows[part], rows)
         self.step += 1
         return value
 
@@ -259,36 +240,13 @@ class Loop:
             return [slice(0, n)]
         return [slice(at, min(at + size, n)) for at in range(0, n, size)]
 
-    def _share(self, part: Tensor, truth: Tensor) -> float:
-        """What a piece counts in the loss of its batch."""
-        if self.weights is None:
-            return len(part) / len(truth)
-        return float(self.weights[part].sum() / self.weights[truth].sum())
-
     def _scores(self, given: Tensor) -> Tensor:
         with in_bfloat16(self.device.type, self.bfloat16, bool(self.options.compile)):
             out: Tensor = self.shape(given)
         return out.float()
 
-    def _loss(self, scores: Tensor, labels: Tensor, truth: Tensor) -> Tensor:
-        losses = -(labels * scores.log_softmax(1)).sum(1)
-        if self.weights is not None:
-            each = self.weights[truth]
-            return (losses * each).sum() / each.sum()
-        return losses.mean()
-
-    def _class_weights(self) -> Tensor | None:
-        if self.options.balance != "weights":
-            return None
-        counts = np.bincount(self.codes, minlength=self.n_classes)
-        return torch.tensor(
-            len(self.codes) / (self.n_classes * np.maximum(counts, 1)), dtype=torch.float32
-        ).to(self.device)
-
-    # ---- the running average of the weights ---------------------------------------------------------------
-
-    def _average(self) -> dict[str, Tensor]:
-        return {name: each.detach().clone() for name, each in self._moving().items()}
+    def _loss(self, scores: Tensor, labels: Tensor, rows: np.ndarray) -> Tensor:
+        return self.learns.loss(scores, labels, rows)
 
     def _moving(self) -> dict[str, Tensor]:
         """What training may change, by name."""
@@ -298,24 +256,16 @@ class Loop:
             **{name: each for name, each in self.net.named_buffers() if each.is_floating_point()},
         }
 
-    def _follow(self) -> None:
-        if self.average is None:
-            return
-        decay = min(self.options.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for name, each in self._moving().items():
-                self.average[name].lerp_(each, 1 - decay)
-
     # ---- the end of an epoch ------------------------------------------------------------------------------
 
     def _close_epoch(self, epoch: int, seconds: float) -> None:
         loss, right, n = processes.summed(self.sums)
         self.sums = [0.0, 0.0, 0.0]
+        if self.average.after_epoch(self._moving(), epoch):
+            self._take_statistics(epoch)
         held = self._validate()
         held_loss, held_accuracy = held or (None, None)
-        rate = self.rate * rate_factor(
-            self.step - 1, self.n_steps, self.options.schedule, self.options.warmup
-        )
+        rate = self._rate(self.step - 1)
         line = Epoch(epoch + 1, loss / n, right / n, held_loss, held_accuracy, seconds, rate)
         self.trained.curve.append(line)
         self.trained.images_seen += int(n)
@@ -328,22 +278,32 @@ class Loop:
             self.best = {name: each.clone() for name, each in self._kept_now().items()}
 
     def _kept_now(self) -> dict[str, Tensor]:
-        return (
-            self.average if self.average is not None else {k: v.detach() for k, v in self._moving().items()}
-        )
+        kept = self.average.weights
+        return kept if kept is not None else {k: v.detach() for k, v in self._moving().items()}
 
     def _validate(self) -> tuple[float, float] | None:
         if self.held is None or self.held_codes is None:
             return None
-        scores = self.predict_with(self._kept_now())
-        truth = torch.from_numpy(self.held_codes)
-        loss = nn.functional.cross_entropy(scores, truth)
-        return float(loss), float((scores.argmax(1) == truth).float().mean())
+        return self.learns.held(self.predict_with(self._kept_now()))
+
+    def _take_statistics(self, epoch: int) -> None:
+        """BatchNorm statistics of averaged weights are no average: take them from the training images."""
+        self.mode(True)
+        if self.average.weights is None or not learning_norms(self.net):
+            return
+        now = copied(self._moving())
+        self._put(self.average.weights)
+        size = self.options.batch_size
+        starts = range(0, self.train.n - size + 1, size) if self.train.n >= size else (0,)
+        parts = (np.arange(at, min(at + size, self.train.n)) for at in starts)
+        take_statistics(self.net, (self.train.get(rows, epoch).inputs.to(self.device) for rows in parts))
+        self.average.weights = copied(self._moving())
+        self._put(now)
 
     def predict_with(self, weights: dict[str, Tensor]) -> Tensor:
         """Scores of the held-out images under these weights."""
         assert self.held is not None
-        now = {name: each.detach().clone() for name, each in self._moving().items()}
+        now = copied(self._moving())
         self._put(weights)
         try:
             self.mode(False)
@@ -376,7 +336,7 @@ class Loop:
             return
         self.checkpoints.write({
             "step": self.step, "sums": list(self.sums), "moving": dict(self._moving()),
-            "optimiser": self.optimiser.state_dict(), "average": self.average, "best": self.best,
+            "optimiser": self.optimiser.state_dict(), "average": self.average.state(), "best": self.best,
             "curve": [vars(line) for line in self.trained.curve], "kept_epoch": self.trained.kept_epoch,
             "kept_accuracy": self.trained.kept_accuracy, "kept_loss": self.trained.kept_loss,
             "images_seen": self.trained.images_seen,
@@ -394,7 +354,8 @@ class Loop:
         self._put(state["moving"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.sums = state["step"], state["sums"]
-        self.average, self.best = state["average"], state["best"]
+        self.average.go_on(state["average"])
+        self.best = state["best"]
         self.trained.curve = [Epoch(**line) for line in state["curve"]]
         for name in ("kept_epoch", "kept_accuracy", "kept_loss", "images_seen", "stopped_early", "seconds"):
             setattr(self.trained, name, state[name])

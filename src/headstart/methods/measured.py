@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from headstart.base.events import Notice, emit
 from headstart.base.runtime import has_bfloat16
 from headstart.methods import processes
 from headstart.methods.batches import EVAL_BATCH, PLAIN_EPOCH, Batches
+from headstart.methods.distil import Distilled
 from headstart.methods.frozen_part import FrozenPart, counted
 from headstart.methods.loop import Loop
 from headstart.methods.network import (
@@ -48,10 +49,14 @@ class Measured(FrozenPart):
             set_mode(net, frozen, training=training, batchnorm=self._batchnorm())
 
         shape: Any = torch.compile(net) if options.compile else None
+        held_codes = None if self.held is None else self.held.codes
+        more = {"seed": self.seed, **more}
+        if self.lesson is not None:
+            terms = (self.train.codes, held_codes, len(self.classes), options, next(net.parameters()).device)
+            more["objective"] = Distilled(self.lesson.answers, *terms)
         loop = Loop(
-            net, mode, source, self.train.codes, len(self.classes), options, groups, seed=self.seed,
-            bfloat16=fast, held_codes=None if self.held is None else self.held.codes, seconds=self.seconds,
-            fitted_start=self.head is not None, **more,
+            net, mode, source, self.train.codes, len(self.classes), options, groups, bfloat16=fast,
+            held_codes=held_codes, seconds=self.seconds, fitted_start=self.head is not None, **more,
         )  # fmt: skip
         if shape is not None:
             loop.shape = shape
@@ -91,17 +96,23 @@ class Measured(FrozenPart):
     def _learning_rate(
         self, net: TransferNet, source: Batches, options: TrainingOptions, fast: bool
     ) -> float:
+        """The largest rate: given or found, for batches of `rate_batch` images and scaled from there.
+
+        Linear scaling: Goyal et al., Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour, 2017, section 2.1.
+        """
+        size = options.rate_batch or options.batch_size
+        times = options.batch_size / size
         if options.learning_rate is not None:
-            return options.learning_rate
+            return options.learning_rate * times
         if "learning_rate" not in self.decided:
             n_steps = n_steps_of(source.n, options) * int(options.epochs or 1)
             found: RangeTest = range_test(
                 lambda trial: self._loop(copy.deepcopy(net), source, trial, fast),
-                options,
+                replace(options, batch_size=size),
                 steps=n_trial_steps(n_steps),
                 orders=n_orders(n_steps),
             )
-            self._decide(learning_rate=found.chosen, range_test=asdict(found))
+            self._decide(learning_rate=found.chosen * times, range_test=asdict(found))
         self.record["range_test"] = self.decided.get("range_test")
         return float(self.decided["learning_rate"])
 

@@ -17,10 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.freeze import Cut, frozen_modules, make_suffix
+from headstart.backbones.residual import drop_paths, residual_paths, silence_paths
 from headstart.backbones.scratch import random_copy
 from headstart.base.errors import BackboneError
 from headstart.base.runtime import n_threads
 from headstart.images.prepare import prepare
+from headstart.methods.training_options import TrainingOptions
 
 if TYPE_CHECKING:
     from headstart.backbones.card import Preprocessing
@@ -37,9 +39,12 @@ class LinearHead(nn.Module):
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, n_features: int, n_classes: int, unit_length: bool = True) -> None:
+    def __init__(
+        self, n_features: int, n_classes: int, unit_length: bool = True, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.unit_length = unit_length
+        self.dropout = nn.Dropout(dropout)
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(n_features))
         self.linear = nn.Linear(n_features, n_classes)
@@ -49,7 +54,7 @@ class LinearHead(nn.Module):
         known = features.float()
         if self.unit_length:
             known = known / known.norm(dim=1, keepdim=True).clamp(min=LEAST_LENGTH)
-        out: Tensor = self.linear((known - self.mean) / self.scale)
+        out: Tensor = self.linear(self.dropout((known - self.mean) / self.scale))
         return out
 
     def start_from(self, head: Head) -> None:
@@ -77,20 +82,33 @@ class Whole(nn.Module):
 
 
 class TransferNet(nn.Module):
-    """Body and head. `body.net` is the backbone without its own classifier, whole or from the cut on."""
+    """Body and head. `body.net` is the backbone without its own classifier, whole or from the cut on.
 
-    def __init__(self, body: nn.Module, head: nn.Module) -> None:
+    With `mirror`, scores are the mean of the images' and of their mirror images' (Krizhevsky, Sutskever and
+    Hinton, ImageNet Classification with Deep Convolutional Neural Networks, NIPS 2012, section 4.1).
+    """
+
+    def __init__(self, body: nn.Module, head: nn.Module, mirror: bool = False) -> None:
         super().__init__()
-        self.body, self.head = body, head
+        self.body, self.head, self.mirror = body, head, mirror
 
     def forward(self, given: Tensor) -> Tensor:
         """Class scores (n, k), float32."""
         out: Tensor = self.head(self.body(given))
+        if self.mirror:
+            out = (out + self.head(self.body(given.flip(3)))) / 2
         return out
 
 
 def make_net(
-    backbone: Backbone, cut: Cut, n_classes: int, *, from_cut: bool, seed: int, fresh_weights: bool = False
+    backbone: Backbone,
+    cut: Cut,
+    n_classes: int,
+    *,
+    from_cut: bool,
+    seed: int,
+    fresh_weights: bool = False,
+    options: TrainingOptions | None = None,
 ) -> TransferNet:
     """A network ready to train, with a random head.
 
@@ -106,13 +124,16 @@ def make_net(
         Of random weights.
     fresh_weights : bool
         Random weights in place of the pretrained ones (the scenario `scratch`).
+    options : TrainingOptions, optional
+        Its `zero_gamma`, `stochastic_depth` and `dropout`; none of them by default.
 
     Raises
     ------
     BackboneError
-        The network cannot be run from the cut on, or gives no pooled features.
+        The network cannot be run from the cut on, gives no pooled features, or has no path for an option.
     """
     layers = backbone.layers
+    asked = options or TrainingOptions()
     own = (backbone.card.layers or {}).get("logits", "")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -123,8 +144,12 @@ def make_net(
         net: Any = body.net
         if own:
             net.set_submodule(own, nn.Identity())
+        if asked.zero_gamma and fresh_weights:
+            silence_paths(net, residual_paths(net))
+        if asked.stochastic_depth:
+            drop_paths(net, backbone.module, cut.trainable, asked.stochastic_depth)
         width = _width(body, backbone, cut if from_cut else None)
-        return _with_grad(TransferNet(body, LinearHead(width, n_classes)), cut)
+        return _with_grad(TransferNet(body, LinearHead(width, n_classes, dropout=asked.dropout)), cut)
 
 
 def _width(body: nn.Module, backbone: Backbone, cut: Cut | None) -> int:
@@ -223,7 +248,7 @@ def assembled(backbone: Backbone, outcome: Any) -> TransferNet:
     n_classes, width = outcome.head_state["linear.weight"].shape
     head = LinearHead(width, n_classes, outcome.unit_length)
     head.load_state_dict(outcome.head_state)
-    whole: Any = TransferNet(Whole(net), head).eval()
+    whole: Any = TransferNet(Whole(net), head, outcome.mirror).eval()
     out: TransferNet = whole.to(memory_format=torch.channels_last)
     return out
 

@@ -106,11 +106,12 @@ def _depth(name: str, stages: Sequence[str]) -> int:
 
 
 def make_optimiser(groups: Groups, options: TrainingOptions, rate: float) -> torch.optim.Optimizer:
-    """AdamW or SGD with one group a (factor, decay); biases, norms and other vectors do not decay."""
+    """AdamW or SGD with one group a (factor, decay); vectors (biases, norms) decay where `decayed` is "all"."""
     parts: list[dict[str, Any]] = []
     by_kind: dict[tuple[int, bool], list[str]] = {}
     for name, tensor in groups.tensors.items():
-        by_kind.setdefault((groups.depth[name], tensor.ndim > 1), []).append(name)
+        decays = tensor.ndim > 1 or options.decayed == "all"
+        by_kind.setdefault((groups.depth[name], decays), []).append(name)
     for (_, decays), names in by_kind.items():
         parts.append(
             {

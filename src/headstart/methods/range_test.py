@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.methods import processes
-from headstart.methods.loop import Diverged, Loop
+from headstart.methods.curve import Diverged
+from headstart.methods.loop import Loop
 from headstart.methods.training_options import TrainingOptions
 
 LOWEST, HIGHEST = 1e-6, 1e-1
@@ -73,6 +74,7 @@ def range_test(
     """
     trial = copy.copy(options)
     trial.learning_rate, trial.schedule, trial.warmup, trial.ema = LOWEST, "constant", 0.0, 0.0
+    trial.swa = 0.0
     trial.epochs, trial.unfreeze = 1_000_000, "at-once"
     found = [_one_order(make_loop, trial, steps, number) for number in range(orders)]
     n = min(len(each) for each in found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ import torch
 from headstart.backbones.card import Preprocessing
 from headstart.base.runtime import n_threads
 from headstart.images.decode import ImageItem
-from headstart.images.views import PLAIN, ViewPolicy, views_of
+from headstart.images.views import PLAIN, ViewPolicy, policy, views_of
 from headstart.methods.batches import PLAIN_EPOCH, Batch
 from headstart.methods.mixing import mix_pixels, mixes_pixels
 
@@ -64,6 +64,11 @@ class Views:
     def pixels(self, row: int, numbers: Sequence[int]) -> np.ndarray:
         """Some views of one image, uint8 (len(numbers), height, width, 3)."""
         return views_of(self.items[row], self.digests[row], numbers, self.how, self.policy, self.seed)
+
+
+def views_by(options: TrainingOptions) -> ViewPolicy:
+    """How views differ, by the options of training."""
+    return replace(policy(options.augment), erase=options.erase)
 
 
 class PixelBatches:

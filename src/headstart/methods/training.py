@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from headstart.base.errors import BadOptions
 from headstart.base.events import Notice, emit, warn
 from headstart.base.files import folder_lock
 from headstart.base.findings import Finding
 from headstart.base.hashing import digest_bytes, digest_json
 from headstart.base.runtime import n_processes, n_threads
-from headstart.images.views import policy
 from headstart.methods import detect, processes
+from headstart.methods.averages import copied
 from headstart.methods.batches import Batches, scores_of
 from headstart.methods.calibrate import fit_temperature
 from headstart.methods.checkpoint import Checkpoints
+from headstart.methods.curve import Diverged, Trained, joined
 from headstart.methods.frozen_part import Part
 from headstart.methods.kept import finished, runs_folder
-from headstart.methods.loop import Diverged, Loop, Trained
+from headstart.methods.loop import Loop
 from headstart.methods.measured import Measured
 from headstart.methods.mixing import mixes_pixels
 from headstart.methods.network import (
@@ -34,13 +36,15 @@ from headstart.methods.network import (
     set_mode,
     whole_state,
 )
-from headstart.methods.training_options import DEFAULT_MIXING
+from headstart.methods.soup import RATES, SEED_STEP, greedy
+from headstart.methods.sources import views_by
+from headstart.methods.training_options import DEFAULT_MIXING, TrainingOptions, told
 from headstart.methods.watch import removed_if_abandoned
 
 if TYPE_CHECKING:
     pass
 
-RUN_VERSION = "2"
+RUN_VERSION = "3"
 
 
 @dataclass(eq=False)
@@ -70,6 +74,7 @@ class Outcome:
     record: dict[str, Any]
     findings: tuple[Finding, ...]
     held_scores: np.ndarray | None
+    mirror: bool = False
 
 
 @dataclass(eq=False)
@@ -89,12 +94,15 @@ class Training(Measured):
                 stack.enter_context(folder_lock(folder))
             self.folder, self.stack = folder, stack
             self.decided: dict[str, Any] = self._read_decided()
+            self.rates: list[float] = []
             source, held = self._sources()
             net = self._net()
             frozen = detect.digests_of(net.state_dict(), may_move(net, self._batchnorm()))
             loop = self._trained(net, source, held, key)
             outcome = self._outcome(net, loop, held, source, frozen)
             self.record["seconds"] = {**self.record.get("seconds", {}), "all": time.perf_counter() - start}
+        if self.lesson is not None:
+            self.record["teacher"] = {"name": self.lesson.teacher, "selection": self.lesson.selection}
         processes.wait()
         if processes.first():
             finished(folder)
@@ -104,11 +112,12 @@ class Training(Measured):
         parts = [self.train] + ([self.held] if self.held else [])
         return digest_json({
             "version": RUN_VERSION, "scenario": self.scenario, "weights": self.backbone.card.weights_digest,
-            "preprocessing": self.backbone.card.preprocessing.digest(), "options": asdict(self.options),
-            "policy": policy(self.options.augment).digest(),
+            "preprocessing": self.backbone.card.preprocessing.digest(), "options": told(asdict(self.options)),
+            "policy": views_by(self.options).digest(),
             "images": [digest_bytes(*(each.encode() for each in part.digests)) for part in parts],
             "codes": [digest_bytes(part.codes.astype("<i8").tobytes()) for part in parts],
             "classes": list(self.classes), "seed": self.seed, "seconds": self.seconds,
+            **({"answers": digest_bytes(self.lesson.answers.tobytes())} if self.lesson else {}),
             "head": None if self.head is None else digest_bytes(self.head.model_["coef"].tobytes()),
         })  # fmt: skip
 
@@ -130,10 +139,64 @@ class Training(Measured):
         fast = self._bfloat16(net, source, options)
         options.learning_rate = self._learning_rate(net, source, options, fast)
         options.epochs = self._plan_epochs(net, source, held, options, fast)
-        checkpoints = Checkpoints(self.folder, key, options.checkpoint_minutes)
+        if self.growing is not None:
+            self.growing.n_epochs = options.epochs
+        loop = self._stirred(net, source, options, fast, held, key)
+        self.record.update(
+            scenario=self.scenario, trainable=self.cut.asked, after=self.cut.after,
+            n_trained=sum(each.numel() for each in net.parameters() if each.requires_grad),
+            batchnorm=self._batchnorm(), dtype="bfloat16" if fast else "float32",
+            learning_rate=self.rates[0],
+            manifold_mixup=options.manifold_mixup, epochs=options.epochs,
+            start="plain" if self.head is None else "head-first",
+            n_processes=n_processes(),
+        )  # fmt: skip
+        return loop
+
+    def _stirred(
+        self,
+        net: TransferNet,
+        source: Batches,
+        options: TrainingOptions,
+        fast: bool,
+        held: Batches | None,
+        key: str,
+    ) -> Loop:
+        """One training, or several whose weights are averaged greedily."""
         first = {name: each.detach().clone() for name, each in net.state_dict().items()}
+        terms = (net, first, source, options, fast, held, key)
+        loop = self._once(*terms, 0)
+        if options.soup == 1:
+            return loop
+        if held is None:
+            raise BadOptions(["soup: it is chosen on validation images, and there are none; leave it out"])
+        trained, total = [copied(loop._moving())], loop.trained
+        for number in range(1, options.soup):
+            net.load_state_dict(first)
+            loop = self._once(*terms, number)
+            trained.append(copied(loop._moving()))
+            total = joined(total, loop.trained)
+        mixed, soup = greedy(trained, lambda weights: loop.learns.held(loop.predict_with(weights)))
+        loop._put(mixed)
+        loop.mode(False)
+        total.kept_accuracy, total.kept_loss = soup.accuracy, soup.loss
+        loop.trained = total
+        self.record["soup"] = asdict(soup)
+        return loop
+
+    def _once(
+        self, net: TransferNet, first: dict[str, Any], source: Batches, options: TrainingOptions, fast: bool,
+        held: Batches | None, key: str, number: int,
+    ) -> Loop:  # fmt: skip
+        """A training from `first`; one that diverges is tried once more at a tenth of the rate."""
+        options = copy.copy(options)
+        options.learning_rate = float(options.learning_rate or 0) * RATES[number % len(RATES)]
+        folder = self.folder / f"soup-{number}" if number else self.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoints = Checkpoints(folder, f"{key}-{number}" if number else key, options.checkpoint_minutes)
+        terms = {"held": held, "checkpoints": checkpoints, "seed": self.seed + SEED_STEP * number}
         for attempt in range(2):
-            loop = self._loop(net, source, options, fast, held=held, checkpoints=checkpoints)
+            loop = self._loop(net, source, options, fast, **terms)
             try:
                 loop.run()
                 break
@@ -148,16 +211,9 @@ class Training(Measured):
                 if not again:
                     raise
                 options.learning_rate = error.rate / 10
-                self._decide(learning_rate=options.learning_rate)
-        self.record.update(
-            scenario=self.scenario, trainable=self.cut.asked, after=self.cut.after,
-            n_trained=sum(each.numel() for each in net.parameters() if each.requires_grad),
-            batchnorm=self._batchnorm(), dtype="bfloat16" if fast else "float32",
-            learning_rate=options.learning_rate,
-            manifold_mixup=options.manifold_mixup, epochs=options.epochs,
-            start="plain" if self.head is None else "head-first",
-            n_processes=n_processes(),
-        )  # fmt: skip
+                if not number:
+                    self._decide(learning_rate=options.learning_rate)
+        self.rates.append(options.learning_rate)
         return loop
 
     # ---- the end ----------------------------------------------------------------------------------------------
@@ -183,7 +239,9 @@ class Training(Measured):
         head = {name: each.detach().cpu().clone() for name, each in net.head.state_dict().items()}
         state = {name: each.cpu() for name, each in whole_state(net, self.backbone).items()}
         unit = bool(net.head.unit_length)
-        return Outcome(state, head, unit, temperature, trained, self.record, tuple(self.findings), scores)
+        mirror = self.options.test_views == "mirror"
+        found = tuple(self.findings)
+        return Outcome(state, head, unit, temperature, trained, self.record, found, scores, mirror)
 
     def _detect(
         self, net: TransferNet, loop: Loop, scores: np.ndarray | None, source: Batches, frozen: dict[str, str]

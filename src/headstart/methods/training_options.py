@@ -6,7 +6,8 @@ The standard library alone is imported, so that `--help` stays quick.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from headstart.base.options import among, between, option
 
@@ -61,10 +62,23 @@ class TrainingOptions:
     )
     weight_decay: float = option(
         0.01,
-        "decay of weights (not of biases and norms)",
+        "decay of what --decayed names",
         low=0.0,
         high=10.0,
         search=between(1e-4, 1.0, log=True),
+    )
+    decayed: str = option(
+        "weights",
+        "what weight_decay decays: weights alone, or biases and norms too",
+        choices=("weights", "all"),
+    )
+    rate_batch: int | None = option(
+        None,
+        "batch size that the learning rate is given or found for; it grows in line with batch_size (linear "
+        "scaling; default: batch_size itself)",
+        low=1,
+        high=4096,
+        metavar="NUMBER",
     )
     momentum: float = option(0.9, "momentum of sgd", low=0.0, high=0.999)
     schedule: str = option(
@@ -89,6 +103,14 @@ class TrainingOptions:
         "statistics of trained BatchNorm layers: keep the pretrained ones, or update them (scratch always updates)",
         choices=("keep", "update"),
     )
+    zero_gamma: bool = option(
+        False,
+        "scratch: the last BatchNorm of each residual path starts at 0, so that each block does nothing",
+    )
+    stochastic_depth: float = option(
+        0.0, "chance that training drops the last residual path; earlier ones less", low=0.0, high=0.9
+    )
+    dropout: float = option(0.0, "share of the features that the head forgets in training", low=0.0, high=0.9)
     label_smoothing: float = option(
         0.1, "share of a label spread over all classes", low=0.0, high=0.9, search=between(0.0, 0.3)
     )
@@ -100,12 +122,50 @@ class TrainingOptions:
         low=0.0,
         high=10.0,
     )
+    erase: float = option(
+        0.0, "chance that a view has a rectangle of noise (random erasing)", low=0.0, high=1.0
+    )
+    focal: float = option(
+        0.0, "strength (gamma) of the focal loss, which counts sure answers less", low=0.0, high=10.0
+    )
+    teacher: Any = option(
+        "",
+        "network whose answers on the training images are learned beside the labels (distillation)",
+        metavar="BACKBONE",
+    )
+    teacher_by: str = option(
+        "features",
+        "how the teacher learns first: a classifier on its features, or its last stage fine-tuned",
+        choices=("features", "finetune"),
+    )
+    distill: float = option(0.5, "share of the loss that the teacher's answers have", low=0.0, high=1.0)
+    distill_temperature: float = option(
+        2.0, "temperature that softens the teacher's answers", low=0.1, high=100.0
+    )
+    sam: float = option(
+        0.0,
+        "radius of sharpness-aware minimisation (0: off; two passes a step)",
+        low=0.0,
+        high=10.0,
+    )
     ema: float = option(0.99, "decay of a running average of the weights (0: off)", low=0.0, high=0.99999)
+    swa: float = option(
+        0.0,
+        "share of the epochs, the last ones, whose weights are averaged at a constant rate (0: off; with ema 0)",
+        low=0.0,
+        high=1.0,
+    )
+    soup: int = option(
+        1,
+        "trainings with seeds and rates of their own whose weights are averaged where validation gains (1: one)",
+        low=1,
+        high=50,
+    )
     clip: float = option(1.0, "largest norm of a step's gradient (0: no limit)", low=0.0, high=1e6)
     balance: str = option(
         "none",
-        "unequal classes: weigh the loss, or sample them equally",
-        choices=("none", "weights", "sampling"),
+        "unequal classes: weigh the loss by 1 / images, by the effective number of images, or sample equally",
+        choices=("none", "weights", "effective", "sampling"),
     )
     patience: int = option(
         0, "stop after so many epochs without a better validation accuracy (0: never)", low=0, high=10000
@@ -139,6 +199,17 @@ class TrainingOptions:
         high=4096,
         metavar="PIXELS",
     )
+    progressive: float = option(
+        0.0,
+        "share of the side of the training images that training begins with; it grows in three steps (0: off)",
+        low=0.0,
+        high=1.0,
+    )
+    test_views: str = option(
+        "plain",
+        "what answers: the image alone, or the mean of its scores and its mirror image's",
+        choices=("plain", "mirror"),
+    )
     fresh: bool = option(False, "draw new views in each epoch instead of a fixed number of them")
     prefix_precision: str = option(
         "auto",
@@ -149,6 +220,19 @@ class TrainingOptions:
     checkpoint_minutes: float = option(
         3.0, "time between checkpoints, from which the same command goes on", low=0.0, high=10000.0
     )
+
+
+NEWER = (
+    "decayed", "rate_batch", "zero_gamma", "stochastic_depth", "dropout", "erase", "focal", "teacher",
+    "teacher_by", "distill", "distill_temperature", "sam", "swa", "soup", "progressive", "test_views",
+)  # fmt: skip
+"""Options that the id of a run leaves out at their defaults: it is the id that the run had before them."""
+DEFAULTS = {field.name: field.default for field in fields(TrainingOptions)}
+
+
+def told(options: dict[str, Any]) -> dict[str, Any]:
+    """Options as the id of a run holds them."""
+    return {name: value for name, value in options.items() if name not in NEWER or value != DEFAULTS[name]}
 
 
 def n_steps_of(n_images: int, options: TrainingOptions) -> int:

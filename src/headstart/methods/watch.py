@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from headstart.base.errors import HeadstartError
 
 if TYPE_CHECKING:
-    from headstart.methods.loop import Trained
+    from headstart.methods.curve import Trained
 
 Watcher = Callable[["Trained"], None]
 _watcher: ContextVar[Watcher | None] = ContextVar("headstart_epoch_watcher", default=None)

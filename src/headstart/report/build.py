@@ -22,7 +22,11 @@ from headstart.report.sections.results import results_section
 from headstart.report.sections.retrieval import retrieval_section
 from headstart.report.sections.side_by_side import side_by_side_section
 from headstart.report.sections.told_apart import over_datasets_section, told_apart_section
+<<<<<<< HEAD
 from headstart.report.sections.tuned import tuned_section
+=======
+from headstart.report.sections.tricks import tricks_section
+>>>>>>> f02fdbb (Tricks of training held to account: the loop in parts, every trick as an option, designs, effects with intervals, report section)
 from headstart.report.sources import NUMBERED
 from headstart.report.summary import all_claims
 from headstart.report.verdict import cut_claims, datasets, missing_claims
@@ -95,6 +99,7 @@ def build_document(
     found = [retrieval_section(record, name, f"search-{at}") for at, name in enumerate(names)]
     networks = networks_section(record)
     over = over_datasets_section(record)
+    tricks = tricks_section(record)
     sections = (
         _verdict(record),
         *data,
@@ -102,6 +107,7 @@ def build_document(
         *((networks,) if networks is not None else ()),
         *results,
         *((over,) if over is not None else ()),
+        *((tricks,) if tricks is not None else ()),
         *(each for each in found if each is not None),
         wrong_section(record),
         repeat_section(record),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from headstart.methods.tricks.registry import TRICKS as TRICKS_DECLARED
+
 HEADS: Mapping[str, tuple[str, ...]] = {
     "logistic": ("hastie2009",),
     "linear_svm": ("fan2008",),
@@ -63,6 +65,7 @@ TRAINING: Mapping[str, tuple[str, ...]] = {
     "augmix": ("hendrycks2020",),
     "temperature": ("guo2017",),
 }
+TRICKS: Mapping[str, tuple[str, ...]] = {name: TRICKS_DECLARED[name].papers for name in TRICKS_DECLARED}
 DATASETS: Mapping[str, tuple[str, ...]] = {"textiles": ("megahed2025",)}
 PRETRAINING: Mapping[str, tuple[str, ...]] = {"imagenet": ("russakovsky2015",)}
 
@@ -80,6 +83,9 @@ WITHOUT_PAPER: Mapping[str, str] = {
     "cliffs_delta": "not used in reports",
     "a12": "not used in reports",
     "discordant_odds": "a ratio of counts",
+    **dict.fromkeys(
+        ("one_cycle", "stochastic_depth", "ema", "layer_decay", "l2_sp"), "the page of its paper was not seen"
+    ),
 }
 
 

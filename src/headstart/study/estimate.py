@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from headstart.study.partition import Dataset
 from headstart.study.records import Cell
@@ -124,8 +125,15 @@ def cell_seconds(cell: Cell, data: Dataset, variant: Variant, rates: Rates) -> f
         rest = 0.0 if options["learning_rate"] else _RANGE_TEST_STEPS * options["batch_size"] / rate
         rest += n_train * options["views"] / speed if cell.scenario == "finetune" else 0.0
         rest += len(partition.folds[0].test) / (_WHOLE_RATE * 2 * scale)
-    training = options["seconds"] or epoch * (options["epochs"] or 1)
+    if not known:  # sharpness-aware steps pass twice; mixed pixels run the frozen part in every epoch
+        epoch *= 2 if options.get("sam") else 1
+        epoch += n_train / speed if cell.scenario == "finetune" and _mixes(options) else 0.0
+    training = options["seconds"] or epoch * (options["epochs"] or 1) * options.get("soup", 1)
     return float((training + rest) * n_folds)
+
+
+def _mixes(options: Mapping[str, Any]) -> bool:
+    return bool(options["mixup"] or options["cutmix"])
 
 
 def _rate(variant: Variant, rates: Rates) -> float:

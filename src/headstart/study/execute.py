@@ -34,10 +34,16 @@ from headstart.study.retrieval import RETRIEVAL, run_retrieval_cell
 from headstart.study.sources import FeatureKey, Source, scan_sources
 from headstart.study.spec import StudySpec, budget_seconds, spec_dict
 from headstart.study.store import StudyStore
+<<<<<<< HEAD
 from headstart.study.trained import classifier_of, estimator_options, trained_methods
 from headstart.study.trained_cells import run_rung, run_trained_cell
 from headstart.study.tuned import META as TUNED_ON
 from headstart.study.tuned import how_tuned, is_tuned, refuse_tested
+=======
+from headstart.study.trained import classifier_of, trained_methods, tricks_note
+from headstart.study.trained_cells import run_rung, run_trained_cell
+from headstart.study.trick_spec import told_of
+>>>>>>> f02fdbb (Tricks of training held to account: the loop in parts, every trick as an option, designs, effects with intervals, report section)
 
 TASK = "runs"
 
@@ -134,6 +140,9 @@ class _Run:
     def prepare(self, command: str) -> None:
         """Scan, plan, say so, extract what the plan lacks."""
         self.sources = {source.table.name: source for source in scan_sources(self.spec)}
+        self.tricks = tricks_note(self.spec, self.variants)
+        for line in told_of(self.tricks):
+            warn(line)
         known = self.store.passes()
         for source in self.sources.values():
             for variant in self.variants:
@@ -186,6 +195,7 @@ class _Run:
             plan=[asdict(cell) for cell in self.plan.cells],
             targets={name: data.target for name, data in self.datasets.items()},
             passes=keys,
+            tricks=self.tricks,
         )
 
     def _planned(self) -> Plan:

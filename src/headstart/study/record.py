@@ -77,6 +77,7 @@ def load_record(folder: str | Path) -> StudyRecord:
         sized=sized if len(sized) > len(summaries) else (),
         retrieval=retrieval,
         best_retrieval=choose_best(retrieval, results),
+        tricks=meta.get("tricks") or {},
     )
 
 

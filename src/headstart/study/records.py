@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+<<<<<<< HEAD
 NEW = ("cut", "training", "per_class", "tuned")
+=======
+NEW = ("cut", "training", "per_class", "tricks")
+>>>>>>> f02fdbb (Tricks of training held to account: the loop in parts, every trick as an option, designs, effects with intervals, report section)
 """Fields of a cell that its id leaves out where they are empty."""
 TUNED = ", tuned"
 """What the name of a tuned method ends with."""
@@ -35,8 +39,13 @@ class Cell:
     has a cut instead (`last:2`; `all`) and its options as JSON text in `training`. One of the task `retrieval`
     has a layer and a pooling, the scenario "retrieval", and how vectors are compared in place of a head.
 
+<<<<<<< HEAD
     `per_class` is the number of images a class that it may learn from; 0: all of them. `tuned` is JSON text of how
     its options are tuned (`headstart.study.tuned`); "" where the method's own defaults serve.
+=======
+    `per_class` is the number of images a class that it may learn from; 0: all of them. `tricks` are those that are
+    on, where a study holds tricks to account ("bare": none; "ema+mixup").
+>>>>>>> f02fdbb (Tricks of training held to account: the loop in parts, every trick as an option, designs, effects with intervals, report section)
     """
 
     dataset: str
@@ -60,7 +69,11 @@ class Cell:
     cut: str = ""
     training: str = ""
     per_class: int = 0
+<<<<<<< HEAD
     tuned: str = ""
+=======
+    tricks: str = ""
+>>>>>>> f02fdbb (Tricks of training held to account: the loop in parts, every trick as an option, designs, effects with intervals, report section)
 
     @property
     def id(self) -> str:
@@ -79,7 +92,14 @@ class Cell:
         if not self.trains:
             return f"{self.scenario} {self.backbone} {self.layer} {self.pooling} {self.head}{size}"
         plain = " plain" if self.scenario != "scratch" and self.options.get("start") == "plain" else ""
-        return f"{self.scenario} {self.backbone} {self.cut}{plain}{size}"
+        return f"{self.scenario} {self.backbone} {self.training_of}{plain}{size}"
+
+    @property
+    def training_of(self) -> str:
+        """What trains, and with which tricks."""
+        from headstart.study.trick_spec import shown
+
+        return f"{self.cut} {shown(self.tricks)}" if self.tricks else self.cut
 
     @property
     def trains(self) -> bool:
@@ -252,6 +272,8 @@ class StudyRecord:
     dataset alone. `best[dataset]` is a method name, or absent where nothing finished. `n_planned` counts no
     runs of methods that the budget cut; `findings` are those of the runs and of the study as a whole.
 
+    `tricks` says how tricks were tried, where they were (`headstart.study.trick_spec.note_of`).
+
     `summaries` are of the classifiers that learned from most images a class; `sized` are those of every number
     of images a class, where there are several; `retrieval` are those of the task retrieval.
     """
@@ -279,3 +301,4 @@ class StudyRecord:
     sized: tuple[MethodSummary, ...] = ()
     retrieval: tuple[MethodSummary, ...] = ()
     best_retrieval: dict[str, str] = field(default_factory=dict)
+    tricks: dict[str, Any] = field(default_factory=dict)

@@ -91,9 +91,23 @@ def resolve(
             )
             for shape, used in sized.items()
         ]
+    if spec.teacher:
+        try:
+            require_pretrained(card_of(spec.teacher))
+        except HeadstartError as error:
+            found.append(f"teacher: {error}")
+    found = found or _trick_mistakes(spec, variants)
     if found:
         raise BadOptions(list(dict.fromkeys(found)))
     return tuple(variants)
+
+
+def _trick_mistakes(spec: StudySpec, variants: Iterable[Variant]) -> list[str]:
+    from headstart.study.trained import trainings
+    from headstart.study.trick_spec import network_mistakes
+
+    each = [(scenario, variant.card.name, cut) for scenario, variant, cut in trainings(spec, list(variants))]
+    return network_mistakes(spec, each)
 
 
 def _shapes(spec: StudySpec, card: BackboneCard) -> dict[Preprocessing, list[str]]:

@@ -22,6 +22,8 @@ from headstart.base.files import write_text
 from headstart.base.options import complaints, mistakes, option
 from headstart.methods.heads_catalog import HEAD_NAMES
 from headstart.methods.training_options import DEFAULT_TRAINABLE, SCENARIOS, TRAINED, TrainingOptions
+from headstart.study.trick_designs import DESIGNS, ONE
+from headstart.study.trick_spec import trick_mistakes
 
 ENGINES = ("auto", "torch", "onnxruntime", "openvino")
 PRECISIONS = ("float32", "bfloat16", "int8")
@@ -43,7 +45,7 @@ NAMED = (
     "per_class",
     "search",
 )
-MAY_BE_EMPTY = ("input_size", "train_input_size", "label_columns")
+MAY_BE_EMPTY = ("input_size", "train_input_size", "label_columns", "tricks")
 
 _SPOKEN = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -185,6 +187,26 @@ class StudySpec:
     augment: str = _training("augment")
     fresh: bool = _training("fresh")
     dtype: str = _training("dtype")
+    tricks: tuple[str, ...] = option(
+        (),
+        "tricks of training to hold to account, each against the same training without it; all: every trick",
+        metavar="TRICK",
+    )
+    design: str = option(
+        ONE,
+        "which tricks are on in which run: one at a time over bare training, one left out of the full bag, added "
+        "in order, or a factorial design for interactions",
+        choices=DESIGNS,
+    )
+    resolution: int = option(
+        4,
+        "least resolution of the factorial design: 4: effects apart from interactions of two tricks; 5: these "
+        "apart from one another too",
+        low=3,
+        high=5,
+    )
+    teacher: str = _training("teacher", help="network that distillation learns from")
+    teacher_by: str = _training("teacher_by")
     engine: str = option("auto", "what runs the network", choices=ENGINES)
     precision: str = option("float32", "precision of the network", choices=PRECISIONS)
     budget: str = option(
@@ -239,7 +261,7 @@ def spec_mistakes(spec: StudySpec) -> list[str]:
             found.extend(error.mistakes)
         except UsageError as error:
             found.append(f"augment: {error}")
-    return found + _unequal(spec)
+    return found + _unequal(spec) + trick_mistakes(spec, trained=bool(trained_scenarios(spec)))
 
 
 def _unequal(spec: StudySpec) -> list[str]:

@@ -74,7 +74,7 @@ def _summary(cells: list[Cell], results: Mapping[str, CellResult], cut: bool) ->
         n_seeds=len(done),
         n_failed=len(failed),
         errors=tuple(dict.fromkeys(result.error for result in failed)),
-        cut=first.cut,
+        cut=first.training_of,
         train_seconds=_mean(result.train_seconds for result in done),
         images_seen=round(_mean(result.images_seen for result in done) or 0),
         per_class=first.per_class,

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headstart.images.views import policy
-from headstart.methods.training_options import DEFAULT_EPOCHS, TrainingOptions
+from headstart.methods.training_options import DEFAULT_EPOCHS, TrainingOptions, told
+from headstart.methods.tricks.registry import options_with
 from headstart.study.partition import Dataset
 from headstart.study.records import Cell
 from headstart.study.spec import StudySpec, trained_scenarios
+from headstart.study.trick_spec import design_of, fitting, label_of, note_of
 
 if TYPE_CHECKING:
     from headstart.methods.finetune import FineTuneClassifier
@@ -33,23 +35,53 @@ NO_RESULT = ("trainable", "checkpoint_minutes", "compile")
 
 @dataclass(frozen=True)
 class TrainedMethod:
-    """A scenario with its cut on one backbone at one size; `options` is JSON text, part of a run's id."""
+    """A scenario with its cut on one backbone at one size; `options` is JSON text, part of a run's id.
+
+    `tricks` are those that are on, "" where the study is not of tricks.
+    """
 
     scenario: str
     variant: Variant
     cut: str
     options: str
+    tricks: str = ""
 
 
 def trained_methods(spec: StudySpec, variants: Sequence[Variant]) -> tuple[TrainedMethod, ...]:
-    """Every method of a spec that trains, in the order of its scenarios."""
-    return tuple(
-        TrainedMethod(scenario, variant, cut, json.dumps(options_of(spec, scenario), sort_keys=True))
-        for scenario in trained_scenarios(spec)
-        for variant in variants
-        if scenario in variant.trains
-        for cut in (spec.trainable if scenario == "finetune" else (WHOLE,))
-    )
+    """Every method of a spec that trains, in the order of its scenarios; with tricks, every run of their design."""
+    found: list[TrainedMethod] = []
+    for scenario, variant, cut in trainings(spec, variants):
+        if not spec.tricks:
+            options = told(options_of(spec, scenario))
+            found.append(TrainedMethod(scenario, variant, cut, _text(options)))
+            continue
+        shape = variant.card.preprocessing
+        side, given = min(shape.height, shape.width), options_of(spec, scenario)
+        for on in design_of(spec, fitting(spec, scenario, variant.card.name, cut).names).runs:
+            options = told(_with_digest(options_with(on, given, side)))
+            found.append(TrainedMethod(scenario, variant, cut, _text(options), label_of(on)))
+    return tuple(found)
+
+
+def trainings(spec: StudySpec, variants: Sequence[Variant]) -> Iterator[tuple[str, Variant, str]]:
+    """Scenario, backbone at its size and cut of everything that trains."""
+    for scenario in trained_scenarios(spec):
+        for variant in variants:
+            if scenario in variant.trains:
+                for cut in spec.trainable if scenario == "finetune" else (WHOLE,):
+                    yield scenario, variant, cut
+
+
+def tricks_note(spec: StudySpec, variants: Sequence[Variant]) -> dict[str, Any]:
+    """What the study keeps of its tricks; {} where it is not of tricks."""
+    if not spec.tricks:
+        return {}
+    keys = {(scenario, each.card.name, cut) for scenario, each, cut in trainings(spec, variants)}
+    return note_of(spec, {key: fitting(spec, *key) for key in sorted(keys)})
+
+
+def _text(options: dict[str, Any]) -> str:
+    return json.dumps(options, sort_keys=True)
 
 
 def options_of(spec: StudySpec, scenario: str) -> dict[str, Any]:
@@ -64,12 +96,17 @@ def options_of(spec: StudySpec, scenario: str) -> dict[str, Any]:
         "seconds": None,
     }[spec.equal]
     options["seconds"] = spec.train_seconds if spec.equal == "seconds" else None
-    if str(options["augment"]).endswith(".toml"):
-        # the id of a run hangs on what the file says, not on its name
-        options["augment_digest"] = policy(options["augment"]).digest()
     if scenario == "scratch":
         options.update(start="plain", batchnorm="update")
-    return options
+    return _with_digest(options)
+
+
+def _with_digest(options: dict[str, Any]) -> dict[str, Any]:
+    """The id of a run hangs on what a file of a policy says, not on its name."""
+    kept = {name: value for name, value in options.items() if name != "augment_digest"}
+    if str(kept["augment"]).endswith(".toml"):
+        kept["augment_digest"] = policy(kept["augment"]).digest()
+    return kept
 
 
 def trained_cell(data: Dataset, method: TrainedMethod, seed: int, per_class: int = 0) -> Cell:
@@ -98,6 +135,7 @@ def trained_cell(data: Dataset, method: TrainedMethod, seed: int, per_class: int
         cut=method.cut,
         training=method.options,
         per_class=per_class,
+        tricks=method.tricks,
     )
 
 

@@ -58,6 +58,8 @@ def used(record: StudyRecord, paired: bool) -> dict[str, str]:
         add(papers.HEADS[head], method_words.HEADS[head].title)
     for metric in dict.fromkeys(name for row in rows for name in row.scores):
         add(papers.METRICS.get(metric, ()), metric.replace("_", " "))
+    for name in dict.fromkeys(name for of in record.tricks.get("of", ()) for name in of["names"]):
+        add(papers.TRICKS.get(name, ()), f"trick {name.replace('_', ' ')}")
     for key, what in (STATISTICS | PAIRED if paired else STATISTICS).items():
         add((key,), what)
     return {key: "; ".join(uses) for key, uses in found.items()}

@@ -1,0 +1,61 @@
+"""Tricks held to account, on the screen and as a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.base.files import write_text
+from headstart.cli.text import table
+
+if TYPE_CHECKING:
+    from headstart.study.trick_effects import TrickEffect, TrickTable
+
+FIELDS = (
+    "trick", "kind", "effect", "low", "high", "plain_low", "plain_high", "p", "adjusted_p", "n_images", "n_seeds",
+    "train_seconds", "seconds", "times", "why",
+)  # fmt: skip
+SETTING = ("scenario", "backbone", "cut", "pixels", "per_class", "design", "resolution")
+
+
+def trick_lines(found: TrickTable) -> list[str]:
+    """The table of one setting, the largest gain first."""
+    from headstart.report.wording import percent
+
+    title = f"{found.scenario} {found.backbone} {found.cut}: {found.design}, {len(found.effects)} effects"
+    start = "" if found.accuracy is None else f", from {percent(found.accuracy)}"
+    rows = [_cells(each) for each in sorted(found.effects, key=lambda one: -(one.effect or -1.0))]
+    header = ["trick", "points gained", "interval", "verdict", "p", "training"]
+    left = [f"not there: {name} ({reason})" for name, reason in found.left_out.items()]
+    return [title + start, *table(header, rows, right=(1, 2, 4, 5)), *left]
+
+
+def _cells(each: TrickEffect) -> list[str]:
+    if each.effect is None or each.low is None or each.high is None:
+        return [each.trick, each.kind, "", each.why, "", ""]
+    return [
+        each.trick, f"{100 * each.effect:+.1f}", f"{100 * each.low:+.1f} to {100 * each.high:+.1f}", each.kind,
+        f"{each.adjusted_p:.3f}", "" if each.times is None else f"{each.times:.2f}x",
+    ]  # fmt: skip
+
+
+def write_effects(found: Sequence[TrickTable], path: Path) -> Path:
+    """Every effect, over all datasets and on each, one a line."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("datasets", *SETTING, "aliases", *FIELDS))
+    for one in found:
+        for each in (*one.effects, *one.by_dataset):
+            setting = [getattr(one, name) for name in SETTING]
+            values = [getattr(each, name) for name in FIELDS]
+            cells = [";".join(each.datasets), *setting, ";".join(each.aliases), *values]
+            writer.writerow(["" if value is None else _plain(value) for value in cells])
+    return write_text(path, out.getvalue())
+
+
+def _plain(value: object) -> object:
+    """A text that a spreadsheet does not take for a formula (names of datasets and files are anybody's)."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value

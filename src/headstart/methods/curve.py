@@ -1,0 +1,53 @@
+"""What training leaves behind as values: the lines of its curve, what was kept, and why it could not go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from headstart.base.errors import HeadstartError
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the training curve."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    held_loss: float | None
+    held_accuracy: float | None
+    seconds: float
+    rate: float
+
+
+@dataclass
+class Trained:
+    """What training gave; the network holds the weights that were kept."""
+
+    curve: list[Epoch] = field(default_factory=list)
+    kept_epoch: int = 0
+    kept_accuracy: float | None = None
+    kept_loss: float | None = None
+    images_seen: int = 0
+    n_steps: int = 0
+    stopped_early: bool = False
+    seconds: float = 0.0
+
+
+def joined(one: Trained, other: Trained) -> Trained:
+    """Two trainings of one soup: the curve of the better one, what both cost."""
+    better = other if (other.kept_accuracy or 0) > (one.kept_accuracy or 0) else one
+    return replace(
+        better,
+        images_seen=one.images_seen + other.images_seen,
+        n_steps=one.n_steps + other.n_steps,
+        seconds=one.seconds + other.seconds,
+    )
+
+
+class Diverged(HeadstartError):
+    """The loss is not a finite number."""
+
+    def __init__(self, step: int, rate: float) -> None:
+        self.step, self.rate = step, rate
+        super().__init__(f"the loss is not finite at step {step} (learning rate {rate:.2g})")

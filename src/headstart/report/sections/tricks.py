@@ -1,0 +1,193 @@
+"""Tricks held to account: what each did, how sure that is and what it cost, as claims, a table and a forest plot."""
+
+from __future__ import annotations
+
+from headstart.measure.verdict_words import p_words
+from headstart.methods.tricks.registry import TRICKS
+from headstart.report.document import Block, Claim, Column, Entry, Figure, Paragraph, Row, Section, Table
+from headstart.report.trick_figures import Line, forest
+from headstart.report.wording import DASH, count, duration, listed, percent
+from headstart.study.records import StudyRecord
+from headstart.study.trick_effects import (
+    CANNOT_TELL,
+    HELPS,
+    HURTS,
+    MISSING,
+    TrickEffect,
+    TrickTable,
+    trick_tables,
+)
+
+MOST_LINES = 40
+ROMAN = {3: "III", 4: "IV", 5: "V", 6: "VI", 7: "VII"}
+HOW = {
+    "one-at-a-time": "Each trick is alone on, over training with all of them off.",
+    "leave-one-out": "Each trick is alone off, in training with all the others on.",
+    "in-order": "The tricks are added one after the other; each is judged by what it adds to those before it.",
+    "factorial": "Every trick is on in half of the runs, in a two-level factorial design.",
+}
+COLUMNS = (
+    Column("trick"),
+    Column("gains", "points of test accuracy, with the interval at Holm's correction", numeric=True),
+    Column("verdict"),
+    Column("p", "Holm-adjusted", numeric=True),
+    Column("training", "time with it over time without", numeric=True),
+    Column("whole run", "what a run takes longer: fit and test", numeric=True),
+    Column("what it does"),
+)
+
+
+def tricks_section(record: StudyRecord, id: str = "tricks") -> Section | None:
+    """One part a setting; None where the study is not of tricks."""
+    if not record.tricks:
+        return None
+    tables = trick_tables(record)
+    if not tables:
+        return Section(id, "Tricks", (Paragraph("The runs of the tricks are not there yet."),))
+    parts = tuple(_part(table, f"{id}-{at}") for at, table in enumerate(tables))
+    if len(parts) == 1:
+        return Section(id, "Tricks", parts[0].blocks)
+    return Section(id, "Tricks", (), parts)
+
+
+def _part(table: TrickTable, id: str) -> Section:
+    title = f"{table.scenario} {table.backbone} {table.cut}, {table.pixels}"
+    title += f", {table.per_class} images a class" if table.per_class else ""
+    known = [each for each in table.effects if each.kind != MISSING]
+    blocks: list[Block] = [Paragraph(f"{title[0].upper()}{title[1:]}. {how(table)}")]
+    blocks += trick_claims(table)
+    if known:
+        ordered = sorted(known, key=lambda each: -(each.effect or 0.0))[:MOST_LINES]
+        svg = forest([_line(each) for each in ordered], "points of test accuracy gained")
+        runs = tuple(dict.fromkeys(run for each in ordered for run in each.runs))
+        caption = "What each trick adds to test accuracy. To the right of the dashed line it helps. The thin line is "
+        caption += (
+            "the interval at Holm's correction, which judges; the thick one is the plain 95 % interval."
+        )
+        if len(known) > len(ordered):
+            caption += f" The {len(ordered)} largest of {len(known)} are drawn."
+        blocks.append(Figure(f"{id}-forest", caption, svg, "Forest plot of tricks", (), runs))
+    blocks.append(_table(table.effects, f"{id}-table", _caption(table)))
+    if table.by_dataset:
+        said = "The same on each dataset alone, each corrected for its own rows."
+        blocks.append(_table(table.by_dataset, f"{id}-datasets", said, datasets=True))
+    return Section(id, title, tuple(blocks))
+
+
+def how(table: TrickTable) -> str:
+    """The design and what its intervals are of."""
+    said = HOW[table.design]
+    if table.resolution is not None:
+        said += (
+            " Every combination is run."
+            if not table.resolution
+            else f" Its resolution is {ROMAN.get(table.resolution, table.resolution)}"
+            + {
+                3: ": an effect of one trick cannot be told from interactions of two others.",
+                4: ": effects of single tricks stand apart from interactions of two, which share runs with one another.",
+            }.get(table.resolution, ": effects and interactions of two stand apart from one another.")
+        )
+    said += f" {count(table.n_seeds, 'seed')}"
+    if len(table.datasets) > 1:
+        said += f", the mean over {listed(table.datasets)}: what is said holds for these datasets"
+    said += "; pairs share seed and test images."
+    if table.n_seeds == 1:
+        said += " With one seed the spread over seeds is not seen: the intervals are too narrow."
+    return said
+
+
+def trick_claims(table: TrickTable) -> list[Claim]:
+    """Which tricks help, which hurt, and how many cannot be told."""
+    known = [each for each in table.effects if each.kind != MISSING]
+    runs = tuple(dict.fromkeys(run for each in known for run in each.runs))
+    claims = []
+    if known:
+        verb = {HELPS: "help", HURTS: "hurt"}
+        told = [
+            f"{listed([_title(each.trick) for each in known if each.kind == kind])} {verb[kind]}"
+            + ("s" if sum(each.kind == kind for each in known) == 1 else "")
+            for kind in (HELPS, HURTS)
+            if any(each.kind == kind for each in known)
+        ]
+        rest = sum(each.kind == CANNOT_TELL for each in known)
+        if rest:
+            told.append(f"of {rest} {'it' if rest == 1 else 'more'} cannot be told whether they do either")
+        start = (
+            f" The training they start from has {percent(table.accuracy)}."
+            if table.accuracy is not None
+            else ""
+        )
+        claims.append(Claim(_sentence("; ".join(told)) + start, runs, strong=True))
+    missing = [each for each in table.effects if each.kind == MISSING]
+    if missing:
+        said = f"{count(len(missing), 'effect')} cannot be given: {missing[0].why}."
+        claims.append(Claim(said, table.runs))
+    claims += [
+        Claim(f"{_title(name)} is not there: {reason}.", table.runs)
+        for name, reason in table.left_out.items()
+    ]
+    return claims
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _caption(table: TrickTable) -> str:
+    said = f"Verdicts at a level of 5 % for all {len(table.effects)} rows together (Holm)."
+    if any(each.aliases for each in table.effects):
+        said += " Interactions in brackets share all their runs with the one before them."
+    return said
+
+
+def _table(effects: tuple[TrickEffect, ...], id: str, caption: str, *, datasets: bool = False) -> Table:
+    columns = (Column("dataset"), *COLUMNS) if datasets else COLUMNS
+    rows = tuple(
+        Row(
+            (*((Entry(each.datasets[0]),) if datasets else ()), *_entries(each)),
+            "best" if each.kind == HELPS else "",
+        )
+        for each in sorted(effects, key=lambda one: (one.kind == MISSING, -(one.effect or 0.0)))
+    )
+    return Table(id, caption, columns, rows, sortable=True)
+
+
+def _entries(each: TrickEffect) -> tuple[Entry, ...]:
+    name = Entry(
+        _title(each.trick),
+        _title(each.trick).casefold(),
+        small=f"[{'; '.join(each.aliases)}]" if each.aliases else "",
+    )
+    what = Entry(
+        TRICKS[each.trick].what if each.trick in TRICKS else "both together, beyond what each does alone"
+    )
+    if each.effect is None or each.low is None or each.high is None:
+        return (name, Entry(DASH, None), Entry(MISSING, MISSING), *(Entry(DASH, None),) * 3, what)
+    return (
+        name,
+        Entry(_points(each.effect), each.effect, small=f"{_points(each.low)} to {_points(each.high)}"),
+        Entry(each.kind, each.kind),
+        Entry(p_words(each.adjusted_p or 0.0, 0.05).removeprefix("p = ").removeprefix("p "), each.adjusted_p),
+        Entry(DASH if each.times is None else f"{each.times:.2f}x", each.times),
+        Entry(_seconds(each.seconds), each.seconds),
+        what,
+    )
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f}"
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return DASH
+    return f"{'-' if value < 0 else '+'}{duration(abs(value))}"
+
+
+def _title(name: str) -> str:
+    return " x ".join(TRICKS[part].title if part in TRICKS else part for part in name.split(" x "))
+
+
+def _line(each: TrickEffect) -> Line:
+    numbers = (each.effect, each.low, each.high, each.plain_low, each.plain_high)
+    return Line(_title(each.trick), each.kind, *(100 * (number or 0.0) for number in numbers))

@@ -1,0 +1,305 @@
+"""What each trick did: its effect over seeds, datasets and images, how sure that is, and what it cost in seconds.
+
+Every effect is a contrast of runs (`trick_designs.Contrast`) under the same seeds on the same test images. Its
+error has two parts: the spread over images, each counted once with its mean over seeds and with one image added in
+each direction (as in `headstart.measure.paired`), and the spread over seeds, which all runs of a dataset share: the
+residual of a two-way layout of runs and seeds.
+Holm's correction goes over all contrasts of a table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.measure.multiple import holm, holm_factors
+from headstart.study.records import CellResult, StudyRecord
+from headstart.study.store import FILE, StudyStore
+from headstart.study.trick_designs import Contrast, Design, On, make_design
+from headstart.study.trick_spec import on_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ALPHA = 0.05
+HELPS, HURTS, CANNOT_TELL, MISSING = "helps", "hurts", "cannot tell", "missing"
+
+
+@dataclass(frozen=True)
+class TrickEffect:
+    """One trick, or two together, in one setting.
+
+    Attributes
+    ----------
+    trick : str
+    aliases : tuple of str
+        Interactions that the same runs cannot tell from this one.
+    datasets : tuple of str
+        Over which the effect is the mean.
+    kind : {"helps", "hurts", "cannot tell", "missing"}
+        At Holm's correction for all rows of the table. "missing": runs are not there.
+    effect, low, high : float or None
+        Accuracy gained, with the interval at its Holm-adjusted confidence.
+    plain_low, plain_high : float or None
+        The interval at 95 %, of this row alone.
+    p, adjusted_p : float or None
+    n_images, n_seeds : int
+    train_seconds, seconds : float or None
+        What a run takes longer: training alone; fit and predict.
+    times : float or None
+        Training time with it over training time without.
+    runs : tuple of str
+        Ids of the runs behind it.
+    why : str
+        What is missing.
+    """
+
+    trick: str
+    aliases: tuple[str, ...]
+    datasets: tuple[str, ...]
+    kind: str
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+    plain_low: float | None = None
+    plain_high: float | None = None
+    p: float | None = None
+    adjusted_p: float | None = None
+    n_images: int = 0
+    n_seeds: int = 0
+    train_seconds: float | None = None
+    seconds: float | None = None
+    times: float | None = None
+    runs: tuple[str, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class TrickTable:
+    """All effects in one setting: one scenario, backbone, cut, size and number of images a class.
+
+    `accuracy` is that of the runs without any trick, or with all of them, over the datasets (None where they are
+    missing): where the effects start from. `effects` are over all datasets, `by_dataset` on each.
+    """
+
+    scenario: str
+    backbone: str
+    cut: str
+    pixels: str
+    per_class: int
+    design: str
+    resolution: int | None
+    datasets: tuple[str, ...]
+    n_seeds: int
+    accuracy: float | None
+    effects: tuple[TrickEffect, ...]
+    by_dataset: tuple[TrickEffect, ...]
+    left_out: Mapping[str, str]
+    runs: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-like."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Ran:
+    """The runs of one setting on one dataset: right or wrong (n_runs, n_seeds, n_images) and what they took.
+
+    `images` numbers the images: the same number is the same image, whatever the seed.
+    """
+
+    dataset: str
+    at: dict[On, int]
+    right: list[np.ndarray]
+    images: list[np.ndarray]
+    train_seconds: np.ndarray
+    seconds: np.ndarray
+    ids: dict[On, tuple[str, ...]]
+
+
+def trick_tables(record: StudyRecord) -> tuple[TrickTable, ...]:
+    """Every table of a study of tricks; () where it is none, or its store is not there.
+
+    Parameters
+    ----------
+    record : StudyRecord
+        Its store lies in `record.folder`.
+    """
+    if not record.tricks or not (Path(record.folder) / FILE).is_file():
+        return ()
+    settings: dict[tuple[Any, ...], list[CellResult]] = {}
+    for result in record.results:
+        cell = result.cell
+        if cell.tricks:
+            key = (cell.scenario, cell.backbone, cell.cut, cell.height, cell.width, cell.per_class)
+            settings.setdefault(key, []).append(result)
+    notes = {(of["scenario"], of["backbone"], of["cut"]): of for of in record.tricks["of"]}
+    with StudyStore(record.folder, must_exist=True) as store:
+        return tuple(_table(record, store, key, notes[key[:3]], results) for key, results in settings.items())
+
+
+def _table(
+    record: StudyRecord, store: StudyStore, key: tuple[Any, ...], note: Mapping[str, Any], results: Sequence[CellResult]
+) -> TrickTable:  # fmt: skip
+    scenario, backbone, cut, height, width, per_class = key
+    design = make_design(record.tricks["design"], note["names"], note["asked_resolution"])
+    names = tuple(dict.fromkeys(result.cell.dataset for result in results))
+    planned = tuple(name for name in record.targets if name in names)
+    ran = [_ran(record, store, name, [r for r in results if r.cell.dataset == name]) for name in planned]
+    effects = judged(design, ran)
+    alone = tuple(effect for one in ran for effect in judged(design, [one])) if len(ran) > 1 else ()
+    start = design.contrasts[0].plus if record.tricks["design"] == "leave-one-out" else (frozenset(),)
+    known = [one.right[one.at[start[0]]].mean() for one in ran if start[0] in one.at]
+    return TrickTable(
+        scenario, backbone, cut, f"{height}x{width}", per_class, design.kind, design.resolution, planned,
+        max((len(one.train_seconds[0]) for one in ran if len(one.at)), default=0),
+        float(sum(known) / len(known)) if known and len(known) == len(ran) else None,
+        effects, alone, dict(note["left_out"]), tuple(result.cell.id for result in results),
+    )  # fmt: skip
+
+
+def _ran(record: StudyRecord, store: StudyStore, dataset: str, results: Sequence[CellResult]) -> Ran:
+    """Runs whose every seed is done; a run that lacks one is not there at all."""
+    import numpy as np
+
+    seeds = sorted({result.cell.seed or 0 for result in results})
+    by_run: dict[On, dict[int, CellResult]] = {}
+    for result in results:
+        if result.status == "done":
+            by_run.setdefault(on_of(result.cell.tricks), {})[result.cell.seed or 0] = result
+    whole = {on: runs for on, runs in by_run.items() if len(runs) == len(seeds)}
+    table, target = record.tables[dataset], record.targets[dataset]
+    number = {path: row for row, path in enumerate(table.paths)}
+    right, images = [], []
+    for runs in whole.values():
+        answers, shown = [], []
+        for seed in seeds:
+            found = store.probabilities(runs[seed].cell.id)
+            assert found is not None, "a run that is done has probabilities"
+            rows = np.array([number[path] for path in found[1]])
+            truth = np.array([runs[seed].classes.index(str(table.labels[target][row])) for row in rows])
+            order = np.argsort(rows)
+            answers.append((found[0].argmax(1) == truth)[order])
+            shown.append(rows[order])
+        right.append(_stacked(answers))
+        images.append(_stacked(shown))
+    took = [[runs[seed] for seed in seeds] for runs in whole.values()]
+    return Ran(
+        dataset, {on: at for at, on in enumerate(whole)}, right, images,
+        np.array([[run.train_seconds or 0.0 for run in each] for each in took]),
+        np.array([[run.seconds["fit"] + run.seconds["predict"] for run in each] for each in took]),
+        {on: tuple(run.cell.id for run in each) for on, each in zip(whole, took, strict=True)},
+    )  # fmt: skip
+
+
+def _stacked(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """(n_seeds, n), where seeds that test on a few images less are cut to the shortest."""
+    import numpy as np
+
+    n = min(len(part) for part in parts)
+    return np.stack([part[:n] for part in parts])
+
+
+def judged(design: Design, ran: Sequence[Ran]) -> tuple[TrickEffect, ...]:
+    """The effect of every contrast over these datasets, with Holm's correction for those that can be told."""
+    from scipy.stats import t
+
+    found = [_estimate(contrast, ran) for contrast in design.contrasts]
+    known = [each for each in found if each is not None]
+    p = [2 * float(t.sf(abs(each["effect"]) / each["error"], each["degrees"])) for each in known]
+    adjusted, factors = holm(p), holm_factors(p)
+    made, at = [], 0
+    for contrast, each in zip(design.contrasts, found, strict=True):
+        names = tuple(one.dataset for one in ran)
+        if each is None:
+            lacking = sum(run not in one.at for one in ran for run in (*contrast.plus, *contrast.minus))
+            why = (
+                f"{lacking} of {len(ran) * len((*contrast.plus, *contrast.minus))} combinations are not there"
+            )
+            made.append(TrickEffect(contrast.name, contrast.aliases, names, MISSING, why=why))
+            continue
+        value, error, degrees = each["effect"], each["error"], each["degrees"]
+        half = float(t.isf(ALPHA / 2 / factors[at], degrees)) * error
+        plain = float(t.isf(ALPHA / 2, degrees)) * error
+        kind = CANNOT_TELL if value - half <= 0 <= value + half else HELPS if value > 0 else HURTS
+        made.append(TrickEffect(
+            contrast.name, contrast.aliases, names, kind, value, value - half, value + half, value - plain,
+            value + plain, p[at], float(adjusted[at]), each["n"], each["n_seeds"], each["train_seconds"],
+            each["seconds"], each["times"] if math.isfinite(each["times"]) else None, each["runs"],
+        ))  # fmt: skip
+        at += 1
+    return tuple(made)
+
+
+def _estimate(contrast: Contrast, ran: Sequence[Ran]) -> dict[str, Any] | None:
+    """Effect, standard error and degrees of freedom over datasets; None where a run is missing."""
+    import numpy as np
+
+    sides = (*contrast.plus, *contrast.minus)
+    if not ran or any(run not in one.at for one in ran for run in sides):
+        return None
+    parts, values, costs, n = [], [], [], 0
+    for one in ran:
+        weights = np.zeros(len(one.at))
+        for side, sign in ((contrast.plus, 1.0), (contrast.minus, -1.0)):
+            for run in side:
+                weights[one.at[run]] += sign / len(side)
+        each = np.tensordot(weights, np.stack(one.right).astype(float), 1)
+        values.append(float(each.mean()))
+        parts += [_over_images(each, one.images[0]), _over_seeds(one.right, weights)]
+        n += len(np.unique(one.images[0]))
+        costs.append(_cost(one, weights))
+    variances = [(variance / len(ran) ** 2, degrees) for variance, degrees in parts if degrees > 0]
+    total = sum(variance for variance, _ in variances)
+    return {
+        "effect": float(np.mean(values)), "error": math.sqrt(total),
+        "degrees": total**2 / sum(variance**2 / degrees for variance, degrees in variances),
+        "n": n, "n_seeds": len(ran[0].train_seconds[0]),
+        **{name: float(np.mean([cost[name] for cost in costs])) for name in costs[0]},
+        "runs": tuple(id for one in ran for run in sides for id in one.ids[run]),
+    }  # fmt: skip
+
+
+def _over_images(each: np.ndarray, images: np.ndarray) -> tuple[float, float]:
+    """Variance of the mean by the spread over images (n_seeds, n), and its degrees of freedom.
+
+    An image that several seeds test counts once, with the sum over them; an image more in each direction keeps
+    few differing images from looking like certainty.
+    """
+    import numpy as np
+
+    _, place = np.unique(images, return_inverse=True)
+    sums = np.bincount(place.ravel(), weights=each.ravel())
+    n, most = len(sums), each.size / len(sums)
+    centre = sums.sum() / (n + 2)
+    spread = (float((sums**2).sum()) + 2 * most**2) / (n + 2) - centre**2
+    return n * spread / each.size**2, n - 1.0
+
+
+def _over_seeds(right: Sequence[np.ndarray], weights: np.ndarray) -> tuple[float, float]:
+    """Variance of the contrast by the spread over seeds: residual of runs x seeds, shared by all runs."""
+    import numpy as np
+
+    scores = np.stack([runs.mean(1) for runs in right])
+    n_runs, n_seeds = scores.shape
+    degrees = (n_runs - 1) * (n_seeds - 1)
+    if not degrees:
+        return 0.0, 0.0
+    rest = scores - scores.mean(1, keepdims=True) - scores.mean(0, keepdims=True) + scores.mean()
+    return float((rest**2).sum() / degrees * (weights**2).sum() / n_seeds), float(degrees)
+
+
+def _cost(one: Ran, weights: np.ndarray) -> dict[str, float]:
+    import numpy as np
+
+    training, whole = one.train_seconds.mean(1), one.seconds.mean(1)
+    without = float(np.clip(-weights, 0, None) @ training)
+    with_it = float(np.clip(weights, 0, None) @ training)
+    return {
+        "train_seconds": with_it - without, "seconds": float(weights @ whole),
+        "times": with_it / without if without else float("nan"),
+    }  # fmt: skip
