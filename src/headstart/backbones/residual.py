@@ -134,20 +134,25 @@ class _DroppingAdd(Add):
         return super().forward(first, self.drop(second))
 
 
-def silence_paths(net: nn.Module, paths: Collection[ResidualPath]) -> int:
-    """Set the last BatchNorm's weight of each path to 0; how many there were.
+def set_gammas(net: nn.Module, paths: Collection[ResidualPath], value: float) -> int:
+    """Set the weight of the last BatchNorm of each path; how many there were.
+
+    Parameters
+    ----------
+    value : float
+        0 makes each block its shortcut; 1 is what BatchNorm starts with.
 
     Raises
     ------
     BackboneError
-        No path ends with a BatchNorm.
+        No path ends with a BatchNorm, and the value is 0.
     """
     with torch.no_grad():
         norms = list(dict.fromkeys(path.norm for path in paths if path.norm))
         for name in norms:
             weight: Any = net.get_submodule(name).weight
-            weight.zero_()
-    if not norms:
+            weight.fill_(value)
+    if not norms and not value:
         raise BackboneError(NO_NORM)
     return len(norms)
 

@@ -113,9 +113,7 @@ def _folder_name(spec: StudySpec) -> str:
     return "-".join(name for name in names if name)[:80] or "study"
 
 
-def show(
-    summary: Summary, report: Path, worths: list[TunedWorth], tricks: Sequence[TrickTable] = ()
-) -> None:
+def show(summary: Summary, report: Path, worths: list[TunedWorth], tricks: Sequence[TrickTable] = ()) -> None:
     """Verdict, table, what tuning was worth, and the path of the report; tricks first, where the study is of them."""
     from headstart.report.sections.tuned import tuned_lines
 

@@ -18,7 +18,7 @@ def contradictions(options: Any, scenario: str) -> list[str]:
         found.append("mixup and manifold_mixup: give one of them")
     if options.ema and options.swa:
         found.append("ema and swa: both average the weights; give one of them, and 0 for the other")
-    if options.zero_gamma and scenario != "scratch":
+    if options.zero_gamma == "on" and scenario != "scratch":
         found.append(f"zero_gamma: sets starting weights, and {scenario} starts from pretrained ones")
     return found
 
@@ -35,7 +35,7 @@ def check_paths(backbone: Backbone, cut: Cut, options: Any) -> None:
     found, name = [], f"{backbone.card.name}, {cut.asked}"
     if options.stochastic_depth and not trained_paths(backbone.module, cut.trainable):
         found.append(f"stochastic_depth: {name}: {NO_PATH}")
-    if options.zero_gamma and not any(path.norm for path in residual_paths(backbone.module)):
+    if options.zero_gamma == "on" and not any(path.norm for path in residual_paths(backbone.module)):
         found.append(f"zero_gamma: {name}: {NO_NORM}")
     if found:
         raise BadOptions(found)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.backbones.freeze import Cut, frozen_modules, make_suffix
-from headstart.backbones.residual import drop_paths, residual_paths, silence_paths
+from headstart.backbones.residual import drop_paths, residual_paths, set_gammas
 from headstart.backbones.scratch import random_copy
 from headstart.base.errors import BackboneError
 from headstart.base.runtime import n_threads
@@ -144,8 +144,8 @@ def make_net(
         net: Any = body.net
         if own:
             net.set_submodule(own, nn.Identity())
-        if asked.zero_gamma and fresh_weights:
-            silence_paths(net, residual_paths(net))
+        if asked.zero_gamma != "own" and fresh_weights:
+            set_gammas(net, residual_paths(net), 0.0 if asked.zero_gamma == "on" else 1.0)
         if asked.stochastic_depth:
             drop_paths(net, backbone.module, cut.trainable, asked.stochastic_depth)
         width = _width(body, backbone, cut if from_cut else None)

@@ -103,9 +103,11 @@ class TrainingOptions:
         "statistics of trained BatchNorm layers: keep the pretrained ones, or update them (scratch always updates)",
         choices=("keep", "update"),
     )
-    zero_gamma: bool = option(
-        False,
-        "scratch: the last BatchNorm of each residual path starts at 0, so that each block does nothing",
+    zero_gamma: str = option(
+        "own",
+        "scratch: whether the last BatchNorm of each residual path starts at 0, so that each block does nothing; "
+        "own: as the architecture draws it",
+        choices=("own", "on", "off"),
     )
     stochastic_depth: float = option(
         0.0, "chance that training drops the last residual path; earlier ones less", low=0.0, high=0.9

@@ -34,16 +34,11 @@ from headstart.study.retrieval import RETRIEVAL, run_retrieval_cell
 from headstart.study.sources import FeatureKey, Source, scan_sources
 from headstart.study.spec import StudySpec, budget_seconds, spec_dict
 from headstart.study.store import StudyStore
-<<<<<<< HEAD
-from headstart.study.trained import classifier_of, estimator_options, trained_methods
-from headstart.study.trained_cells import run_rung, run_trained_cell
-from headstart.study.tuned import META as TUNED_ON
-from headstart.study.tuned import how_tuned, is_tuned, refuse_tested
-=======
-from headstart.study.trained import classifier_of, trained_methods, tricks_note
+from headstart.study.trained import classifier_of, estimator_options, trained_methods, tricks_note
 from headstart.study.trained_cells import run_rung, run_trained_cell
 from headstart.study.trick_spec import told_of
->>>>>>> f02fdbb (Tricks of training held to account: the loop in parts, every trick as an option, designs, effects with intervals, report section)
+from headstart.study.tuned import META as TUNED_ON
+from headstart.study.tuned import how_tuned, is_tuned, refuse_tested
 
 TASK = "runs"
 

@@ -18,11 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-<<<<<<< HEAD
-NEW = ("cut", "training", "per_class", "tuned")
-=======
-NEW = ("cut", "training", "per_class", "tricks")
->>>>>>> f02fdbb (Tricks of training held to account: the loop in parts, every trick as an option, designs, effects with intervals, report section)
+NEW = ("cut", "training", "per_class", "tuned", "tricks")
 """Fields of a cell that its id leaves out where they are empty."""
 TUNED = ", tuned"
 """What the name of a tuned method ends with."""
@@ -39,13 +35,9 @@ class Cell:
     has a cut instead (`last:2`; `all`) and its options as JSON text in `training`. One of the task `retrieval`
     has a layer and a pooling, the scenario "retrieval", and how vectors are compared in place of a head.
 
-<<<<<<< HEAD
     `per_class` is the number of images a class that it may learn from; 0: all of them. `tuned` is JSON text of how
-    its options are tuned (`headstart.study.tuned`); "" where the method's own defaults serve.
-=======
-    `per_class` is the number of images a class that it may learn from; 0: all of them. `tricks` are those that are
-    on, where a study holds tricks to account ("bare": none; "ema+mixup").
->>>>>>> f02fdbb (Tricks of training held to account: the loop in parts, every trick as an option, designs, effects with intervals, report section)
+    its options are tuned (`headstart.study.tuned`); "" where the method's own defaults serve. `tricks` are those that
+    are on, where a study holds tricks to account ("bare": none; "ema+mixup").
     """
 
     dataset: str
@@ -69,11 +61,8 @@ class Cell:
     cut: str = ""
     training: str = ""
     per_class: int = 0
-<<<<<<< HEAD
     tuned: str = ""
-=======
     tricks: str = ""
->>>>>>> f02fdbb (Tricks of training held to account: the loop in parts, every trick as an option, designs, effects with intervals, report section)
 
     @property
     def id(self) -> str:

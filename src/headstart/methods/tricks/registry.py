@@ -29,7 +29,7 @@ _trick("linear_scaling", "linear rate scaling",
 _trick("warmup", "warm-up", "The learning rate rises over the first 15 % of the steps.", "he2019",
        {"warmup": 0.15}, {"warmup": 0.0}, excludes=("one_cycle",))  # fmt: skip
 _trick("zero_gamma", "zero gamma", "The last BatchNorm of each residual path starts at 0.", "he2019",
-       {"zero_gamma": True}, {"zero_gamma": False}, needs=("random", "norm"))  # fmt: skip
+       {"zero_gamma": "on"}, {"zero_gamma": "off"}, needs=("random", "norm"))  # fmt: skip
 _trick("no_bias_decay", "no decay of biases and norms", "Weight decay leaves biases and norms alone.", "he2019",
        {"decayed": "weights"}, {"decayed": "all"})  # fmt: skip
 _trick("cosine", "cosine decay", "The learning rate falls to nearly 0 along a cosine.", "he2019",
