@@ -113,7 +113,7 @@ def drop_paths(net: nn.Module, whole: nn.Module, trainable: Collection[str], mos
         raise BackboneError(NO_PATH)
     for number, path in enumerate(every):
         if path in trained:
-            drop = DropPath(most * (number + 1) / len(every))
+            drop = DropPath(most * (number + 1) / len(every)).train(net.training)
             parent, _, name = path.block.rpartition(".")
             if path.drop:
                 setattr(net.get_submodule(path.block), path.drop, drop)
