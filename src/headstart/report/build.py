@@ -22,8 +22,8 @@ from headstart.report.sections.results import results_section
 from headstart.report.sections.retrieval import retrieval_section
 from headstart.report.sections.side_by_side import side_by_side_section
 from headstart.report.sections.told_apart import over_datasets_section, told_apart_section
-from headstart.report.sections.tuned import tuned_section
 from headstart.report.sections.tricks import tricks_section
+from headstart.report.sections.tuned import tuned_section
 from headstart.report.sources import NUMBERED
 from headstart.report.summary import all_claims
 from headstart.report.verdict import cut_claims, datasets, missing_claims

@@ -53,6 +53,8 @@ def trick_mistakes(spec: StudySpec, *, trained: bool) -> list[str]:
         found.append("tricks: they are of networks that train; add finetune, full or scratch to scenario")
     if spec.budget:
         found.append("budget: a budget cuts methods, and a trick cut has no effect to tell; leave it out")
+    if spec.tune is not None or spec.tune_budget:
+        found.append("tune: a tuned training is no longer the same but for a trick; leave tune or tricks out")
     found += _owned_mistakes(spec)
     known = [name for name in asked(spec) if name in TRICKS]
     if DISTILLATION in known and not spec.teacher:
