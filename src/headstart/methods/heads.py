@@ -16,13 +16,14 @@ from headstart.methods.heads_distance import KNNHead, NearestMeanHead
 from headstart.methods.heads_gram import LDAHead, RidgeHead
 from headstart.methods.heads_kernel import RBFSVMHead
 from headstart.methods.heads_linear import LinearSVMHead, LogisticHead
+from headstart.methods.heads_outputs import OUTPUT_HEADS
 
 HEADS: Registry[type[Head]] = Registry("head")
 for _head in (LogisticHead, LinearSVMHead, RBFSVMHead, KNNHead, NearestMeanHead, LDAHead, RidgeHead):
     HEADS.add(_head.name, _head)
 
 TRUSTED: tuple[str, ...] = tuple(
-    f"{head.__module__}.{head.__qualname__}" for head in map(HEADS.__getitem__, HEADS)
+    f"{head.__module__}.{head.__qualname__}" for head in (*map(HEADS.__getitem__, HEADS), *OUTPUT_HEADS)
 )
 
 
