@@ -105,14 +105,14 @@ def test_unknown_labels_are_refused_or_left_out():
         encode(Output("size", "number", ()), ["1", "inf"])
 
 
-def test_probabilities_of_levels_sum_to_one_and_the_median_is_decided():
+def test_probabilities_of_levels_sum_to_one_and_the_most_probable_is_decided():
     grade = Output("grade", "ordinal", ("0", "1", "2"))
     drawn = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
     given = probabilities(grade, drawn)
     assert given.shape == (50, 3)
     assert (given >= 0).all()
     assert np.allclose(given.sum(1), 1, atol=1e-6)
-    assert decide(grade, np.array([[0.4, 0.2, 0.4], [0.6, 0.0, 0.4]])).tolist() == [1, 0]
+    assert decide(grade, np.array([[0.4, 0.2, 0.4], [0.1, 0.5, 0.4]])).tolist() == [0, 1]
 
 
 def test_labels_are_each_probable_on_their_own_and_numbers_have_units():

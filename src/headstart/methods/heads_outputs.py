@@ -114,6 +114,7 @@ class OutputHead(LinearHead):
     """
 
     calibrates: ClassVar[bool] = False
+
     def _solutions(
         self, features: NDArray[np.float32], y: NDArray[Any], values: Sequence[Any]
     ) -> Iterator[Model]:

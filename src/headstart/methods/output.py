@@ -200,17 +200,13 @@ def _sigmoid(scores: np.ndarray) -> np.ndarray:
 def decide(output: Output, probability: np.ndarray, thresholds: Sequence[float] | None = None) -> np.ndarray:
     """What is predicted, coded as `encode` codes it.
 
-    Classes: the most probable. Labels: those at or above their thresholds (0.5 without). Ordinal: the median level,
-    which is the one with the least expected distance. Number: itself.
+    Classes and levels: the most probable. Labels: those at or above their thresholds (0.5 without). Number: itself.
     """
     if output.kind == "number":
         return np.asarray(probability, np.float32)
     if output.kind == "labels":
         at = np.full(len(output.levels), 0.5) if thresholds is None else np.asarray(thresholds)
         return np.asarray(probability >= at, np.float32)
-    if output.kind == "ordinal":
-        below = np.cumsum(np.asarray(probability, np.float64), axis=1)[:, :-1]
-        return np.asarray((below < 0.5).sum(axis=1), np.int64)
     return np.asarray(np.argmax(probability, axis=1), np.int64)
 
 

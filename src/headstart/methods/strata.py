@@ -9,10 +9,9 @@ import numpy as np
 
 from headstart.images.split import split_table
 from headstart.images.table import ImageTable
-from headstart.methods.outputs import outputs_of_columns
-from headstart.methods.output import encode, is_missing
 from headstart.methods.heads_outputs import quantile_bins, rarest_label
-from headstart.methods.output import Output
+from headstart.methods.output import Output, encode, is_missing
+from headstart.methods.outputs import outputs_of_columns
 
 FEWEST = 5
 """A combination that fewer images have joins the others of its first label."""
