@@ -169,7 +169,8 @@ class OutputHead(LinearHead):
 
     def forget(self) -> None:
         """Drop what only the fit needed."""
-        self.held_ = self.held_rows_ = None
+        self.held_: Any = None
+        self.held_rows_: Any = None
 
     def _folds(
         self,
@@ -201,8 +202,7 @@ class OutputHead(LinearHead):
         walks = [self._solutions(one[0], one[1], values) for one in rounds]
         best: tuple[float, Any, Model, NDArray[np.float32]] | None = None
         self.path_, worse = [], 0
-        self.held_: NDArray[np.float32] | None = None
-        self.held_rows_: NDArray[np.int64] | None = None
+        self.forget()
         for value in values if rounds else ():
             models = [next(walk) for walk in walks]
             scores = [self._model_scores(m, one[2]) for m, one in zip(models, rounds, strict=True)]
@@ -249,7 +249,8 @@ class LabelsHead(OutputHead):
         if self.held_ is None:
             return (0.5,) * y.shape[1]
         truth = validation if self.held_rows_ is None else y[self.held_rows_]
-        return best_thresholds(np.asarray(truth), np.asarray(expit(self.held_)))
+        found: tuple[float, ...] = best_thresholds(np.asarray(truth), np.asarray(expit(self.held_)))
+        return found
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)

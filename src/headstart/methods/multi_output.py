@@ -213,7 +213,7 @@ class MultiOutputTransfer(SharingOptions, BaseEstimator):  # type: ignore[misc,u
                 wanted = ~is_missing(output, coded[at]) if alone else np.ones(len(rows.items), bool)
                 matrix, ok = self._extracted(probe, rows, wanted)
             train, held = ok & ~rows.held, ok & rows.held
-            groups = None if rows.groups is None else [rows.groups[row] for row in np.flatnonzero(train)]
+            groups = None if rows.groups is None else [rows.groups[row] for row in np.flatnonzero(train).tolist()]
             models.append(fit_output_head(
                 output, matrix[train], coded[at][train],
                 (matrix[held], coded[at][held]) if held.any() else None, head=probe.head,
@@ -230,20 +230,20 @@ class MultiOutputTransfer(SharingOptions, BaseEstimator):  # type: ignore[misc,u
         at = np.flatnonzero(wanted)
         extractor = probe._extractor()
         start = time.perf_counter()
-        paths = None if rows.paths is None else [rows.paths[row] for row in at]
-        found = extractor.extract([rows.items[row] for row in at], [rows.digests[row] for row in at], paths)
+        part = rows.select(at)
+        found = extractor.extract(part.items, part.digests, part.paths)
         self.seconds_["extract"] += time.perf_counter() - start
         if rows.strict and found.problems:
             first = "; ".join(f"{each.path}: {each.reason}" for each in found.problems[:3])
             raise DataError(f"{len(found.problems)} of {len(at)} images cannot be read ({first})")
-        part = extractor.joined(found)
+        joined = extractor.joined(found)
         self.extractor_, self.probe_ = extractor, probe
         self._readable(rows, at[np.asarray(found.ok)], found.problems)
         if len(at) == len(wanted):
-            return part, np.asarray(found.ok)
-        matrix = np.zeros((len(wanted), part.shape[1]), np.float32)
+            return joined, np.asarray(found.ok)
+        matrix = np.zeros((len(wanted), joined.shape[1]), np.float32)
         ok = np.zeros(len(wanted), bool)
-        matrix[at], ok[at] = part, found.ok
+        matrix[at], ok[at] = joined, found.ok
         return matrix, ok
 
     def _readable(self, rows: Rows, good: np.ndarray, problems: Any) -> None:

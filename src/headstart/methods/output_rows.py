@@ -7,7 +7,7 @@ without any label are left out and counted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,6 @@ from headstart.images.decode import ImageItem
 from headstart.images.table import ImageTable
 
 Cells = tuple[str | None, ...]
-FEWEST = 5
-"""A combination of labels that fewer images have is no stratum of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +49,19 @@ class Rows:
     groups: Sequence[Any] | None
     n_unlabelled: int
     strict: bool
+
+    def select(self, at: np.ndarray) -> Rows:
+        """Some of the images."""
+        rows = at.tolist()
+        return replace(
+            self,
+            items=[self.items[row] for row in rows],
+            digests=[self.digests[row] for row in rows],
+            paths=None if self.paths is None else [self.paths[row] for row in rows],
+            columns={name: tuple(cells[row] for row in rows) for name, cells in self.columns.items()},
+            held=self.held[at],
+            groups=None if self.groups is None else [self.groups[row] for row in rows],
+        )
 
 
 def rows_of_table(table: ImageTable, targets: Sequence[str]) -> Rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -69,8 +70,6 @@ def split_outputs(
     if table.splits is not None:
         return table
     coded = [encode(output, columns[output.name]) for output in outputs]
-    labels = {COLUMN: tuple(map(str, strata(outputs, coded).tolist()))}
-    from dataclasses import replace
-
+    labels: dict[str, tuple[str | None, ...]] = {COLUMN: tuple(map(str, strata(outputs, coded).tolist()))}
     drawn = split_table(replace(table, labels=labels), seed=seed, target=COLUMN)
     return table.with_splits(drawn.splits or ())
