@@ -29,7 +29,7 @@ from headstart.methods.heads_linear import (
 from headstart.methods.heads_select import Model, inner_folds
 from headstart.methods.heads_solver import lbfgs
 from headstart.methods.heads_space import EigenSpace, eigen_space
-from headstart.methods.thresholds import best_thresholds
+from headstart.methods.thresholds import PLAIN, best_thresholds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -247,10 +247,9 @@ class LabelsHead(OutputHead):
     def thresholds(self, y: NDArray[Any], validation: NDArray[Any] | None) -> tuple[float, ...]:
         """Per label, the probability from which it is given, by F1 on the held-out images."""
         if self.held_ is None:
-            return (0.5,) * y.shape[1]
+            return (PLAIN,) * int(y.shape[1])
         truth = validation if self.held_rows_ is None else y[self.held_rows_]
-        found: tuple[float, ...] = best_thresholds(np.asarray(truth), np.asarray(expit(self.held_)))
-        return found
+        return best_thresholds(np.asarray(truth), np.asarray(expit(self.held_)))
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)

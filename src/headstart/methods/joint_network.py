@@ -31,7 +31,9 @@ class TiedLinear(nn.Module):
         super().__init__()
         plain = nn.Linear(n_features, 1)
         self.weight = nn.Parameter(plain.weight.detach().clone())
-        self.bias = nn.Parameter(torch.linspace(1.0, -1.0, n_thresholds) if n_thresholds > 1 else torch.zeros(1))
+        self.bias = nn.Parameter(
+            torch.linspace(1.0, -1.0, n_thresholds) if n_thresholds > 1 else torch.zeros(1)
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (n, thresholds) of "above this level?"."""
@@ -85,7 +87,9 @@ class Weighting(nn.Module):
     count: Tensor
     before: Tensor
 
-    def __init__(self, outputs: Sequence[Output], how: str, weights: Mapping[str, float], n_images: int) -> None:
+    def __init__(
+        self, outputs: Sequence[Output], how: str, weights: Mapping[str, float], n_images: int
+    ) -> None:
         super().__init__()
         self.how, self.n_images = how, n_images
         fixed = torch.tensor([float(weights.get(output.name, 1.0)) for output in outputs])
@@ -157,7 +161,11 @@ class JointNet(nn.Module):
 def apart(net: JointNet) -> Tensor:
     """Half the sum over pairs of trunks of the squared distances of their trained weights."""
     towers = [
-        {name: each for name, each in tower.named_parameters() if each.requires_grad and name.startswith("body.")}
+        {
+            name: each
+            for name, each in tower.named_parameters()
+            if each.requires_grad and name.startswith("body.")
+        }
         for tower in net.towers
     ]
     found = [
@@ -197,6 +205,15 @@ def assembled_towers(
         whole: Any = TransferNet(Whole(net), head).eval()
         towers.append(whole.to(memory_format=torch.channels_last))
     return towers
+
+
+def share_frozen(towers: Sequence[TransferNet], backbone: Backbone, after: str) -> None:
+    """Let whole networks hold the frozen modules of the first; they must be equal."""
+    first: Any = towers[0].body
+    for tower in towers[1:] if after else ():
+        body: Any = tower.body
+        for name in frozen_modules(backbone.layers, after):
+            body.net.set_submodule(name, first.net.get_submodule(name))
 
 
 def in_order(head: JointHead) -> None:

@@ -95,7 +95,9 @@ class JointObjective:
 
     def n_right(self, scores: Tensor, rows: np.ndarray) -> float:
         """Sum over the images of the mean over their labels: 1 where right; of a number 1 - squared error."""
-        logits = np.split(scores.float().cpu().numpy(), np.cumsum([o.width for o in self.outputs])[:-1], axis=1)
+        logits = np.split(
+            scores.float().cpu().numpy(), np.cumsum([o.width for o in self.outputs])[:-1], axis=1
+        )
         given = self.known[:, rows]
         right = np.zeros(given.shape)
         for at, (output, each) in enumerate(zip(self.outputs, logits, strict=True)):
@@ -106,7 +108,7 @@ class JointObjective:
     def held(self, scores: Tensor) -> tuple[float, float]:
         """Sum of the plain losses by the fixed weights, and the mean of `output_score` over the outputs."""
         assert self.held_coded is not None
-        fixed = self.net.weighting.fixed.cpu().tolist()  # type: ignore[union-attr,operator]
+        fixed = self.net.weighting.fixed.cpu().tolist()
         logits = torch.split(scores, [output.width for output in self.outputs], dim=1)
         loss, found = 0.0, []
         for output, each, codes, weight in zip(self.outputs, logits, self.held_coded, fixed, strict=True):
@@ -164,8 +166,8 @@ def loss_of(output: Output, scores: Tensor, labels: Tensor) -> Tensor:
     if output.kind == "number":
         guess = scores[:, 0]
         return labels[:, 0] * guess.square() - 2 * guess * labels[:, 1] + labels[:, 2]
-    yes, no = labels.split(output.width, dim=1)
-    each = yes * softplus(-scores) + no * softplus(scores)
+    yes, no = torch.split(labels, output.width, dim=1)
+    each: Tensor = yes * softplus(-scores) + no * softplus(scores)
     return each.mean(1) if output.kind == "labels" else each.sum(1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,8 @@ from headstart.methods.network import (
     frozen_names,
     set_mode,
 )
-from headstart.methods.optimise import make_groups
+from headstart.methods.objective import Objective
+from headstart.methods.optimise import Groups, make_groups
 from headstart.methods.range_test import RangeTest, n_orders, n_trial_steps, range_test
 from headstart.methods.training_options import TrainingOptions, n_steps_of
 
@@ -40,27 +42,42 @@ class Measured(FrozenPart):
     def _loop(
         self, net: TransferNet, source: Batches, options: TrainingOptions, fast: bool, **more: Any
     ) -> Loop:
-        frozen = frozen_names(net, self.backbone, self.cut)
-        groups = make_groups(
-            net, stage_modules(self.backbone.module), options, pretrained=self.scenario != "scratch"
-        )
-
-        def mode(training: bool) -> None:
-            set_mode(net, frozen, training=training, batchnorm=self._batchnorm())
-
         shape: Any = torch.compile(net) if options.compile else None
-        held_codes = None if self.held is None else self.held.codes
-        more = {"seed": self.seed, **more}
-        if self.lesson is not None:
-            terms = (self.train.codes, held_codes, len(self.classes), options, next(net.parameters()).device)
-            more["objective"] = Distilled(self.lesson.answers, *terms)
         loop = Loop(
-            net, mode, source, self.train.codes, len(self.classes), options, groups, bfloat16=fast,
-            held_codes=held_codes, seconds=self.seconds, fitted_start=self.head is not None, **more,
+            net, self._mode_of(net), source, self.train.codes, len(self.classes), options,
+            self._groups(net, options), bfloat16=fast,
+            held_codes=None if self.held is None else self.held.codes, seconds=self.seconds,
+            fitted_start=self._fitted_start(), objective=self._objective(net, options),
+            **{"seed": self.seed, **more},
         )  # fmt: skip
         if shape is not None:
             loop.shape = shape
         return loop
+
+    def _groups(self, net: TransferNet, options: TrainingOptions) -> Groups:
+        stages = stage_modules(self.backbone.module)
+        return make_groups(net, stages, options, pretrained=self.scenario != "scratch")
+
+    def _mode_of(self, net: TransferNet) -> Callable[[bool], None]:
+        """What sets training or evaluation mode of its parts."""
+        frozen = frozen_names(net, self.backbone, self.cut)
+
+        def mode(training: bool) -> None:
+            set_mode(net, frozen, training=training, batchnorm=self._batchnorm())
+
+        return mode
+
+    def _objective(self, net: TransferNet, options: TrainingOptions) -> Objective | None:
+        """What a step learns; None for one class an image, without a teacher."""
+        if self.lesson is None:
+            return None
+        held_codes = None if self.held is None else self.held.codes
+        terms = (self.train.codes, held_codes, len(self.classes), options, next(net.parameters()).device)
+        return Distilled(self.lesson.answers, *terms)
+
+    def _fitted_start(self) -> bool:
+        """Whether training starts from a fitted head."""
+        return self.head is not None
 
     def _bfloat16(self, net: TransferNet, source: Batches, options: TrainingOptions) -> bool:
         """Whether to train in bfloat16: as asked, else where it is measured to be faster."""

@@ -213,7 +213,9 @@ class MultiOutputTransfer(SharingOptions, BaseEstimator):  # type: ignore[misc,u
                 wanted = ~is_missing(output, coded[at]) if alone else np.ones(len(rows.items), bool)
                 matrix, ok = self._extracted(probe, rows, wanted)
             train, held = ok & ~rows.held, ok & rows.held
-            groups = None if rows.groups is None else [rows.groups[row] for row in np.flatnonzero(train).tolist()]
+            groups = (
+                None if rows.groups is None else [rows.groups[row] for row in np.flatnonzero(train).tolist()]
+            )
             models.append(fit_output_head(
                 output, matrix[train], coded[at][train],
                 (matrix[held], coded[at][held]) if held.any() else None, head=probe.head,
@@ -249,7 +251,8 @@ class MultiOutputTransfer(SharingOptions, BaseEstimator):  # type: ignore[misc,u
     def _readable(self, rows: Rows, good: np.ndarray, problems: Any) -> None:
         earlier = getattr(self, "_good", None)
         if earlier is None or self.sharing != "separate":
-            self._good, self.problems_ = set(), ()
+            self._good: set[int] = set()
+            self.problems_: tuple[Any, ...] = ()
         self._good |= set(good.tolist())
         self.problems_ = tuple(dict.fromkeys((*self.problems_, *problems)))
         self.seen_ = tuple(rows.digests[row] for row in sorted(self._good))

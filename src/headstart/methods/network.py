@@ -253,7 +253,7 @@ def assembled(backbone: Backbone, outcome: Any) -> TransferNet:
     return out
 
 
-def run_network(net: TransferNet, items: Sequence[Any], how: Preprocessing) -> np.ndarray:
+def run_network(net: nn.Module, items: Sequence[Any], how: Preprocessing) -> np.ndarray:
     """Class scores (n, k) of images, decoded and prepared as the weights expect, float32."""
     normalise = normaliser(how.mean, how.std)
     torch.set_num_threads(n_threads())

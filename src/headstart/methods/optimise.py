@@ -7,7 +7,8 @@ Hutter, Decoupled Weight Decay Regularization, ICLR 2019.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,8 @@ class Groups:
         On the learning rate; 0 while a parameter is not unfrozen yet.
     start : dict of str to Tensor
         Pretrained values, for L2-SP (the head has none).
+    own : dict of str to float
+        Further factors of single parameters (of a head, where there are several).
     """
 
     depth: dict[str, int]
@@ -37,6 +40,7 @@ class Groups:
     factors: dict[str, float]
     start: dict[str, Tensor] = field(default_factory=dict)
     layer_decay: float = 1.0
+    own: dict[str, float] = field(default_factory=dict)
 
     def parameters(self) -> list[nn.Parameter]:
         """All of them."""
@@ -51,7 +55,8 @@ class Groups:
         else:
             reach = deepest
         return {
-            name: self.layer_decay**depth if depth <= reach else 0.0 for name, depth in self.depth.items()
+            name: self.layer_decay**depth * self.own.get(name, 1.0) if depth <= reach else 0.0
+            for name, depth in self.depth.items()
         }
 
     def pull(self, strength: float) -> Tensor | float:
@@ -64,35 +69,51 @@ class Groups:
 
 
 def make_groups(
-    net: nn.Module, stages: Sequence[str], options: TrainingOptions, *, pretrained: bool
+    net: nn.Module,
+    stages: Sequence[str],
+    options: TrainingOptions,
+    *,
+    pretrained: bool,
+    own: Mapping[str, float] | None = None,
 ) -> Groups:
     """Group the trainable parameters of a network.
 
     Parameters
     ----------
     net : nn.Module
-        `TransferNet`: names start with "head." or "body.net.".
+        `TransferNet`: names start with "head." or "body.net."; or several side by side as "towers.0." ...
     stages : sequence of str
         Names of the backbone's stages, first to last.
     options : TrainingOptions
     pretrained : bool
         Whether the body's weights are worth staying near.
+    own : dict of str to float, optional
+        Factors on the rate of the parameters whose names start so.
     """
     tensors = {name: each for name, each in net.named_parameters() if each.requires_grad}
     depth = {name: _depth(name, stages) for name in tensors}
     start = {}
     if options.l2_sp and pretrained:
         start = {
-            name: each.detach().clone() for name, each in tensors.items() if not name.startswith("head.")
+            name: each.detach().clone() for name, each in tensors.items() if _inner(name).startswith("body.")
         }
-    factors = {name: options.layer_decay**level for name, level in depth.items()}
-    return Groups(depth, tensors, factors, start, options.layer_decay)
+    alone = {
+        name: factor for name in tensors for first, factor in (own or {}).items() if name.startswith(first)
+    }
+    factors = {name: options.layer_decay**level * alone.get(name, 1.0) for name, level in depth.items()}
+    return Groups(depth, tensors, factors, start, options.layer_decay, alone)
+
+
+def _inner(name: str) -> str:
+    """The name within its own network."""
+    return re.sub(r"^towers\.\d+\.", "", name)
 
 
 def _depth(name: str, stages: Sequence[str]) -> int:
-    if name.startswith("head."):
-        return 0
-    inner = name.removeprefix("body.net.")
+    inner = _inner(name)
+    if not inner.startswith("body."):
+        return 0  # a head, or what weighs the losses of several
+    inner = inner.removeprefix("body.net.")
     for number, stage in enumerate(reversed(stages)):
         if inner.startswith(f"{stage}."):
             return number + 1
@@ -108,11 +129,11 @@ def _depth(name: str, stages: Sequence[str]) -> int:
 def make_optimiser(groups: Groups, options: TrainingOptions, rate: float) -> torch.optim.Optimizer:
     """AdamW or SGD with one group a (factor, decay); vectors (biases, norms) decay where `decayed` is "all"."""
     parts: list[dict[str, Any]] = []
-    by_kind: dict[tuple[int, bool], list[str]] = {}
+    by_kind: dict[tuple[int, bool, float], list[str]] = {}
     for name, tensor in groups.tensors.items():
         decays = tensor.ndim > 1 or options.decayed == "all"
-        by_kind.setdefault((groups.depth[name], decays), []).append(name)
-    for (_, decays), names in by_kind.items():
+        by_kind.setdefault((groups.depth[name], decays, groups.own.get(name, 1.0)), []).append(name)
+    for (_, decays, _), names in by_kind.items():
         parts.append(
             {
                 "params": [groups.tensors[name] for name in names],

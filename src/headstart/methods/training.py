@@ -148,7 +148,7 @@ class Training(Measured):
             batchnorm=self._batchnorm(), dtype="bfloat16" if fast else "float32",
             learning_rate=self.rates[0],
             manifold_mixup=options.manifold_mixup, epochs=options.epochs,
-            start="plain" if self.head is None else "head-first",
+            start="head-first" if self._fitted_start() else "plain",
             n_processes=n_processes(),
         )  # fmt: skip
         return loop
