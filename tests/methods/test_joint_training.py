@@ -206,9 +206,8 @@ def test_whole_networks_and_random_ones_train(scenario, backbone):
 def test_a_strong_tie_keeps_trunks_together_and_a_weak_one_does_not(backbone):
     far = []
     for tie in (0.0, 1000.0):
-        model = tuned(
-            backbone, several={"sharing": "soft", "tie": tie}, learning_rate=1e-2, keep="last", ema=0.0
-        )
+        several = {"sharing": "soft", "tie": tie, "kinds": {"light": "number"}}
+        model = tuned(backbone, several=several, learning_rate=1e-2, keep="last", ema=0.0)
         model.fit(IMAGES, {name: COLUMNS[name] for name in ("colour", "light")})
         first, second = (tower.body.net.blocks[2][0].weight for tower in model.network_.towers)
         far.append(float((first - second).detach().square().sum()))

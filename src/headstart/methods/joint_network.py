@@ -43,11 +43,17 @@ class TiedLinear(nn.Module):
 class JointHead(nn.Module):
     """Features (n, d) to the logits of some outputs side by side, a linear head each."""
 
-    def __init__(self, n_features: int, outputs: Sequence[Output], unit_length: Sequence[bool] = ()) -> None:
+    def __init__(
+        self,
+        n_features: int,
+        outputs: Sequence[Output],
+        unit_length: Sequence[bool] = (),
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.heads = nn.ModuleList()
         for at, output in enumerate(outputs):
-            head = LinearHead(n_features, output.width, unit_length[at] if unit_length else True)
+            head = LinearHead(n_features, output.width, unit_length[at] if unit_length else True, dropout)
             if output.kind == "ordinal":
                 head.linear = TiedLinear(n_features, output.width)  # type: ignore[assignment]
             self.heads.append(head)
@@ -178,8 +184,9 @@ def apart(net: JointNet) -> Tensor:
 
 
 def assembled_towers(
-    backbone: Backbone, after: str, states: Sequence[Mapping[str, Tensor]], heads: Sequence[nn.Module]
-) -> list[TransferNet]:
+    backbone: Backbone, after: str, states: Sequence[Mapping[str, Tensor]], heads: Sequence[nn.Module],
+    *, mirror: bool = False,
+) -> list[TransferNet]:  # fmt: skip
     """Whole networks, ready to predict, with their trained weights; what is frozen is held once by all of them.
 
     Parameters
@@ -191,6 +198,8 @@ def assembled_towers(
     states : sequence of dict
         Weights of each trunk by the backbone's own names.
     heads : sequence of nn.Module
+    mirror : bool
+        Whether they answer by the mean of an image and its mirror image.
     """
     base: Any = copy.deepcopy(backbone.module)
     own = (backbone.card.layers or {}).get("logits", "")
@@ -202,7 +211,7 @@ def assembled_towers(
         memo: dict[int, Any] = {id(part): part for part in (base.get_submodule(name) for name in frozen)}
         net = copy.deepcopy(base, memo)
         net.load_state_dict(dict(state))
-        whole: Any = TransferNet(Whole(net), head).eval()
+        whole: Any = TransferNet(Whole(net), head, mirror).eval()
         towers.append(whole.to(memory_format=torch.channels_last))
     return towers
 

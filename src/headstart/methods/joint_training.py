@@ -116,12 +116,12 @@ class JointTraining(Training):
         for outputs in self.of.trunks:
             tower = make_net(
                 self.backbone, self.cut, 2, from_cut=self.mode != "plain", seed=self.seed,
-                fresh_weights=self.scenario == "scratch",
+                fresh_weights=self.scenario == "scratch", options=self.options,
             )  # fmt: skip
             plain: Any = tower.head
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(self.seed + 1 + first)
-                head = JointHead(plain.linear.in_features, outputs)
+                head = JointHead(plain.linear.in_features, outputs, dropout=self.options.dropout)
             if self.of.starts:
                 head.start_from(self.of.starts[first : first + len(outputs)])
             tower.head = head
@@ -191,10 +191,12 @@ class JointTraining(Training):
         joint.cpu()
         states = [whole_state(tower, self.backbone) for tower in joint.towers]
         heads = [tower.head for tower in joint.towers]
-        towers = tuple(assembled_towers(self.backbone, self.cut.after, states, heads))
+        mirror = self.options.test_views == "mirror"
+        towers = tuple(assembled_towers(self.backbone, self.cut.after, states, heads, mirror=mirror))
         return JointOutcome(
-            {}, {}, True, 1.0, trained, self.record, tuple(self.findings), scores, towers, models
-        )
+            {}, {}, True, 1.0, trained, self.record, tuple(self.findings), scores, mirror,
+            towers=towers, models=models,
+        )  # fmt: skip
 
     def _models(self, scores: np.ndarray | None) -> tuple[OutputModel, ...]:
         task, found = self.of, []

@@ -151,14 +151,22 @@ class MultiOutputTransfer(SharingOptions, BaseEstimator):  # type: ignore[misc,u
             found.append(
                 f"weighting: {self.weighting} weighs outputs of one training; separate networks have none"
             )
-        if getattr(self.estimator, "balance", "none") == "sampling":
-            found.append("balance: sampling is for one output; take weights")
+        found += self._for_one_output()
         for name in ("output_weights", "head_rates"):
             for output, value in (getattr(self, name) or {}).items():
                 if not isinstance(value, int | float) or not 0 <= value < float("inf"):
                     found.append(f"{name} of {output}: a number of at least 0 is expected; got {value!r}")
         if found:
             raise BadOptions(found)
+
+    def _for_one_output(self) -> list[str]:
+        """A sentence for each option of the estimator that several outputs have no meaning for."""
+        said = {name: getattr(self.estimator, name, None) for name in ("balance", "focal", "teacher")}
+        found = []
+        if said["balance"] not in (None, "none", "weights"):
+            found.append(f"balance: {said['balance']} is for one output; take weights")
+        found += [f"{name}: is for one output; leave it out" for name in ("focal", "teacher") if said[name]]
+        return found
 
     def _fit(self, rows: Rows) -> MultiOutputTransfer:
         start = time.perf_counter()
