@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.base.options import option
+from headstart.methods.sharing_options import SharingOptions
 from headstart.methods.training_options import SCENARIOS, TRAINED, TrainingOptions
 from headstart.study.spec import StudySpec
 
@@ -26,7 +27,9 @@ def same(name: str, default: Any = dataclasses.MISSING, help: str = "") -> Any:
 class DataOptions:
     """How a source of images is read."""
 
-    target: str = same("target", help="label column (default: the first, or the model's)")
+    target: str = same(
+        "target", help="label column (default: the first, or the model's); several with commas"
+    )
     path_column: str = same("path_column")
     label_columns: tuple[str, ...] = same("label_columns")
     group_column: str = same("group_column")
@@ -77,12 +80,42 @@ class TrainFlags(TrainingOptions):
     seconds: float | None = option(None, "seconds of training after which no new epoch starts", low=0.0)
 
 
+@dataclass(kw_only=True)
+class OutputFlags(SharingOptions):
+    """Several outputs, or one that is no choice among classes, as `fit` takes them."""
+
+    kind: tuple[str, ...] = option(
+        (),
+        "what an output is: classes (one of them), labels (any of them), ordinal (ordered levels) or number "
+        "(default: found in the cells)",
+        metavar="TARGET=KIND",
+    )
+    levels: tuple[str, ...] = option(
+        (),
+        "ordered levels, the lowest first (default: in the order of their numbers), or classes or labels",
+        metavar="TARGET=LEVEL,...",
+    )
+    separator: tuple[str, ...] = option(
+        (), "what parts the labels of a cell (default: ;)", metavar="TARGET=SIGN"
+    )
+    output_weight: tuple[str, ...] = option(
+        (), "what the loss of an output counts (default: 1)", metavar="TARGET=WEIGHT"
+    )
+    head_rate: tuple[str, ...] = option(
+        (), "factor on the learning rate of an output's head (default: 1)", metavar="TARGET=FACTOR"
+    )
+    class_weights: tuple[str, ...] = option(
+        (), "outputs whose classes count alike, however many images each has", metavar="TARGET,..."
+    )
+
+
 _NAMES = tuple(field.name for field in dataclasses.fields(TrainFlags))
 BELONGS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("layer", "pooling", "head", "engine", "precision", "refit"), ("features",)),
     **dict.fromkeys(_NAMES, TRAINED),
     **dict.fromkeys(("trainable", "views", "fresh", "prefix_precision"), ("finetune",)),
     **dict.fromkeys(("start", "l2_sp", "batchnorm"), ("finetune", "full")),
+    **dict.fromkeys(("weighting", "tie", "output_weight", "head_rate", "class_weights"), TRAINED),
 }
 """Options of `fit` that some scenarios alone take."""
 

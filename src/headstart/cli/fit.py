@@ -12,10 +12,13 @@ import typer
 
 from headstart.base.errors import BadOptions, UnknownName, UsageError
 from headstart.base.runtime import rank
-from headstart.cli.declared import DataOptions, FitOptions, TrainFlags, misplaced
+from headstart.cli.declared import DataOptions, FitOptions, OutputFlags, TrainFlags
+from headstart.cli.fit_options import options_of, probe_of, tuner_of
+from headstart.cli.fit_outputs import asks_for_outputs, fit_outputs
 from headstart.cli.fitted import fit_json, show_fit
 from headstart.cli.flags import Json, build, verb
 from headstart.cli.screen import shown
+from headstart.cli.shown_outputs import fit_outputs_json, show_fit_outputs
 from headstart.cli.sources import open_table
 from headstart.cli.text import say_json
 from headstart.methods.training_options import SCENARIOS
@@ -27,13 +30,14 @@ EXAMPLE = """
 headstart fit photos/ --out model
 headstart fit photos/ --scenario features --backbone lite0 --layer stage6 --head linear_svm --out model
 headstart fit photos/ --scenario finetune --trainable last:1 --epochs 12 --out model
+headstart fit cells.csv --target defect,type --kind defect=ordinal --out model
 headstart fit --from runs/photos --out model
 """
 
 
 def add_to(app: typer.Typer) -> None:
     """Make `fit` a verb of the app."""
-    verb(app, FitOptions, TrainFlags, DataOptions, example=EXAMPLE)(fit)
+    verb(app, FitOptions, TrainFlags, OutputFlags, DataOptions, example=EXAMPLE)(fit)
 
 
 def fit(
@@ -86,6 +90,8 @@ def fit(
         check_place(out)
         if study is not None:
             classifier, target, name = _handed_over(study, flags)
+        elif asks_for_outputs(flags):
+            classifier, target, name = fit_outputs(data or "", scenario, flags, out)
         elif scenario == "features":
             classifier, target, name = _on_features(data or "", flags)
         else:
@@ -93,22 +99,12 @@ def fit(
         if not first:
             return
         save_bundle(classifier, out, target=target, data=name)
+    if hasattr(classifier, "models_"):
+        facts = fit_outputs_json(classifier, name, out)
+        say_json(facts) if json else show_fit_outputs(facts)
+        return
     facts = fit_json(classifier, target, name, out)
     say_json(facts) if json else show_fit(facts)
-
-
-def _options(scenario: str, flags: dict[str, Any]) -> tuple[FitOptions, TrainFlags, DataOptions]:
-    """The options of a scenario; every mistake of all of them at once."""
-    found = misplaced(scenario, [name for name, value in flags.items() if value not in (None, [])])
-    built: list[Any] = []
-    for declared in (FitOptions, TrainFlags, DataOptions):
-        try:
-            built.append(build(declared, flags))
-        except BadOptions as error:
-            found += error.mistakes
-    if found:
-        raise BadOptions(found)
-    return built[0], built[1], built[2]
 
 
 def _divided(data: str, source: DataOptions, seed: int, meanwhile: str) -> tuple[ImageTable, str]:
@@ -123,49 +119,15 @@ def _divided(data: str, source: DataOptions, seed: int, meanwhile: str) -> tuple
 
 
 def _on_features(data: str, flags: dict[str, Any]) -> tuple[Any, str, str]:
-    options, _, source = _options("features", flags)
+    options, _, source = options_of("features", flags)
     table, target = _divided(data, source, options.seed, "headstart.methods.probe")
-    from headstart.methods.probe import TransferClassifier
-
-    classifier = TransferClassifier(
-        backbone=options.backbone,
-        layer=options.layer[0] if len(options.layer) == 1 else options.layer,
-        pooling=options.pooling,
-        head=options.head,
-        engine=options.engine,
-        precision=options.precision,
-        input_size=options.input_size,
-        n_folds=options.folds,
-        seed=options.seed,
-        refit=options.refit,
-        cache_gb=options.cache_gb,
-    )
-    return classifier.fit_table(table, target), target, table.name
+    return probe_of(options).fit_table(table, target), target, table.name
 
 
 def _trained(data: str, scenario: str, flags: dict[str, Any], out: Path) -> tuple[Any, str, str]:
-    options, training, source = _options(scenario, flags)
+    options, training, source = options_of(scenario, flags)
     table, target = _divided(data, source, options.seed, "headstart.methods.training")
-    from headstart.backbones.freeze import find_cut
-    from headstart.backbones.load import load
-    from headstart.export.save import check_place
-    from headstart.methods.finetune import FineTuneClassifier
-
-    given = vars(training)
-    if isinstance(training.trainable, tuple) and len(training.trainable) == 1:
-        given = {**given, "trainable": training.trainable[0]}
-    backbone = load(options.backbone).at(options.input_size)
-    find_cut(backbone, given["trainable"])
-    check_place(out, backbone.card.weights_bytes)
-    classifier = FineTuneClassifier(
-        scenario=scenario,
-        backbone=backbone,
-        seed=options.seed,
-        n_folds=options.folds,
-        cache_gb=options.cache_gb,
-        **given,
-    )
-    return classifier.fit_table(table, target), target, table.name
+    return tuner_of(scenario, options, training, out).fit_table(table, target), target, table.name
 
 
 def _handed_over(study: str, flags: dict[str, Any]) -> tuple[Any, str, str]:

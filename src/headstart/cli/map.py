@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from headstart.base.errors import BadOptions
+from headstart.base.events import Notice, emit
 from headstart.base.options import option
 from headstart.cli.declared import DataOptions, VectorOptions
 from headstart.cli.flags import Data, Json, build, verb
@@ -134,8 +135,12 @@ def _predicted(table: ImageTable, options: MapOptions) -> dict[str, str] | None:
 
     bundle = load_bundle(options.model)
     found = bundle.predict_proba(table.items(), list(table.paths))
-    best = found.probabilities.argmax(1)
-    return {path: bundle.classes[at] for path, at in zip(found.paths, best, strict=True)}
+    first = bundle.outputs[0]
+    if bundle.several:
+        emit(Notice(f"{options.model} has several outputs; the map shows the first, {first.name!r}"))
+    said = (first.said(row) for row in found.probabilities)
+    words = ("; ".join(each) if isinstance(each, list) else str(each) for each in said)
+    return dict(zip(found.paths, words, strict=True))
 
 
 def lines(found: ImageMap, files: MapFiles) -> list[str]:

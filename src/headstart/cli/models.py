@@ -15,6 +15,8 @@ from headstart.cli.text import printable, say, say_json, table
 
 if TYPE_CHECKING:
     from headstart.export.assess import Assessment
+    from headstart.export.bundle import Bundle, Prediction
+    from headstart.export.outputs import Answer
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder that `fit` wrote.", show_default=False)]
 Views = Annotated[
@@ -66,14 +68,20 @@ def evaluate(
 
     The test split is used where DATA has one, else all images but those that the model was fitted on.
     """
-    from headstart.export.assess import assess
+    from headstart.cli.shown_outputs import show_assessment
+    from headstart.export.assess import Assessment, assess
     from headstart.export.bundle import load_bundle
 
     source = build(DataOptions, flags)
     with shown():
         bundle = load_bundle(model)
         found = assess(bundle, open_table(data, source), split=split, target=source.target, views=views)
-    say_json(found.to_dict()) if json else _show_evaluation(found)
+    if json:
+        say_json(found.to_dict())
+    elif isinstance(found, Assessment):
+        _show_evaluation(found)
+    else:
+        show_assessment(found)
 
 
 def _show_evaluation(found: Assessment) -> None:
@@ -119,18 +127,19 @@ def predict(
         bundle = load_bundle(model)
         paths = image_files(images)
         found = bundle.predict_proba(paths, [str(path) for path in paths], views=views)
-    entries = predictions(found, bundle.classes, bundle.target, top, [str(path) for path in paths])
+    entries = predictions(found, bundle, top, [str(path) for path in paths])
     if json:
         say_json(entries)
     else:
-        _show_predictions(entries, bundle.target)
+        _show_predictions(entries)
     return None if len(found.rows) else 2
 
 
-def predictions(
-    found: Any, classes: tuple[str, ...], target: str, top: int, paths: list[str]
-) -> list[dict[str, Any]]:
-    """One entry an image, in the order asked: its outputs, or why it could not be read."""
+def predictions(found: Prediction, bundle: Bundle, top: int, paths: list[str]) -> list[dict[str, Any]]:
+    """One entry an image, in the order asked: its outputs, or why it could not be read.
+
+    With several outputs, `predicted` says what each decides.
+    """
     probability = dict(zip(found.rows, found.probabilities, strict=True))
     reasons = {problem.path: problem.reason for problem in found.problems}
     entries: list[dict[str, Any]] = []
@@ -138,24 +147,46 @@ def predictions(
         if row not in probability:
             entries.append({"path": path, "error": reasons.get(path, "cannot be read")})
             continue
-        order = (-probability[row]).argsort(kind="stable")[:top]
-        outputs = [{"label": classes[at], "probability": float(probability[row][at])} for at in order]
-        entries.append({"path": path, "outputs": {target: outputs}})
+        own = probability[row]
+        entry: dict[str, Any] = {
+            "path": path, "outputs": {each.name: each.entries(own, top) for each in bundle.outputs},
+        }  # fmt: skip
+        if bundle.several:
+            entry["predicted"] = {each.name: each.said(own) for each in bundle.outputs}
+        entries.append(entry)
     return entries
 
 
-def _show_predictions(entries: list[dict[str, Any]], target: str) -> None:
+def _show_predictions(entries: list[dict[str, Any]]) -> None:
     import sys
 
     for entry in entries:
         if "error" in entry:
             sys.stderr.write(f"headstart: warning: {printable(entry['path'])}: {printable(entry['error'])}\n")
             continue
-        guesses = (
-            f"{printable(each['label'])} {100 * each['probability']:.1f} %"
-            for each in entry["outputs"][target]
+        if "predicted" not in entry:
+            (only,) = entry["outputs"].values()
+            say(f"{printable(entry['path'])}: {_guesses(only)}")
+            continue
+        said = (
+            f"{printable(name)}: {_guesses(found)}" + ("" if found[0].get("given", True) else " (none given)")
+            for name, found in entry["outputs"].items()
         )
-        say(f"{printable(entry['path'])}: {', '.join(guesses)}")
+        say(f"{printable(entry['path'])}: {'; '.join(said)}")
+
+
+def _guesses(found: list[dict[str, Any]]) -> str:
+    """Classes with their probabilities, or a value; labels that are given stand in brackets."""
+    if "value" in found[0]:
+        return f"{found[0]['value']:.4g}"
+    return ", ".join(
+        f"{_named(each)} {100 * each['probability']:.1f} %" for each in found
+    )  # fmt: skip
+
+
+def _named(entry: dict[str, Any]) -> str:
+    name = printable(entry["label"])
+    return f"[{name}]" if entry.get("given") else name
 
 
 def export(
@@ -181,9 +212,22 @@ def export(
                 "height": shape.height,
                 "width": shape.width,
                 "classes": bundle.classes,
+                **({"outputs": [_columns(each) for each in bundle.outputs]} if bundle.several else {}),
             }
         )
         return
-    say(f"pixels (n, {shape.height}, {shape.width}, 3), uint8, to probabilities (n, {len(bundle.classes)})")
+    say(
+        f"pixels (n, {shape.height}, {shape.width}, 3), uint8, to probabilities (n, {bundle.outputs[-1].last})"
+    )
+    for each in bundle.outputs if bundle.several else ():
+        say(printable(f"columns {each.first} to {each.last - 1}: {each.name} ({each.output.kind})"))
     say(f"largest difference to the model on sample images: {difference:.1e}")
     say(f"graph: {printable(onnx)}")
+
+
+def _columns(answer: Answer) -> dict[str, Any]:
+    """Which columns of the graph's table are an output's, and what they are."""
+    return {
+        "name": answer.name, "kind": answer.output.kind, "levels": list(answer.output.levels),
+        "first": answer.first, "last": answer.last - 1, "thresholds": list(answer.thresholds),
+    }  # fmt: skip

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headstart.base.errors import BadOptions, DataError
 from headstart.base.events import Notice, emit
 from headstart.cli.declared import DataOptions
 
@@ -35,6 +37,36 @@ def scanned(data: str, options: DataOptions) -> ImageTable:
         split_column=options.split_column or None,
         on_bad=options.on_bad,
     )
+
+
+def open_targets(data: str, options: DataOptions) -> tuple[ImageTable, tuple[str, ...]]:
+    """The image table of a source and the label columns that `target` names, with commas.
+
+    A column that does not look like one of labels is read as one because it is named.
+
+    Raises
+    ------
+    UnknownName
+        No such column.
+    """
+    asked = tuple(dict.fromkeys(part.strip() for part in options.target.split(",") if part.strip()))
+    try:
+        table = open_table(data, options)
+    except DataError:
+        if not asked or options.label_columns:
+            raise
+        return open_table(data, replace(options, label_columns=asked)), asked
+    if not asked:
+        return table, (table.target(None),)
+    if options.target in table.labels:
+        return table, (options.target,)
+    lacking = [name for name in asked if name not in table.labels]
+    if lacking and not options.label_columns:
+        try:
+            table = open_table(data, replace(options, label_columns=asked))
+        except BadOptions:  # no table in the source, so no further columns
+            table.target(lacking[0])
+    return table, tuple(table.target(name) for name in asked)
 
 
 def image_files(given: list[str]) -> list[Path]:

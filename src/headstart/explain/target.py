@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from headstart.base.errors import BackboneError, BadOptions, UnknownName
 from headstart.explain.heads import OpaqueHead, torch_head
+from headstart.explain.joint import JointScores, SideBySide, names_of, shares_of_scores
 from headstart.explain.spatial import Spatial, find_layers, last_layer, pick
 from headstart.features.pool import pool
 from headstart.images.prepare import normalise, prepare
@@ -32,10 +33,14 @@ OUTPUT = "label"
 
 @dataclass(frozen=True)
 class Output:
-    """One output of a model: its name and its classes, in the order of the scores."""
+    """One output of a model: its name and its classes, labels or levels, in the order of the scores.
+
+    `kind` is that of `headstart.methods.output.Output`; a number has the one class "value".
+    """
 
     name: str
     classes: tuple[str, ...]
+    kind: str = "classes"
 
     def number(self, wanted: str | int) -> int:
         """Position of a class, by name or by number.
@@ -144,7 +149,7 @@ class Target:
         scores = torch.cat(parts)
         if not self.has_gradient:
             return scores.numpy()
-        return torch.softmax(scores.float() / self.temperature, dim=1).numpy()
+        return shares_of_scores(self.output(output).kind, scores.float() / self.temperature).numpy()
 
     def prepared(self, items: Sequence[ImageItem]) -> np.ndarray:
         """Images as the network sees them: uint8 (n, height, width, 3)."""
@@ -269,6 +274,8 @@ def target_of_bundle(
         The backbone of a model on frozen features, where timm has none of that name (a module of your own).
     """
     name = str(bundle.folder)
+    if bundle.several:
+        return _target_of_several(bundle, network, backbone)
     if network is not None:
         aliases = {alias: f"body.net.{module}" for alias, module in (bundle.backbone.layers or {}).items()}
         return target_of_network(
@@ -281,6 +288,34 @@ def target_of_bundle(
     known = backbone or _frozen(bundle)
     places = list(zip(modules, poolings, strict=True))
     return target_of_head(known, places, bundle.head, bundle.classes, name=name, output=bundle.target)
+
+
+def _target_of_several(bundle: Any, network: nn.Module | None, backbone: Backbone | None) -> Target:
+    """Every output of a model that has several."""
+    aliases = {}
+    net = network
+    if net is not None:
+        aliases = {
+            alias: f"net.towers.0.body.net.{module}"
+            for alias, module in (bundle.backbone.layers or {}).items()
+        }
+    else:
+        pooling, modules = bundle.card["pooling"], bundle.card["modules"]
+        poolings = [pooling] * len(modules) if isinstance(pooling, str) else list(pooling)
+        known = backbone or _frozen(bundle)
+        heads = [torch_head(head) for head in bundle.heads]
+        net = Headed(known, list(zip(modules, poolings, strict=True)), SideBySide(heads))
+        aliases = {alias: f"net.net.{module}" for alias, module in (known.card.layers or {}).items()}
+    answers = bundle.outputs
+    temperatures = [
+        answer.temperature if network is not None else float(getattr(head, "temperature_", 1.0))
+        for answer, head in zip(
+            answers, [None] * len(answers) if network is not None else bundle.heads, strict=True
+        )
+    ]
+    whole = JointScores(net, [answer.output for answer in answers], temperatures).eval()
+    outputs = tuple(Output(each.name, names_of(each.output), each.output.kind) for each in answers)
+    return Target(str(bundle.folder), whole, bundle.preprocessing, outputs, aliases)
 
 
 def _frozen(bundle: Any) -> Backbone:

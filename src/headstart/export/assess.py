@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from headstart.base.errors import DataError, UnknownName
-from headstart.base.events import Notice, emit, warn
+from headstart.base.errors import DataError
+from headstart.base.events import warn
+from headstart.export.assess_outputs import JointAssessment, assess_outputs
 from headstart.export.bundle import Bundle
-from headstart.images.table import SPLITS, ImageTable, Problem
+from headstart.export.which_rows import rows_of, unseen
+from headstart.images.table import ImageTable, Problem
 from headstart.measure.metrics import Evaluation, evaluate
 
 PLAIN = ("balanced_accuracy", "macro_f1", "log_loss", "ece")
@@ -65,8 +67,8 @@ class Assessment:
 
 def assess(
     bundle: Bundle, table: ImageTable, *, split: str = "", target: str = "", views: int = 1
-) -> Assessment:
-    """Test a bundle.
+) -> Assessment | JointAssessment:
+    """Test a bundle; one with several outputs by `assess_outputs`.
 
     Parameters
     ----------
@@ -85,13 +87,15 @@ def assess(
     DataError, UnknownName
         Labels that the bundle does not know; no such split or column; nothing to test.
     """
+    if bundle.several:
+        return assess_outputs(bundle, table, split=split, target=target, views=views)
     column = _column(bundle, table, target)
-    name, rows = _rows(table, split)
+    name, rows = rows_of(table, split)
     labels = table.labels[column]
     labelled = [row for row in rows if labels[row] is not None]
     if lacking := len(rows) - len(labelled):
         warn(f"{table.name}: {lacking} images have no label in {column!r} and are left out")
-    kept = _unseen(bundle, table, labelled, name, leave_out=not split and name == "all")
+    kept = unseen(bundle, table, labelled, name, leave_out=not split and name == "all")
     _known(bundle, table, column, kept)
     found = bundle.predict_proba(
         [table.item(row) for row in kept], [table.paths[row] for row in kept], views=views
@@ -116,35 +120,6 @@ def _column(bundle: Bundle, table: ImageTable, target: str) -> str:
         f"{table.name} has no label column {bundle.target!r}; "
         f"name one with --target: {', '.join(table.targets)}"
     )
-
-
-def _rows(table: ImageTable, split: str) -> tuple[str, list[int]]:
-    name = split or ("test" if table.has_split("test") else "all")
-    rows = table.rows(name)
-    if not rows:
-        given = [each for each in SPLITS if table.has_split(each)]
-        raise UnknownName(f"split of {table.name}", name, [*given, "all"])
-    return name, rows
-
-
-def _unseen(bundle: Bundle, table: ImageTable, rows: list[int], split: str, *, leave_out: bool) -> list[int]:
-    seen = bundle.seen()
-    known = sum(table.digests[row] in seen for row in rows)
-    if known and not leave_out:
-        warn(
-            f"{table.name}: the model was fitted or chosen on {known} of these {len(rows)} images ({split}); "
-            "the scores are too good by that"
-        )
-        return rows
-    kept = [row for row in rows if table.digests[row] not in seen] if known else rows
-    if known:
-        emit(Notice(f"{table.name}: {known} images that the model was fitted or chosen on are left out"))
-    if not kept:
-        raise DataError(
-            f"{table.name}: the model has seen all {len(rows)} labelled images; "
-            "give new ones, or --split all to count these"
-        )
-    return kept
 
 
 def _known(bundle: Bundle, table: ImageTable, column: str, rows: list[int]) -> None:

@@ -23,6 +23,7 @@ from headstart.backbones.card import BackboneCard, Preprocessing
 from headstart.base.errors import BadImage, BadOptions, BundleError
 from headstart.base.events import Progress, emit
 from headstart.base.hashing import digest_file
+from headstart.export.outputs import Answer, answers_of
 from headstart.images.views import POLICIES
 from headstart.methods.training_options import TRAINED
 
@@ -64,7 +65,7 @@ def skops_io() -> Any:
             del sys.modules["torch"]
 
 
-def _read_head(path: Path) -> Head:
+def _read_head(path: Path) -> Any:
     from headstart.methods.heads import TRUSTED
 
     reader = skops_io()
@@ -74,7 +75,7 @@ def _read_head(path: Path) -> Head:
             raise BundleError(
                 f"{path}: holds types that a head never has: {', '.join(odd[:5])}; it is not opened"
             )
-        head: Head = reader.load(path, trusted=list(TRUSTED))
+        head = reader.load(path, trusted=list(TRUSTED))
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, BundleError):
             raise
@@ -84,7 +85,10 @@ def _read_head(path: Path) -> Head:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Probabilities of some images: rows of unreadable images are left out and named in `problems`."""
+    """Probabilities of some images: rows of unreadable images are left out and named in `problems`.
+
+    With several outputs their answers lie side by side in `probabilities` (see `Bundle.outputs`).
+    """
 
     paths: tuple[str, ...]
     rows: tuple[int, ...]
@@ -104,6 +108,9 @@ class Bundle:
     card : dict
     classes : tuple of str
     target : str
+        Of the first output.
+    outputs : tuple of Answer
+        One, or several.
 
     Raises
     ------
@@ -116,8 +123,9 @@ class Bundle:
         self.card = self._read_card()
         self.classes: tuple[str, ...] = tuple(self.card["classes"])
         self.target: str = self.card["target"]
+        self.outputs: tuple[Answer, ...] = answers_of(self.card)
         self.backbone = BackboneCard.from_dict(self.card["backbone"])
-        self._head: Head | None = None
+        self._heads: list[Head] | None = None
         self._runner: Any = None
 
     @property
@@ -149,9 +157,28 @@ class Bundle:
                 f"{self.folder}: a network of the scenario {self.scenario} has no head of its own; "
                 "headstart.load_network gives the whole network"
             )
-        if self._head is None:
-            self._head = _read_head(self.folder / HEAD)
-        return self._head
+        if self.several:
+            raise BundleError(
+                f"{self.folder}: a model with several outputs has several heads; see its `heads`"
+            )
+        return self.heads[0]
+
+    @property
+    def several(self) -> bool:
+        """Whether its card names outputs: several, or one that is no choice among classes."""
+        return bool(self.card.get("outputs"))
+
+    @property
+    def heads(self) -> list[Head]:
+        """The fitted heads on features, one an output."""
+        if self._heads is None:
+            found = _read_head(self.folder / HEAD)
+            self._heads = list(found) if isinstance(found, list) else [found]
+            if len(self._heads) != len(self.outputs):
+                raise BundleError(
+                    f"{self.folder / HEAD}: holds {len(self._heads)} heads for {len(self.outputs)} outputs"
+                )
+        return self._heads
 
     @property
     def graph(self) -> Path:
@@ -234,7 +261,7 @@ class Bundle:
             rows += good
             emit(Progress("predict", len(rows) + len(problems), len(items)))
             parts.append(found)
-        table = np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
+        table = np.concatenate(parts) if parts else np.zeros((0, self.outputs[-1].last), np.float32)
         return Prediction(tuple(names[row] for row in rows), tuple(rows), table, tuple(problems))
 
     def _runs(
@@ -252,8 +279,8 @@ class Bundle:
         for rows, found in run_items(self.runner(), self.preprocessing, items, range(len(items)), bad):
             yield rows, found[0]
 
-    def predict(self, items: Sequence[ImageItem]) -> list[str]:
-        """The most probable class of each image.
+    def predict(self, items: Sequence[ImageItem]) -> list[Any]:
+        """The most probable class of each image; with several outputs a dict of what each says.
 
         Raises
         ------
@@ -263,6 +290,8 @@ class Bundle:
         found = self.predict_proba(items)
         if found.problems:
             raise BadImage(found.problems[0].path, found.problems[0].reason)
+        if self.several:
+            return [{each.name: each.said(row) for each in self.outputs} for row in found.probabilities]
         return [self.classes[best] for best in found.probabilities.argmax(1)]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from headstart.base.files import written_aside
 from headstart.export.bundle import Bundle
+from headstart.export.outputs import scales_of
 from headstart.export.weld import check_welded, largest_difference, sample_pixels
 
 
@@ -39,7 +40,23 @@ def export_onnx(bundle: Bundle, path: str | Path) -> float:
 
 def _checked(bundle: Bundle) -> float:
     how = bundle.preprocessing
-    if not bundle.trained:
+    if not bundle.trained and not bundle.several:
         return check_welded(bundle.graph, bundle.head, how)
+    if not bundle.trained:
+        return _checked_outputs(bundle)
     expected = np.array(bundle.card["check"]["drawn_probabilities"], np.float32)
-    return largest_difference(bundle.graph, sample_pixels(len(expected), how.height, how.width), expected)
+    pixels = sample_pixels(len(expected), how.height, how.width)
+    return largest_difference(
+        bundle.graph, pixels, expected, scales_of([each.output for each in bundle.outputs])
+    )
+
+
+def _checked_outputs(bundle: Bundle) -> float:
+    from headstart.export.joint_nodes import check_outputs
+    from headstart.methods.output_heads import OutputModel
+
+    models = [
+        OutputModel(answer.output, answer.thresholds, answer.temperature, head=head)
+        for answer, head in zip(bundle.outputs, bundle.heads, strict=True)
+    ]
+    return check_outputs(bundle.graph, models, bundle.preprocessing)

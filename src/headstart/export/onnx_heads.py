@@ -50,18 +50,18 @@ def head_nodes(
     """
     if not hasattr(head, "model_"):
         raise UsageError(f"the head {head.name!r} is not fitted; call fit before exporting it")
-    graph = _Graph(prefix)
-    scaled = _scaled(graph, head, input_name)
+    graph = Graph(prefix)
+    scaled = scaled_nodes(graph, head, input_name)
     if isinstance(head, KNNHead):
         _votes(graph, head, scaled, output_name)
     else:
-        scores = _scores(graph, head.model_, scaled)
+        scores = score_nodes(graph, head.model_, scaled)
         cooled = graph.add("Div", scores, graph.number(head.temperature_))
         graph.add("Softmax", cooled, output=output_name, axis=1)
     return graph.nodes, graph.tensors
 
 
-class _Graph:
+class Graph:
     """Nodes and initialisers in the making, every name with one prefix."""
 
     def __init__(self, prefix: str) -> None:
@@ -70,6 +70,7 @@ class _Graph:
         self.tensors: list[onnx.TensorProto] = []
 
     def constant(self, values: NDArray[Any]) -> str:
+        """A tensor that is written into the graph; its name."""
         from onnx import numpy_helper
 
         name = f"{self.prefix}.constant{len(self.tensors)}"
@@ -77,9 +78,11 @@ class _Graph:
         return name
 
     def number(self, value: float) -> str:
+        """A number as such a tensor."""
         return self.constant(np.array(value, np.float32))
 
     def axis(self, value: int) -> str:
+        """A whole number in a list."""
         return self.constant(np.array([value], np.int64))
 
     def add(
@@ -95,14 +98,15 @@ class _Graph:
         return first
 
 
-def _scaled(graph: _Graph, head: Head, name: str) -> str:
+def scaled_nodes(graph: Graph, head: Head, name: str) -> str:
+    """Features as the head scales them."""
     known = _unit_rows(graph, name) if head.unit_length else name
     centred = graph.add("Sub", known, graph.constant(head.mean_))
     scaled = graph.add("Div", centred, graph.constant(head.scale_))
     return _unit_rows(graph, scaled) if getattr(head, "metric", "") == "cosine" else scaled
 
 
-def _unit_rows(graph: _Graph, name: str) -> str:
+def _unit_rows(graph: Graph, name: str) -> str:
     least = graph.number(float(LEAST_LENGTH))
     largest = graph.add("ReduceMax", graph.add("Abs", name), graph.axis(1), keepdims=1)
     known = graph.add("Div", name, graph.add("Max", largest, least))
@@ -110,7 +114,8 @@ def _unit_rows(graph: _Graph, name: str) -> str:
     return graph.add("Div", known, graph.add("Max", length, least))
 
 
-def _scores(graph: _Graph, model: dict[str, Any], scaled: str) -> str:
+def score_nodes(graph: Graph, model: dict[str, Any], scaled: str) -> str:
+    """Decision scores of scaled features."""
     if "landmarks" in model:
         distances = _distances(graph, scaled, model["landmarks"])
         scaled = graph.add("Exp", graph.add("Mul", distances, graph.number(-model["gamma"])))
@@ -118,7 +123,7 @@ def _scores(graph: _Graph, model: dict[str, Any], scaled: str) -> str:
     return graph.add("Add", product, graph.constant(model["intercept"]))
 
 
-def _distances(graph: _Graph, scaled: str, points: NDArray[np.float32]) -> str:
+def _distances(graph: Graph, scaled: str, points: NDArray[np.float32]) -> str:
     """Squared distances (n, m) to points (m, d)."""
     own = graph.add("ReduceSumSquare", scaled, graph.axis(1), keepdims=1)
     squares = graph.add("Add", own, graph.constant(np.square(points).sum(axis=1)))
@@ -126,7 +131,7 @@ def _distances(graph: _Graph, scaled: str, points: NDArray[np.float32]) -> str:
     return graph.add("Max", graph.add("Sub", squares, product), graph.number(0.0))
 
 
-def _votes(graph: _Graph, head: KNNHead, scaled: str, output: str) -> None:
+def _votes(graph: Graph, head: KNNHead, scaled: str, output: str) -> None:
     model = head.model_
     distances = _distances(graph, scaled, model["features"])
     count = graph.axis(int(model["n_neighbors"]))

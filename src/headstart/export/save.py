@@ -18,14 +18,16 @@ from headstart.base.files import folder_written_aside
 from headstart.base.hashing import digest_file
 from headstart.base.runtime import versions
 from headstart.export.bundle import FORMAT, HEAD, VERSION, files_of, skops_io
+from headstart.export.outputs import facts_of_model
 from headstart.export.weld import check_welded, facts_of, weld
 from headstart.methods.training_options import TrainingOptions
 
 if TYPE_CHECKING:
     from headstart.methods.finetune import FineTuneClassifier
+    from headstart.methods.multi_output import MultiOutputTransfer
     from headstart.methods.probe import TransferClassifier
 
-    Fitted = TransferClassifier | FineTuneClassifier
+    Fitted = TransferClassifier | FineTuneClassifier | MultiOutputTransfer
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 ROOM = 2.5  # files of a bundle: weights twice (safetensors, graph) and a little more
@@ -36,12 +38,12 @@ def save_bundle(classifier: Fitted, folder: str | Path, *, target: str = "label"
 
     Parameters
     ----------
-    classifier : TransferClassifier or FineTuneClassifier
+    classifier : TransferClassifier, FineTuneClassifier or MultiOutputTransfer
         Fitted.
     folder : path
         A new folder, or an older bundle (replaced); anything else is refused.
     target : str
-        Name of the output (the label column).
+        Name of the output (the label column); a model with several has their names.
     data : str
         Name of the dataset it was fitted on.
 
@@ -54,20 +56,92 @@ def save_bundle(classifier: Fitted, folder: str | Path, *, target: str = "label"
     """
     place = check_place(folder)
     with _room_told(place), folder_written_aside(place) as aside:
-        facts = (
-            _features(classifier, target, aside)
-            if classifier.scenario == "features"
-            else _trained(classifier, target, aside)
-        )
+        facts = _facts(classifier, target, aside)
         (aside / "seen.json").write_text(json.dumps(sorted(set(getattr(classifier, "seen_", ())))))
         names = files_of(classifier.scenario)
         card = {
-            "format": FORMAT, "version": VERSION, "scenario": classifier.scenario, "target": target,
-            "classes": [str(each) for each in classifier.classes_], **facts, **_common(classifier), "data": data,
-            "versions": versions(), "digests": {name: digest_file(aside / name) for name in names},
+            "format": FORMAT, "version": VERSION, "scenario": classifier.scenario, **facts,
+            **_common(classifier), "data": data, "versions": versions(),
+            "digests": {name: digest_file(aside / name) for name in names},
         }  # fmt: skip
         (aside / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False), encoding="utf-8")
     return place
+
+
+def _facts(classifier: Any, target: str, folder: Path) -> dict[str, Any]:
+    """Write graph, weights and heads; what the card says of them."""
+    features = classifier.scenario == "features"
+    if not hasattr(classifier, "models_"):
+        own = _features(classifier, target, folder) if features else _trained(classifier, target, folder)
+        return {"target": target, "classes": [str(each) for each in classifier.classes_], **own}
+    outputs = [finite(facts_of_model(each)) for each in classifier.models_]
+    first = classifier.outputs_[0]
+    return {
+        "target": first.name, "classes": list(first.levels), "outputs": outputs, "sharing": classifier.sharing,
+        "weighting": classifier.weighting,
+        **(_joint_features(classifier, folder) if features else _joint_trained(classifier, folder)),
+    }  # fmt: skip
+
+
+def _joint_facts(classifier: MultiOutputTransfer, how: Any) -> dict[str, Any]:
+    """The metadata of a graph with several outputs: `classes` and `target` are those of the first."""
+    first = classifier.outputs_[0]
+    outputs = [finite(facts_of_model(each)) for each in classifier.models_]
+    return {**facts_of(list(first.levels), first.name, how), "outputs": outputs}
+
+
+def _joint_features(classifier: MultiOutputTransfer, folder: Path) -> dict[str, Any]:
+    from headstart.export.joint_nodes import check_outputs, weld_outputs
+    from headstart.features.engines.prepare import graph_for_bundle
+    from headstart.features.taps import Place
+
+    extractor, probe = classifier.extractor_, classifier.probe_
+    found = extractor.extraction_
+    taps = extractor.taps()
+    places = [Place(found.modules[tap], tap.pooling) for tap in taps]
+    graph, weights = graph_for_bundle(
+        probe.backbone, found.card, places, found.engine["precision"], found.calibration
+    )
+    how = found.card.preprocessing
+    weld_outputs(graph, classifier.models_, folder / "model.onnx", _joint_facts(classifier, how))
+    check_outputs(folder / "model.onnx", classifier.models_, how)
+    shutil.copyfile(weights, folder / "backbone.safetensors")
+    skops_io().dump([each.head for each in classifier.models_], folder / HEAD)
+    return {
+        "backbone": found.card.to_dict(),
+        "layer": extractor.layer if isinstance(extractor.layer, str) else list(extractor.layer),
+        "modules": [found.modules[tap] for tap in taps],
+        "pooling": extractor.pooling,
+        "head": probe.head,
+        "engine": found.engine,
+        "precision": probe.precision,
+        "refit": probe.refit,
+    }
+
+
+def _joint_trained(classifier: MultiOutputTransfer, folder: Path) -> dict[str, Any]:
+    from headstart.export.joint import write_joint_graph, write_joint_network
+
+    how = classifier.card_.preprocessing
+    check = write_joint_graph(classifier, folder / "model.onnx", _joint_facts(classifier, how))
+    write_joint_network(classifier.network_, folder / "backbone.safetensors")
+    tuner: Any = classifier.estimator
+    record: dict[str, Any] = finite(classifier.record_)
+    return {
+        "backbone": classifier.card_.to_dict(),
+        "trainable": record.get("trainable"),
+        "cut": record.get("after"),
+        "options": finite({
+            **{field.name: getattr(tuner, field.name) for field in dataclasses.fields(TrainingOptions)},
+            "seed": tuner.seed, "n_folds": tuner.n_folds, "seconds": tuner.seconds, "tie": classifier.tie,
+            "output_weights": classifier.output_weights, "head_rates": classifier.head_rates,
+            "class_weights": list(classifier.class_weights or ()),
+        }),
+        "start_selection": finite(classifier.start_selection_),
+        "record": record,
+        "findings": [each.to_dict() for each in classifier.findings_],
+        "check": check,
+    }  # fmt: skip
 
 
 def check_place(folder: str | Path, weights_bytes: int = 0) -> Path:

@@ -36,6 +36,7 @@ from headstart.methods.network import LinearHead, TransferNet, Whole, normaliser
 
 if TYPE_CHECKING:
     from headstart.methods.finetune import FineTuneClassifier
+    from headstart.methods.joint_network import JointNet
 
 BODY, HEAD, KEPT_HEAD = "body.net.", "head.", "transfer_head."
 CHECK_BATCH = 8
@@ -97,7 +98,7 @@ def write_graph(classifier: FineTuneClassifier, target: str, path: Path) -> dict
     whole = from_module(Classifier(net, classifier.temperature_), how, classifier.card_.name)
     export_onnx(whole, [Place(PROBABILITIES, "flat")], path)
     model = onnx.load(str(path), load_external_data=False)
-    _rename_output(model, PROBABILITIES)
+    rename_output(model, PROBABILITIES)
     note(model, facts_of([str(each) for each in classifier.classes_], target, how))
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
@@ -111,7 +112,7 @@ def write_graph(classifier: FineTuneClassifier, target: str, path: Path) -> dict
     }  # fmt: skip
 
 
-def _rename_output(model: Any, name: str) -> None:
+def rename_output(model: Any, name: str) -> None:
     """Give the only output another name, wherever it is spoken of."""
     graph = model.graph
     before = graph.output[0].name
@@ -137,7 +138,9 @@ def torch_probabilities(
 # ---- and back ------------------------------------------------------------------------------------------------
 
 
-def load_network(bundle: Bundle | str | Path, backbone: str | Backbone | None = None) -> TransferNet:
+def load_network(
+    bundle: Bundle | str | Path, backbone: str | Backbone | None = None
+) -> TransferNet | JointNet:
     """The trained network of a bundle as a torch module: normalised images (n, 3, height, width) to class scores.
 
     Parameters
@@ -149,9 +152,10 @@ def load_network(bundle: Bundle | str | Path, backbone: str | Backbone | None = 
 
     Returns
     -------
-    TransferNet
+    TransferNet or JointNet
         In evaluation mode; every parameter may be trained further. Divide its scores by
-        `bundle.card["temperature"]` before the softmax to have the bundle's probabilities.
+        `bundle.card["temperature"]` before the softmax to have the bundle's probabilities. With several outputs the
+        logits of all come side by side (see `bundle.outputs`, each with its temperature).
 
     Raises
     ------
@@ -168,6 +172,10 @@ def load_network(bundle: Bundle | str | Path, backbone: str | Backbone | None = 
         )
     path = opened.folder / "backbone.safetensors"
     given = None if backbone is None else load_backbone(backbone)
+    if opened.several:
+        from headstart.export.joint import load_joint_network
+
+        return load_joint_network(opened, given)
     state = {_own_name(name): tensor for name, tensor in read_weights(path).items()}
     weight = state.get("head.linear.weight")
     n_classes, width = tuple(weight.shape) if weight is not None and weight.ndim == 2 else (0, 0)

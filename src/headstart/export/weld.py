@@ -27,24 +27,39 @@ def weld(trunk: Path, head: Head, path: Path, facts: dict[str, Any]) -> None:
     Outputs: `probabilities` (float32, (n, k)) first, then the trunk's own features.
     """
     import onnx
-    from onnx import TensorProto, helper
 
     from headstart.export.onnx_heads import head_nodes
 
     model = onnx.load(str(trunk), load_external_data=False)
-    graph = model.graph
-    kept = list(graph.output)
-    names = [output.name for output in kept]
-    feature = names[0]
-    if len(names) > 1:
-        feature = "all_features"
-        graph.node.append(helper.make_node("Concat", names, [feature], axis=1))
+    kept, feature = features_of(model)
     nodes, tensors = head_nodes(head, feature, PROBABILITIES)
-    graph.node.extend(nodes)
-    graph.initializer.extend(tensors)
-    del graph.output[:]
-    shape = ["n", len(head.classes_)]
-    graph.output.extend([helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, shape), *kept])
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(tensors)
+    finish(model, kept, len(head.classes_), path, facts)
+
+
+def features_of(model: Any) -> tuple[list[Any], str]:
+    """The outputs of a trunk's graph, and the name of all its features side by side."""
+    from onnx import helper
+
+    kept = list(model.graph.output)
+    names = [output.name for output in kept]
+    if len(names) == 1:
+        return kept, str(names[0])
+    model.graph.node.append(helper.make_node("Concat", names, ["all_features"], axis=1))
+    return kept, "all_features"
+
+
+def finish(model: Any, kept: Sequence[Any], n_columns: int, path: Path, facts: dict[str, Any]) -> None:
+    """Name the graph's outputs (`probabilities` first, then those of the trunk), note the facts, check, write."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    shape = ["n", n_columns]
+    del model.graph.output[:]
+    model.graph.output.extend([
+        helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, shape), *kept
+    ])  # fmt: skip
     note(model, facts)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
@@ -81,8 +96,15 @@ def check_welded(path: Path, head: Head, preprocessing: Preprocessing) -> float:
     return difference
 
 
-def largest_difference(path: Path, pixels: np.ndarray, expected: np.ndarray) -> float:
+def largest_difference(
+    path: Path, pixels: np.ndarray, expected: np.ndarray, scales: np.ndarray | None = None
+) -> float:
     """Largest difference of a probability between a graph and what is expected of it.
+
+    Parameters
+    ----------
+    scales : ndarray, shape (k,), optional
+        What the difference of each column is measured in (1 where not given).
 
     Raises
     ------
@@ -94,7 +116,7 @@ def largest_difference(path: Path, pixels: np.ndarray, expected: np.ndarray) -> 
     runner = OnnxRunner(path)
     size = runner.batch_size
     found = np.concatenate([runner.run(pixels[at : at + size])[0] for at in range(0, len(pixels), size)])
-    difference = float(np.abs(found - expected).max())
+    difference = float((np.abs(found - expected) / (1.0 if scales is None else scales)).max())
     if not difference <= BOUND:
         raise EngineError(f"the exported graph differs from the model by {difference:.2g} (bound {BOUND})")
     return difference

@@ -1,0 +1,132 @@
+"""`headstart fit` with several outputs, or one that is no choice among classes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.base.errors import BadOptions, UnknownName
+from headstart.cli.declared import OutputFlags
+from headstart.cli.fit_options import options_of, probe_of, tuner_of
+from headstart.cli.flags import build, flag_name
+from headstart.cli.sources import open_targets
+
+if TYPE_CHECKING:
+    from headstart.methods.multi_output import MultiOutputTransfer
+
+NAMES = tuple(field.name for field in dataclasses.fields(OutputFlags))
+
+
+def asks_for_outputs(flags: dict[str, Any]) -> bool:
+    """Whether the flags speak of several outputs, or of another kind than classes."""
+    return "," in (flags.get("target") or "") or any(flags.get(name) not in (None, []) for name in NAMES)
+
+
+def fit_outputs(
+    data: str, scenario: str, flags: dict[str, Any], out: Path
+) -> tuple[MultiOutputTransfer, str, str]:
+    """Fit; the estimator, the names of its outputs, and the name of the data."""
+    options, training, source = options_of(scenario, flags)
+    own = build(OutputFlags, flags)
+    table, targets = open_targets(data, source)
+    said = parsed(own, targets)
+    given = {name for name in NAMES if flags.get(name) not in (None, [])}
+    _check(own, targets, given)
+    from headstart.methods.multi_output import MultiOutputTransfer
+    from headstart.methods.strata import split_outputs
+
+    estimator = probe_of(options) if scenario == "features" else tuner_of(scenario, options, training, out)
+    model = MultiOutputTransfer(
+        estimator=estimator, sharing=own.sharing, weighting=own.weighting, tie=own.tie,
+        kinds=said["kind"], levels=said["levels"], separators=said["separator"],
+        output_weights=said["output_weight"], head_rates=said["head_rate"], class_weights=own.class_weights,
+    )  # fmt: skip
+    divided = split_outputs(
+        table, targets, said["kind"], levels=said["levels"], separators=said["separator"], seed=options.seed
+    )
+    return model.fit_table(divided, targets), ",".join(targets), table.name
+
+
+def _check(own: OutputFlags, targets: Sequence[str], given: set[str]) -> None:
+    found = []
+    if len(targets) == 1:
+        found += [
+            f"{name.replace('_', '-')}: is for several targets; name them with --target A,B"
+            for name in ("sharing", "weighting", "tie", "output_weight", "head_rate")
+            if name in given
+        ]
+    elif "tie" in given and own.sharing != "soft":
+        found.append("tie: is for --sharing soft")
+    if found:
+        raise BadOptions(found)
+
+
+def parsed(own: OutputFlags, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What is said of each target.
+
+    Raises
+    ------
+    BadOptions
+        Every entry that is not TARGET=VALUE, names no target, or is no number where one is expected.
+
+    Examples
+    --------
+    >>> flags = OutputFlags(levels=("worn=new", "used", "gone"), output_weight=("worn=2",))
+    >>> found = parsed(flags, ["worn"])
+    >>> found["levels"], found["output_weight"]
+    ({'worn': ['new', 'used', 'gone']}, {'worn': 2.0})
+    """
+    found: list[str] = []
+    pairs: dict[str, dict[str, Any]] = {}
+    for name in ("kind", "separator", "output_weight", "head_rate"):
+        pairs[name] = _pairs(name, getattr(own, name), targets, found)
+    pairs["separator"] = {target: sign or "," for target, sign in pairs["separator"].items()}
+    for name in ("output_weight", "head_rate"):
+        pairs[name] = {target: _number(name, target, text, found) for target, text in pairs[name].items()}
+    pairs["levels"] = _levels(own.levels, targets, found)
+    if found:
+        raise BadOptions(found)
+    return pairs
+
+
+def _pairs(name: str, entries: Sequence[str], targets: Sequence[str], found: list[str]) -> dict[str, Any]:
+    pairs: dict[str, Any] = {}
+    for entry in entries:
+        target, sign, value = entry.partition("=")
+        if not sign:
+            found.append(f"{name}: expected {flag_name(name)} TARGET=..., got {entry!r}")
+        elif target.strip() not in targets:
+            found.append(f"{name}: {UnknownName('target', target.strip(), targets)}")
+        elif target.strip() in pairs:
+            found.append(f"{name}: {target.strip()!r} is given twice")
+        else:
+            pairs[target.strip()] = value.strip()
+    return pairs
+
+
+def _levels(entries: Sequence[str], targets: Sequence[str], found: list[str]) -> dict[str, list[str]]:
+    """TARGET=A,B,C arrives in pieces, parted at the commas."""
+    levels: dict[str, list[str]] = {}
+    last = ""
+    for entry in entries:
+        target, sign, value = entry.partition("=")
+        if sign and (target.strip() in targets or not last):
+            last = target.strip()
+            if last not in targets:
+                found.append(f"levels: {UnknownName('target', last, targets)}")
+            levels.setdefault(last, []).append(value.strip())
+        elif not last:
+            found.append(f"levels: expected --levels TARGET=LOWEST,...,HIGHEST, got {entry!r}")
+        else:
+            levels[last].append(entry.strip())
+    return levels
+
+
+def _number(name: str, target: str, text: str, found: list[str]) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        found.append(f"{name} of {target}: expected a number, got {text!r}")
+        return 1.0

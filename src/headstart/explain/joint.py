@@ -1,0 +1,79 @@
+"""Models with several outputs as something to explain: one network, scores of each output by name.
+
+Scores are such that a class, label or level has one of its own: of ordered levels the logarithm of their
+probabilities, of a number its value in deviations from the mean of train.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from headstart.methods.output import Output
+
+LEAST = 1e-6
+VALUE = "value"
+
+
+class JointScores(nn.Module):
+    """Normalised images to scores (n, k) of each output by name.
+
+    Parameters
+    ----------
+    net : nn.Module
+        Images to the logits of all outputs side by side.
+    outputs : sequence of Output
+    temperatures : sequence of float
+    """
+
+    def __init__(self, net: nn.Module, outputs: Sequence[Output], temperatures: Sequence[float]) -> None:
+        super().__init__()
+        self.net, self.outputs, self.temperatures = net, tuple(outputs), tuple(temperatures)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Scores by output."""
+        parts = torch.split(self.net(images), [output.width for output in self.outputs], dim=1)
+        return {
+            output.name: scores_of_output(output, part / t)
+            for output, part, t in zip(self.outputs, parts, self.temperatures, strict=True)
+        }
+
+
+class SideBySide(nn.Module):
+    """Heads on the same features, their logits side by side; of equal columns (ordered levels) each as it is."""
+
+    def __init__(self, heads: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(heads)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (n, sum of widths)."""
+        return torch.cat([head(features) for head in self.heads], dim=1)
+
+
+def scores_of_output(output: Output, logits: Tensor) -> Tensor:
+    """Scores of classes, labels or levels (n, k), or of a number (n, 1)."""
+    if output.kind != "ordinal":
+        return logits
+    each = torch.sigmoid(logits)
+    one, nothing = torch.ones_like(each[:, :1]), torch.zeros_like(each[:, :1])
+    share = torch.cat([one, each], dim=1) - torch.cat([each, nothing], dim=1)
+    return share.clamp(min=LEAST).log()
+
+
+def shares_of_scores(kind: str, scores: Tensor) -> Tensor:
+    """Probabilities (n, k); of a number how high it is: the share of a normal distribution that lies below it."""
+    if kind == "labels":
+        return torch.sigmoid(scores)
+    if kind == "number":
+        below: Tensor = torch.special.ndtr(scores)
+        return below
+    out: Tensor = torch.softmax(scores, dim=1)
+    return out
+
+
+def names_of(output: Output) -> tuple[str, ...]:
+    """What can be asked for: levels, or the value of a number."""
+    return (VALUE,) if output.kind == "number" else output.levels
