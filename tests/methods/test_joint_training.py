@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from tests.methods.test_multi_output import COLUMNS, IMAGES, KINDS
 
 from headstart.backbones.freeze import find_cut
 from headstart.base.errors import BadOptions
@@ -15,7 +14,9 @@ from headstart.methods.network import make_net
 from headstart.methods.output import Output, encode
 from headstart.methods.training_options import TrainingOptions
 from headstart.testing.backbones import tiny_backbone
+from headstart.testing.outputs import KINDS, marked_squares
 
+IMAGES, COLUMNS = marked_squares()
 OUTPUTS = (
     Output("colour", "classes", ("blue", "red")),
     Output("marks", "labels", ("left", "right")),

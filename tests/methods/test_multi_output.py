@@ -15,31 +15,9 @@ from headstart.methods.probe import TransferClassifier
 from headstart.methods.strata import split_outputs, strata
 from headstart.methods.thresholds import best_thresholds
 from headstart.testing.backbones import tiny_backbone
+from headstart.testing.outputs import KINDS, marked_squares
 
-
-def pictures(n=60, seed=0):
-    """Squares: red or blue; left, right, both or neither side marked; four sizes; brightness as a number."""
-    draw = np.random.default_rng(seed)
-    images = draw.integers(60, 90, (n, 32, 32, 3)).astype(np.uint8)
-    columns = {"colour": [], "marks": [], "size": [], "light": []}
-    for row in range(n):
-        red, left, right, size = row % 2, draw.random() < 0.5, draw.random() < 0.5, int(draw.integers(4))
-        light = int(draw.integers(0, 100))
-        images[row] += np.uint8(light)
-        images[row, 12 : 14 + 4 * size, 10:22] = (250, 20, 20) if red else (20, 20, 250)
-        if left:
-            images[row, :, :4] = 255
-        if right:
-            images[row, :, -4:] = 0
-        columns["colour"].append("red" if red else "blue")
-        columns["marks"].append(" ; ".join(["left"] * left + ["right"] * right) or ";")
-        columns["size"].append(str(size))
-        columns["light"].append(f"{light}.5")
-    return images, columns
-
-
-IMAGES, COLUMNS = pictures()
-KINDS = {"size": "ordinal", "light": "number"}
+IMAGES, COLUMNS = marked_squares()
 
 
 def labels(**changed):
@@ -132,7 +110,7 @@ def test_it_keeps_scikit_learns_contract():
 
 
 def test_validation_images_choose_and_their_unknown_labels_are_left_out():
-    held, more = pictures(30, seed=5)
+    held, more = marked_squares(30, seed=5)
     more["colour"] = ["green", *more["colour"][1:]]
     with collected_warnings() as told:
         model = small(kinds=KINDS).fit(IMAGES, dict(COLUMNS), validation=(held, more))

@@ -46,7 +46,9 @@ def fit_outputs(
     divided = split_outputs(
         table, targets, said["kind"], levels=said["levels"], separators=said["separator"], seed=options.seed
     )
-    return model.fit_table(divided, targets), ",".join(targets), table.name
+    model.fit_table(divided, targets)
+    model.n_unlabelled_ += sum(problem.reason.startswith("no label") for problem in table.problems)
+    return model, ",".join(targets), table.name
 
 
 def _check(own: OutputFlags, targets: Sequence[str], given: set[str]) -> None:

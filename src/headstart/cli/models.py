@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.base.errors import UnknownName
 from headstart.cli.declared import DataOptions
 from headstart.cli.flags import Data, Json, build, verb
 from headstart.cli.screen import shown
-from headstart.cli.sources import open_table
+from headstart.cli.sources import open_table, open_targets
 from headstart.cli.text import printable, say, say_json, table
 
 if TYPE_CHECKING:
     from headstart.export.assess import Assessment
     from headstart.export.bundle import Bundle, Prediction
     from headstart.export.outputs import Answer
+    from headstart.images.table import ImageTable
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder that `fit` wrote.", show_default=False)]
 Views = Annotated[
@@ -75,13 +78,26 @@ def evaluate(
     source = build(DataOptions, flags)
     with shown():
         bundle = load_bundle(model)
-        found = assess(bundle, open_table(data, source), split=split, target=source.target, views=views)
+        found = assess(
+            bundle, _opened(data, source, bundle), split=split, target=source.target, views=views
+        )  # fmt: skip
     if json:
         say_json(found.to_dict())
     elif isinstance(found, Assessment):
         _show_evaluation(found)
     else:
         show_assessment(found)
+
+
+def _opened(data: str, source: DataOptions, bundle: Bundle) -> ImageTable:
+    """The images; with several outputs their columns are read as labels because the model has them."""
+    if not bundle.several:
+        return open_table(data, source)
+    names = source.target or ",".join(each.name for each in bundle.outputs)
+    try:
+        return open_targets(data, replace(source, target=names))[0]
+    except UnknownName:
+        return open_table(data, source)  # what lacks is told with what there is
 
 
 def _show_evaluation(found: Assessment) -> None:
