@@ -32,7 +32,8 @@ def backbone():
 
 
 def tuned(backbone, *, scenario="finetune", trainable="last:2", several=None, **options):
-    given = {"epochs": 3, "views": 2, "batch_size": 16, "learning_rate": 3e-3, "augment": "none", **options}
+    given = {"epochs": 3, "views": 2, "batch_size": 16, "learning_rate": 3e-3, "augment": "none",
+             "dtype": "float32", **options}  # fmt: skip
     tuner = FineTuneClassifier(
         backbone=backbone, scenario=scenario, trainable=trainable, cache_gb=1.0, **given
     )
@@ -180,19 +181,18 @@ def test_the_distance_of_trunks_is_over_what_trains(backbone):
 
 @pytest.mark.parametrize("sharing", ["hard", "soft", "separate"])
 def test_every_sharing_learns_all_outputs_from_kept_activations(sharing, backbone):
-    model = tuned(backbone, several={"sharing": sharing}).fit(IMAGES, dict(COLUMNS))
-    assert model.record_["path"] == "cache" and len(model.network_.towers) == (1 if sharing == "hard" else 4)
+    kept = COLUMNS if sharing == "hard" else {name: COLUMNS[name] for name in ("colour", "light")}
+    kinds = {name: kind for name, kind in KINDS.items() if name in kept}
+    model = tuned(backbone, several={"sharing": sharing, "kinds": kinds}).fit(IMAGES, kept)
+    towers = model.network_.towers
+    assert model.record_["path"] == "cache" and len(towers) == (1 if sharing == "hard" else 2)
     scores = {each.output.name: each.score for each in model.models_}
     assert scores["colour"] > 0.9 and scores["light"] > 0.7
     said = model.predict(IMAGES)
-    assert said.shape == (60, 4) and (said[:, 0] == COLUMNS["colour"]).mean() > 0.9
-    assert np.allclose(model.predict_proba(IMAGES)[2].sum(1), 1, atol=1e-5)
+    assert said.shape == (60, len(kept)) and (said[:, 0] == COLUMNS["colour"]).mean() > 0.9
     assert not [each for each in model.findings_ if each.kind == "frozen moved"]
-    trained = [tower.body.net.blocks[2] for tower in model.network_.towers]
-    assert len({id(tower.body.net.blocks[0]) for tower in model.network_.towers}) == 1, (
-        "the frozen part is held once"
-    )
-    assert len({id(part) for part in trained}) == len(trained)
+    assert len({id(tower.body.net.blocks[0]) for tower in towers}) == 1, "the frozen part is held once"
+    assert len({id(tower.body.net.blocks[2]) for tower in towers}) == len(towers)
 
 
 @pytest.mark.parametrize("scenario", ["full", "scratch"])

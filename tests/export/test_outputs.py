@@ -1,0 +1,185 @@
+"""A model with several outputs is one folder and one graph that say what the estimator says, without torch."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+
+from headstart.base.errors import BundleError, DataError, UnknownName
+from headstart.base.hashing import digest_file
+from headstart.explain.see import see
+from headstart.explain.target import target_of_bundle
+from headstart.export.assess import assess
+from headstart.export.bundle import load_bundle
+from headstart.export.merge import merge_equal
+from headstart.export.onnx import export_onnx
+from headstart.export.save import save_bundle
+from headstart.export.trained import load_network
+from headstart.images.scan import scan
+from headstart.methods.finetune import FineTuneClassifier
+from headstart.methods.multi_output import MultiOutputTransfer
+from headstart.methods.probe import TransferClassifier
+from headstart.testing.backbones import tiny_weights
+from headstart.testing.outputs import KINDS, labelled_files, marked_squares
+
+IMAGES, COLUMNS = marked_squares()
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return tiny_weights(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module")
+def on_features(weights, tmp_path_factory):
+    probe = TransferClassifier(
+        backbone=weights, input_size=64, layer=("stage2", "pool"), engine="torch", cache_gb=0
+    )
+    model = MultiOutputTransfer(estimator=probe, kinds=KINDS).fit(IMAGES, dict(COLUMNS))
+    return model, save_bundle(model, tmp_path_factory.mktemp("features") / "model", data="squares")
+
+
+@pytest.fixture(scope="module")
+def trained(weights, tmp_path_factory):
+    tuner = FineTuneClassifier(
+        backbone=weights, input_size=64, trainable="last:1", epochs=2, views=1, augment="none", dtype="float32",
+        learning_rate=1e-3,
+    )  # fmt: skip
+    model = MultiOutputTransfer(estimator=tuner, kinds=KINDS, sharing="soft").fit(IMAGES, dict(COLUMNS))
+    return model, save_bundle(model, tmp_path_factory.mktemp("trained") / "model", data="squares")
+
+
+@pytest.fixture(params=["on_features", "trained"])
+def fitted(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_the_bundle_says_what_the_estimator_says(fitted):
+    model, folder = fitted
+    bundle = load_bundle(folder)
+    assert bundle.several and [each.name for each in bundle.outputs] == list(COLUMNS)
+    found = bundle.predict_proba(list(IMAGES[:12]))
+    expected = model.predict_outputs(list(IMAGES[:12]))
+    for answer in bundle.outputs:
+        own, theirs = answer.of(found.probabilities), expected[answer.name]
+        assert np.abs(own - theirs).max() < (0.05 if answer.output.kind == "number" else 1e-3)
+    said = model.predict(list(IMAGES[:12]))
+    again = bundle.predict(list(IMAGES[:12]))
+    assert [each["colour"] for each in again] == said[:, 0].tolist()
+    assert [";".join(each["marks"]) for each in again] == said[:, 1].tolist()
+
+
+def test_one_graph_holds_all_heads_and_names_their_columns(fitted, tmp_path):
+    _, folder = fitted
+    bundle = load_bundle(folder)
+    assert export_onnx(bundle, tmp_path / "model.onnx") < 1e-4
+    graph = onnx.load(str(tmp_path / "model.onnx"))
+    assert [each.name for each in graph.graph.output] == ["probabilities"]
+    notes = {each.key: json.loads(each.value) for each in graph.metadata_props}
+    assert [each["name"] for each in notes["headstart.outputs"]] == list(COLUMNS)
+    assert bundle.outputs[-1].last == 2 + 2 + 4 + 1
+
+
+def test_trunks_that_share_a_frozen_part_hold_it_once(trained):
+    model, folder = trained
+    graph = onnx.load(str(folder / "model.onnx")).graph
+    n_one = sum(each.numel() for each in model.network_.towers[0].parameters())
+    n_all = sum(int(np.prod(each.dims)) for each in graph.initializer)
+    last = sum(
+        each.numel() for each in model.network_.towers[0].body.net.get_submodule("layer4").parameters()
+    )
+    assert n_all < n_one + 3.5 * last
+    assert merge_equal(onnx.load(str(folder / "model.onnx"))) == 0
+
+
+def test_the_network_comes_back_as_it_was(trained):
+    model, folder = trained
+    again = load_network(folder)
+    first, second = model.network_.state_dict(), again.state_dict()
+    assert set(first) == set(second)
+    assert all(np.array_equal(first[name].numpy(), second[name].numpy()) for name in first)
+
+
+def test_it_predicts_without_torch(on_features):
+    _, folder = on_features
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import numpy as np; from headstart import load_bundle\n"
+        f"print(load_bundle({str(folder)!r}).predict([np.full((40, 40, 3), 200, np.uint8)])[0]['colour'])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.stdout.strip() in ("red", "blue"), ran.stderr
+
+
+def test_evaluation_tells_each_output_and_all_at_once(on_features, tmp_path):
+    _, folder = on_features
+    images, columns = marked_squares(24, seed=3)
+    columns["marks"][:4] = [None] * 4
+    for cells in columns.values():
+        cells[5] = None
+    table = scan(labelled_files(tmp_path, images, columns), label_columns=list(columns))
+    found = assess(load_bundle(folder), table)
+    facts = found.to_dict()
+    assert facts["n"] == 23 and set(facts["outputs"]) == set(columns)
+    assert facts["outputs"]["marks"]["n_missing"] == 4
+    assert facts["joint"]["n"] == 19 and facts["joint"]["outputs"] == ["colour", "marks", "size"]
+    least = min(facts["outputs"][name]["scores"]["accuracy"]["value"] for name in ("colour", "size"))
+    assert facts["joint"]["value"] <= least + 0.2
+    assert facts["outputs"]["light"]["scores"]["mae"]["value"] < 25
+    json.dumps(facts, allow_nan=False)
+
+
+def test_a_column_that_is_missing_is_told_with_those_that_are_there(on_features, tmp_path):
+    _, folder = on_features
+    images, columns = marked_squares(8, seed=4)
+    del columns["light"], columns["size"]
+    table = scan(labelled_files(tmp_path, images, columns), label_columns=list(columns))
+    bundle = load_bundle(folder)
+    with pytest.raises(DataError, match=r"no label column .size., .light..*--target colour,marks"):
+        assess(bundle, table)
+    assert set(assess(bundle, table, target="colour,marks").to_dict()["outputs"]) == {"colour", "marks"}
+    with pytest.raises(UnknownName, match="did you mean 'colour'"):
+        assess(bundle, table, target="color")
+
+
+def test_labels_that_the_model_does_not_know_are_told(on_features, tmp_path):
+    _, folder = on_features
+    images, columns = marked_squares(8, seed=4)
+    columns["marks"][0] = "left; top"
+    table = scan(labelled_files(tmp_path, images, columns), label_columns=list(columns))
+    with pytest.raises(DataError, match="marks: 'top' not among its 2 labels"):
+        assess(load_bundle(folder), table)
+
+
+def test_every_output_can_be_explained(fitted):
+    _, folder = fitted
+    bundle = load_bundle(folder)
+    target = target_of_bundle(bundle, load_network(bundle) if bundle.trained else None)
+    assert [each.name for each in target.outputs] == list(COLUMNS)
+    pixels = target.prepared(list(IMAGES[:3]))
+    table = bundle.predict_proba(list(IMAGES[:3])).probabilities
+    for answer in bundle.outputs[:3]:
+        assert np.abs(target.probabilities(pixels, answer.name) - answer.of(table)).max() < 2e-3
+    seen = see(target, list(IMAGES[:2]), ["a", "b"], methods=("gradcam",), check=False)
+    (first, _) = seen.to_dict()["images"]
+    assert set(first["outputs"]) == set(COLUMNS)
+    assert first["outputs"]["light"]["class"] == "value"
+
+
+def test_heads_that_do_not_fit_the_card_are_refused(on_features, tmp_path):
+    import shutil
+
+    _, folder = on_features
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    card = json.loads((copy / "card.json").read_text())
+    card["outputs"] = card["outputs"][:2]
+    card["digests"]["model.onnx"] = digest_file(copy / "model.onnx")
+    (copy / "card.json").write_text(json.dumps(card))
+    with pytest.raises(BundleError, match="4 heads for 2 outputs"):
+        load_bundle(copy).heads  # noqa: B018
+    with pytest.raises(BundleError, match="several heads"):
+        load_bundle(folder).head  # noqa: B018
