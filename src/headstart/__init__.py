@@ -19,6 +19,7 @@ _HOMES = {
     "ImageClusterer": "headstart.features.cluster",
     "TransferClassifier": "headstart.methods.probe",
     "FineTuneClassifier": "headstart.methods.finetune",
+    "MultiOutputTransfer": "headstart.methods.multi_output",
     "load_bundle": "headstart.export.bundle",
     "save_bundle": "headstart.export.save",
     "load_network": "headstart.export.trained",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from headstart.images.scan import scan as scan
     from headstart.images.table import ImageTable as ImageTable
     from headstart.methods.finetune import FineTuneClassifier as FineTuneClassifier
+    from headstart.methods.multi_output import MultiOutputTransfer as MultiOutputTransfer
     from headstart.methods.probe import TransferClassifier as TransferClassifier
     from headstart.report.build import write_report as write_report
     from headstart.study.execute import run_study as run_study
