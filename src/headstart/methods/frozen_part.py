@@ -330,7 +330,7 @@ class FrozenPart:
         why = ""
         if n_runs < LEAST_IMAGES_INT8:
             why = f"{n_runs} runs of the frozen part are too few to prepare int8 for"
-        elif held_pixels is None or held is None or self.head is None or self.held is None:
+        elif held_pixels is None or held is None or not self._fitted_start() or self.held is None:
             why = "without validation images and a fitted head its cost cannot be measured"
         elif ready.facts.engine != "onnxruntime":
             why = f"the engine is {ready.facts.engine}"
@@ -352,8 +352,8 @@ class FrozenPart:
         start = time.perf_counter()
         net = self._net()
         net.eval()
-        coarse = scores_of(net, stream).argmax(1).numpy() == self.held.codes
-        fine = scores_of(net, held).argmax(1).numpy() == self.held.codes
+        coarse = self._rightness(scores_of(net, stream).numpy())
+        fine = self._rightness(scores_of(net, held).numpy())
         rates = [_rate(each, held_pixels) for each in (ready, trial)]
         loss = float(fine.mean() - coarse.mean())
         faster = rates[1] > 1.1 * rates[0]
@@ -364,6 +364,15 @@ class FrozenPart:
             "seconds": time.perf_counter() - start,
         }  # fmt: skip
         return "int8" if used else "float32"
+
+    def _fitted_start(self) -> bool:
+        """Whether training starts from a fitted head."""
+        return self.head is not None
+
+    def _rightness(self, scores: np.ndarray) -> np.ndarray:
+        """How right each validation image is, 0 to 1 (n,)."""
+        assert self.held is not None
+        return np.asarray(scores.argmax(1) == self.held.codes)
 
 
 def _rate(ready: Ready, pixels: PixelBatches) -> float:

@@ -64,7 +64,6 @@ class JointObjective:
             ).to(device)
             for output, codes in zip(outputs, coded, strict=True)
         ]  # fmt: skip
-        self.known = np.stack([~is_missing(o, c) for o, c in zip(outputs, coded, strict=True)])
 
     def labels(self, rows: np.ndarray) -> Tensor:
         """Blocks of these images side by side, scaled to the labelled ones."""
@@ -95,15 +94,8 @@ class JointObjective:
 
     def n_right(self, scores: Tensor, rows: np.ndarray) -> float:
         """Sum over the images of the mean over their labels: 1 where right; of a number 1 - squared error."""
-        logits = np.split(
-            scores.float().cpu().numpy(), np.cumsum([o.width for o in self.outputs])[:-1], axis=1
-        )
-        given = self.known[:, rows]
-        right = np.zeros(given.shape)
-        for at, (output, each) in enumerate(zip(self.outputs, logits, strict=True)):
-            right[at] = rightness(output, each, self.coded[at][rows])
-        count = np.maximum(given.sum(axis=0), 1)
-        return float((np.where(given, right, 0.0).sum(axis=0) / count).sum())
+        coded = [each[rows] for each in self.coded]
+        return float(mean_rightness(self.outputs, scores.float().cpu().numpy(), coded).sum())
 
     def held(self, scores: Tensor) -> tuple[float, float]:
         """Sum of the plain losses by the fixed weights, and the mean of `output_score` over the outputs."""
@@ -169,6 +161,14 @@ def loss_of(output: Output, scores: Tensor, labels: Tensor) -> Tensor:
     yes, no = torch.split(labels, output.width, dim=1)
     each: Tensor = yes * softplus(-scores) + no * softplus(scores)
     return each.mean(1) if output.kind == "labels" else each.sum(1)
+
+
+def mean_rightness(outputs: Sequence[Output], scores: np.ndarray, coded: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean of `rightness` over the outputs that each image has a label of (n,); 0 without any."""
+    logits = np.split(scores, np.cumsum([output.width for output in outputs])[:-1], axis=1)
+    known = np.stack([~is_missing(o, c) for o, c in zip(outputs, coded, strict=True)])
+    right = np.stack([rightness(o, s, c) for o, s, c in zip(outputs, logits, coded, strict=True)])
+    return np.asarray(np.where(known, right, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
 
 
 def rightness(output: Output, logits: np.ndarray, coded: np.ndarray) -> np.ndarray:

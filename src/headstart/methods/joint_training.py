@@ -22,7 +22,7 @@ from headstart.methods.batches import Batches, scores_of
 from headstart.methods.calibrate import fit_temperature
 from headstart.methods.heads_outputs import binary_cross_entropy, steps_above
 from headstart.methods.joint_network import JointHead, JointNet, Weighting, assembled_towers, in_order
-from headstart.methods.joint_objective import JointObjective
+from headstart.methods.joint_objective import JointObjective, mean_rightness
 from headstart.methods.loop import Loop
 from headstart.methods.network import TransferNet, frozen_names, make_net, may_move, set_mode, whole_state
 from headstart.methods.objective import Objective
@@ -165,6 +165,10 @@ class JointTraining(Training):
 
     def _fitted_start(self) -> bool:
         return bool(self.of.starts)
+
+    def _rightness(self, scores: np.ndarray) -> np.ndarray:
+        assert self.of.held_coded is not None
+        return mean_rightness(self.of.outputs, scores, self.of.held_coded)
 
     # ---- the end ----------------------------------------------------------------------------------------------
 

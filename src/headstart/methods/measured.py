@@ -75,10 +75,6 @@ class Measured(FrozenPart):
         terms = (self.train.codes, held_codes, len(self.classes), options, next(net.parameters()).device)
         return Distilled(self.lesson.answers, *terms)
 
-    def _fitted_start(self) -> bool:
-        """Whether training starts from a fitted head."""
-        return self.head is not None
-
     def _bfloat16(self, net: TransferNet, source: Batches, options: TrainingOptions) -> bool:
         """Whether to train in bfloat16: as asked, else where it is measured to be faster."""
         if options.dtype != "auto":
