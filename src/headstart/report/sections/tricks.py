@@ -111,7 +111,7 @@ def trick_claims(table: TrickTable) -> list[Claim]:
         ]
         rest = sum(each.kind == CANNOT_TELL for each in known)
         if rest:
-            told.append(f"of {rest} {'it' if rest == 1 else 'more'} cannot be told whether they do either")
+            told.append(f"of {rest}{' more' if told else ''} it cannot be told")
         start = (
             f" The training they start from has {percent(table.accuracy)}."
             if table.accuracy is not None
