@@ -67,6 +67,9 @@ def test_each_trick_changes_something_that_the_bare_training_has_not():
         TrainingOptions(**on)
     assert bare["schedule"] == "constant" and bare["ema"] == 0 and bare["decayed"] == "all"
     assert options_with(("fixres",), base, 224)["train_size"] == 192
+    assert (
+        options_with((), base, 224)["train_size"] == 224 and options_with((), base, 0)["train_size"] is None
+    )
     assert options_with(("linear_scaling",), base, 224)["batch_size"] == 128
     assert options_with(("one_cycle",), base, 224)["warmup"] == 0.15
 

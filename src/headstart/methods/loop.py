@@ -181,7 +181,7 @@ class Loop:
 
     def _rate(self, step: int) -> float:
         """Learning rate of a step; constant from the first epoch whose end is averaged evenly."""
-        held = min(step, self.average.first * self.per_epoch)
+        held = min(step, self.average.first * self.per_epoch) if self.average.first else step
         return self.rate * rate_factor(held, self.n_steps, self.options.schedule, self.options.warmup)
 
     def _chance(self) -> int:

@@ -56,7 +56,8 @@ def trained_methods(spec: StudySpec, variants: Sequence[Variant]) -> tuple[Train
             found.append(TrainedMethod(scenario, variant, cut, _text(options)))
             continue
         shape = variant.card.preprocessing
-        side, given = min(shape.height, shape.width), options_of(spec, scenario)
+        side = shape.height if shape.height == shape.width else 0
+        given = options_of(spec, scenario)
         for on in design_of(spec, fitting(spec, scenario, variant.card.name, cut).names).runs:
             options = told(_with_digest(options_with(on, given, side)))
             found.append(TrainedMethod(scenario, variant, cut, _text(options), label_of(on)))

@@ -122,7 +122,7 @@ def options_with(names: Iterable[str], options: dict[str, Any], side: int) -> di
     options : dict
         Of the study; its `teacher` is that of distillation.
     side : int
-        Of the input, in pixels.
+        Of the input, in pixels; 0 where it is not square.
     """
     base, chosen = Base(options, side), set(names)
     bare = dict(options)

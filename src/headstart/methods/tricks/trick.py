@@ -11,7 +11,10 @@ STEP = 32
 
 @dataclass(frozen=True)
 class Base:
-    """What a trick is switched on over: options of training before it, and the side of the input in pixels."""
+    """What a trick is switched on over: options of training before it, and the side of the input in pixels.
+
+    `side` is 0 where the input is not square.
+    """
 
     options: Mapping[str, Any]
     side: int
@@ -62,10 +65,14 @@ class Trick:
 
 
 def side(share: float) -> Rule:
-    """A share of the side of the input, to the next multiple of 32 pixels."""
-    return lambda base: (
-        base.side if share == 1 else min(base.side, max(STEP, STEP * round(share * base.side / STEP)))
-    )
+    """A share of the side of the input, to the next multiple of 32 pixels; None where it is not square."""
+
+    def rule(base: Base) -> int | None:
+        if share == 1 or not base.side:
+            return base.side or None
+        return min(base.side, max(STEP, STEP * round(share * base.side / STEP)))
+
+    return rule
 
 
 def times(name: str, factor: int) -> Rule:
