@@ -46,9 +46,7 @@ class Average:
         if self.weights is None or not self.decay:
             return
         decay = min(self.decay, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for name, each in moving.items():
-                self.weights[name].lerp_(each, 1 - decay)
+        _follow(self.weights, moving, 1 - decay)
 
     def after_epoch(self, moving: Weights, epoch: int) -> bool:
         """Take the end of an epoch (from 0) into the even average; True if it was one of the last."""
@@ -58,9 +56,7 @@ class Average:
         if self.weights is None:
             self.weights = copied(moving)
             return True
-        with torch.no_grad():
-            for name, each in moving.items():
-                self.weights[name].lerp_(each, 1 / self.n)
+        _follow(self.weights, moving, 1 / self.n)
         return True
 
     def state(self) -> dict[str, Any]:
@@ -70,6 +66,12 @@ class Average:
     def go_on(self, state: dict[str, Any]) -> None:
         """From a checkpoint."""
         self.weights, self.n = state["weights"], int(state["n"])
+
+
+def _follow(weights: Weights, moving: Weights, share: float) -> None:
+    """Move an average by a share of the way, all tensors in one call."""
+    with torch.no_grad():
+        torch._foreach_lerp_([weights[name] for name in moving], list(moving.values()), share)
 
 
 def copied(weights: Weights) -> Weights:

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -250,6 +251,10 @@ class Loop:
 
     def _moving(self) -> dict[str, Tensor]:
         """What training may change, by name."""
+        return self._tensors
+
+    @cached_property
+    def _tensors(self) -> dict[str, Tensor]:
         moving = {name: each for name, each in self.net.named_parameters() if name in self.names}
         return {
             **moving,

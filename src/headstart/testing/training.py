@@ -30,6 +30,9 @@ def main(arguments: list[str]) -> None:
     data, out, *given = arguments
     options: dict[str, Any] = {"trainable": "last:1", "epochs": 4, "views": 2, "batch_size": 8}
     options |= {"learning_rate": 1e-3, "checkpoint_minutes": 0.0, "manifold_mixup": 0.0}
+    options |= {
+        "dtype": "float32"
+    }  # "auto" measures which is faster, and a run beside others may measure otherwise
     options |= {name: json.loads(value) for name, _, value in (each.partition("=") for each in given)}
     kill_at = options.pop("kill_at", None)
 
