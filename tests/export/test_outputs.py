@@ -181,5 +181,9 @@ def test_heads_that_do_not_fit_the_card_are_refused(on_features, tmp_path):
     (copy / "card.json").write_text(json.dumps(card))
     with pytest.raises(BundleError, match="4 heads for 2 outputs"):
         load_bundle(copy).heads  # noqa: B018
+    card["outputs"][0]["kind"] = "shapes"
+    (copy / "card.json").write_text(json.dumps(card))
+    with pytest.raises(BundleError, match="'shapes' is no kind of output"):
+        load_bundle(copy)
     with pytest.raises(BundleError, match="several heads"):
         load_bundle(folder).head  # noqa: B018

@@ -101,6 +101,8 @@ def test_unknown_labels_are_refused_or_left_out():
     with pytest.raises(DataError, match="kind: 'c' not among its 2 labels"):
         encode(kind, ["a", "c"])
     assert encode(kind, ["a", "c"], unknown="missing").tolist() == [0, -1]
+    marks = Output("marks", "labels", ("a", "b"))
+    assert is_missing(marks, encode(marks, ["a;c", "a"], unknown="missing")).tolist() == [True, False]
     with pytest.raises(DataError, match="numbers are expected"):
         encode(Output("size", "number", ()), ["1", "inf"])
 

@@ -123,7 +123,12 @@ class Bundle:
         self.card = self._read_card()
         self.classes: tuple[str, ...] = tuple(self.card["classes"])
         self.target: str = self.card["target"]
-        self.outputs: tuple[Answer, ...] = answers_of(self.card)
+        try:
+            self.outputs: tuple[Answer, ...] = answers_of(self.card)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(
+                f"{self.folder / 'card.json'}: its outputs cannot be read ({type(error).__name__}: {error})"
+            ) from error
         self.backbone = BackboneCard.from_dict(self.card["backbone"])
         self._heads: list[Head] | None = None
         self._runner: Any = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.methods.output import Output, decide, split_labels
+from headstart.methods.output import KINDS, Output, decide, split_labels
 
 if TYPE_CHECKING:
     from headstart.methods.output_heads import OutputModel
@@ -110,6 +110,8 @@ def answers_of(card: Mapping[str, Any]) -> tuple[Answer, ...]:
     found, first = [], 0
     for each in said:
         output = Output.from_dict(each)
+        if output.kind not in KINDS:
+            raise ValueError(f"{output.kind!r} is no kind of output; known: {', '.join(KINDS)}")
         last = first + width_of(output)
         facts = {
             name: each.get(name)

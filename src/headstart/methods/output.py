@@ -108,7 +108,7 @@ def encode(output: Output, column: Sequence[Any], *, unknown: str = "fail") -> n
     column : sequence of str or None
         One cell an image; None where the label is missing.
     unknown : {"fail", "missing"}
-        What a label becomes that the output does not have.
+        What an image becomes with a label that the output does not have.
 
     Returns
     -------
@@ -137,9 +137,11 @@ def encode(output: Output, column: Sequence[Any], *, unknown: str = "fail") -> n
             if cell is None:
                 continue
             found = [(label, places.get(label, -1)) for label in split_labels(cell, output.separator)]
-            odd.update((label, None) for label, code in found if code < 0)
-            coded[row] = 0
-            coded[row, [code for _, code in found if code >= 0]] = 1
+            strange = [label for label, code in found if code < 0]
+            odd.update(dict.fromkeys(strange))
+            if not strange:
+                coded[row] = 0
+                coded[row, [code for _, code in found]] = 1
     else:
         coded = np.full(len(cells), -1, np.int64)
         for row, cell in enumerate(cells):
