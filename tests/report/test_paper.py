@@ -6,6 +6,8 @@ import pytest
 
 from headstart.base.errors import UnknownName
 from headstart.images.table import ImageTable
+from headstart.report.answers import load_answers
+from headstart.report.build import build_document
 from headstart.report.document import Claim, Figure, Paragraph, Table, blocks_in
 from headstart.report.label_facts import label_facts
 from headstart.report.method_words import HEADS, SCENARIOS
@@ -17,7 +19,7 @@ from headstart.testing.stored_studies import stored_study
 from headstart.testing.trained_records import with_training
 
 ORDER = [
-    "Introduction", "Methods", "Implementation", "Results", "Discussion", "Conclusion", "References", "Runs",
+    "Abstract", "Introduction", "Methods", "Implementation", "Results", "Discussion", "Conclusion", "References", "Runs",
 ]  # fmt: skip
 
 
@@ -63,6 +65,51 @@ def test_the_runs_that_sentences_name_are_listed(record, paper):
     assert all(run in listed for claim in blocks(paper, Claim)[:1] for run in claim.runs[:NAMED])
 
 
+def test_every_row_of_a_methods_table_links_to_a_run_that_is_listed(tmp_path):
+    record = tiny_record(tmp_path, datasets=("a", "b", "c", "d"), per_class=5, seeds=(0,))
+    paper = build_paper(record)
+    anchors = {
+        e.anchor for table in blocks(paper, Table) for row in table.rows for e in row.entries if e.anchor
+    }
+    tables = [
+        table for table in blocks(paper, Table) if table.id.endswith("-methods") or table.id == "in-short"
+    ]
+    assert len(tables) == 5
+    for table in tables:
+        for row in table.rows:
+            targets = [entry.target for entry in row.entries if entry.target]
+            scored = any("%" in entry.text for entry in row.entries)
+            assert bool(targets) >= scored and set(targets) <= anchors
+
+
+def test_the_report_links_every_scored_method_to_its_run(record):
+    document = build_document(record, load_answers(record), picture_bytes=0)
+    found = [b for section in document.sections for b in blocks_in(section) if isinstance(b, Table)]
+    anchors = {entry.anchor for table in found for row in table.rows for entry in row.entries}
+    for table in (each for each in found if each.id.endswith(("-table", "-told"))):
+        for row in table.rows:
+            scored = any("%" in entry.text for entry in row.entries)
+            targets = [entry.target for entry in row.entries if entry.target]
+            assert bool(targets) >= scored and set(targets) <= anchors, table.id
+
+
+def test_the_abstract_says_what_won_how_sure_that_is_and_at_what_cost(record, paper):
+    table = next(block for block in paper.document.sections[0].blocks if isinstance(block, Table))
+    (row,) = table.rows
+    told = paper.told["shapes"]
+    assert row.entries[1].text == record.best["shapes"]
+    assert row.entries[3].text == told.kind(told.verdicts.pairs[0].b) and "p " in row.entries[3].small
+    assert " s" in row.entries[5].text and "MB" in row.entries[6].text
+
+
+def test_more_than_two_datasets_are_told_together_so_that_the_paper_stays_short(tmp_path):
+    paper = build_paper(tiny_record(tmp_path, datasets=("a", "b", "c"), per_class=5, seeds=(0,)))
+    opening = next(section for section in paper.document.sections if section.id == "introduction")
+    assert [part.title for part in opening.parts] == ["The images"]
+    table = opening.parts[0].blocks[0]
+    assert [row.entries[0].text for row in table.rows] == ["a", "b", "c"]
+
+
 def test_each_mark_in_the_text_stands_in_the_references(paper):
     labels = {row.entries[0].text for row in paper.document.sections[-2].blocks[0].rows}
     assert {f"[{number}]" for number in range(1, len(labels) + 1)} == labels
@@ -106,7 +153,7 @@ def test_a_study_that_stopped_at_any_instant_says_what_is_missing(tmp_path, n_ru
     record = tiny_record(tmp_path, n_run=n_run, per_class=5)
     paper = build_paper(record)
     assert f"{n_run} of 36 planned runs were made" in said(paper)
-    assert [section.title for section in paper.document.sections][:7] == ORDER[:7]
+    assert [section.title for section in paper.document.sections][:8] == ORDER[:8]
     talk = build_talk(record, paper)
     assert any(f"{n_run} of 36 planned runs" in getattr(b, "text", "") for s in talk.slides for b in s.blocks)
 

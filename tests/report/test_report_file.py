@@ -178,7 +178,10 @@ def test_several_datasets_have_a_section_each(tmp_path):
     document = build_document(tiny_record(tmp_path, datasets=("one", "two"), per_class=5, seeds=(0,)))
     titles = [section.title for section in document.sections]
     assert {"The data: one", "The data: two", "Results: one", "Results: two"} <= set(titles)
-    assert sum(claim.text.startswith("Best on") for claim in document.sections[0].blocks) == 2
+    said = [getattr(block, "text", "") for block in document.sections[0].blocks]
+    assert sum(text.startswith("Best on") for text in said) == 2
+    short = document.sections[0].blocks[0]
+    assert [row.entries[0].text for row in short.rows] == ["one", "two"]
 
 
 def test_many_classes_give_the_most_confused_pairs_and_a_small_file(tmp_path):

@@ -1,22 +1,25 @@
 """The bibliography: real entries, three styles, and a paper for everything that is shipped."""
 
+import dataclasses
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headstart.backbones.classic import CLASSIC
 from headstart.base.errors import UnknownName
 from headstart.measure import effects, intervals, metrics, multiple, paired, resampled, retrieval
 from headstart.methods.heads_catalog import HEAD_NAMES
-from headstart.methods.training_options import SCENARIOS
+from headstart.methods.training_options import SCENARIOS, TrainingOptions
 from headstart.methods.tricks.registry import TRICKS
 from headstart.report import papers
 from headstart.report.sources import STYLES, Bibliography, library
+from headstart.report.training_words import TECHNIQUES, in_use
 
 TABLES = (
     papers.HEADS, papers.SCENARIOS, papers.METRICS, papers.TESTS, papers.BACKBONES, papers.TRAINING,
-    papers.DATASETS, papers.PRETRAINING, papers.TRICKS,
+    papers.RACES, papers.EXPLANATIONS, papers.DATASETS, papers.PRETRAINING, papers.TRICKS,
 )  # fmt: skip
 KEYS = sorted(library())
 
@@ -59,6 +62,72 @@ def test_every_trick_has_a_paper_or_a_reason(name):
     assert bool(papers.TRICKS[name]) != (name in papers.WITHOUT_PAPER)
 
 
+NO_TECHNIQUE = {
+    "trainable": "names the scenario's cut", "epochs": "a length", "batch_size": "a size", "steps_per_epoch": "a length",
+    "optimiser": "", "momentum": "of plain SGD, in every textbook", "batchnorm": "which statistics are used",
+    "keep": "which epoch is kept", "dtype": "a precision", "compile": "speed alone", "views": "a number",
+    "fresh": "how views are drawn", "prefix_precision": "a precision", "checkpoint_minutes": "when it is saved",
+    "decayed": "what weight decay leaves alone", "stochastic_depth": "the page of its paper was not seen",
+}  # fmt: skip
+"""Options of training that are no technique with a paper, each with the reason."""
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(TrainingOptions)])
+def test_every_option_of_training_belongs_to_a_technique_or_has_a_reason(name):
+    told = {option for each in TECHNIQUES.values() for option in each.options}
+    assert name in told or NO_TECHNIQUE.get(name) is not None
+
+
+@pytest.mark.parametrize("name", [*TECHNIQUES])
+def test_every_technique_has_a_paper_and_words(name):
+    words = TECHNIQUES[name].words
+    assert papers.TRAINING.get(name)
+    assert words.title and words.what and words.pro and words.con
+
+
+def test_the_default_training_names_the_techniques_that_it_uses():
+    used = in_use(dataclasses.asdict(TrainingOptions()), "finetune")
+    assert {
+        "head_first",
+        "adamw",
+        "one_cycle",
+        "range_test",
+        "label_smoothing",
+        "manifold_mixup",
+        "ema",
+    } <= set(used)
+    assert not {"mixup", "cutmix", "l2_sp", "gradual", "layer_decay", "balance", "early_stopping"} & set(used)
+    assert "head_first" not in in_use(dataclasses.asdict(TrainingOptions()), "scratch")
+    other = dataclasses.asdict(
+        TrainingOptions(mixup=0.2, l2_sp=0.1, unfreeze="gradual", patience=3, balance="weights")
+    )
+    assert {"mixup", "l2_sp", "gradual", "early_stopping", "balance"} <= set(in_use(other, "full"))
+    assert "manifold_mixup" not in in_use(other, "finetune")
+
+
+@pytest.mark.parametrize("name", [*CLASSIC])
+def test_every_classic_network_has_a_paper(name):
+    assert papers.backbone_papers(f"classic:{name}", "")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "key"),
+    [
+        ("tf_efficientnet_lite0", "tan2019"), ("resnet50", "he2015"), ("vit_base_patch16_224", "dosovitskiy2021"),
+        ("swin_tiny_patch4_window7_224", "liu2021"), ("convnext_tiny", "liu2022"), ("vgg16", "simonyan2015"),
+    ],
+)  # fmt: skip
+def test_architectures_are_known_by_how_their_names_begin(architecture, key):
+    assert papers.backbone_papers(architecture, "ImageNet-1k") == (key, "russakovsky2015")
+
+
+@pytest.mark.parametrize(
+    "architecture", ["mobilevit_s", "resnetv2_50", "tf_efficientnetv2_s", "wide_resnet50_2"]
+)
+def test_a_network_of_another_paper_is_not_given_the_paper_of_a_like_name(architecture):
+    assert papers.backbone_papers(architecture, "") == ()
+
+
 @pytest.mark.parametrize("name", [*metrics.METRICS, *retrieval.METRICS])
 def test_every_metric_has_a_paper_or_a_reason(name):
     assert (name in papers.METRICS) != (name in papers.WITHOUT_PAPER)
@@ -86,6 +155,10 @@ def test_every_paper_that_is_named_exists_and_every_paper_is_named():
     assert named == set(library())
 
 
+def test_the_file_is_sorted_by_key():
+    assert list(library()) == sorted(library())
+
+
 def test_the_three_styles_cite_and_list():
     numbered = Bibliography("numbered")
     assert numbered.cite("tan2019") == "[1]" and numbered.cite("holm1979", "tan2019") == "[1, 2]"
@@ -104,6 +177,7 @@ def test_an_entry_reads_as_a_reference():
     assert "Journal of Machine Learning Research 9, 1871–1874." in text
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(KEYS), min_size=1, max_size=12), st.sampled_from(STYLES))
 def test_labels_are_unique_and_the_list_holds_what_was_cited(keys, style):
     cited = Bibliography(style)

@@ -50,7 +50,7 @@ def texts(table):
 
 
 def test_the_table_shows_scenario_cut_seconds_of_training_and_images_seen(record):
-    table = results_table(record, "shapes", "t")
+    table = results_table(record, "shapes", "t", None)
     titles = [column.title for column in table.columns]
     first = dict(zip(titles, texts(table)[0], strict=True))
     assert (first["scenario"], first["cut"], first["head"]) == ("finetune", "last:2", "–")
@@ -60,12 +60,12 @@ def test_the_table_shows_scenario_cut_seconds_of_training_and_images_seen(record
 
 
 def test_a_study_without_training_has_no_columns_of_training(tmp_path):
-    table = results_table(tiny_record(tmp_path, per_class=5), "shapes", "t")
+    table = results_table(tiny_record(tmp_path, per_class=5), "shapes", "t", None)
     assert not {"training", "images seen", "cut"} & {column.title for column in table.columns}
 
 
 def test_the_verdict_names_a_winner_that_has_no_head_and_no_layer(record):
-    said = verdict(record, "shapes").claims[0].text
+    said = verdict(record, "shapes", None).claims[0].text
     assert said.startswith("Best on shapes: finetune lite0 last:2 224px. It is highest on validation")
 
 

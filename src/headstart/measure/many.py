@@ -71,6 +71,8 @@ class Comparison:
     nemenyi_groups, holm_groups : tuple of tuples of str
         Largest sets of methods in which no two can be told apart, the best mean rank first; a method that
         differs from all others is in none.
+    scores : matrix of float, shape (n_datasets, n_methods)
+        What was compared.
     """
 
     methods: tuple[str, ...]
@@ -86,6 +88,7 @@ class Comparison:
     effects: tuple[tuple[Effect, ...], ...]
     nemenyi_groups: tuple[tuple[str, ...], ...]
     holm_groups: tuple[tuple[str, ...], ...]
+    scores: Matrix = ()
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -140,7 +143,7 @@ def compare_over_datasets(
         nemenyi_p=_matrix(nemenyi), wilcoxon_p=_matrix(wilcoxon), holm_p=_matrix(adjusted),
         effects=tuple(tuple(rank_biserial(table[:, i], table[:, j]) for j in range(k)) for i in range(k)),
         nemenyi_groups=_groups(methods, nemenyi >= alpha, ranks),
-        holm_groups=_groups(methods, adjusted >= alpha, ranks),
+        holm_groups=_groups(methods, adjusted >= alpha, ranks), scores=_matrix(table),
     )  # fmt: skip
 
 

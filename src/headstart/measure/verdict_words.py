@@ -53,6 +53,8 @@ def _sure(difference: Difference, p: float, n_pairs: int, alpha: float, rope: fl
 def _seen(smallest: float | CannotTell) -> str:
     if isinstance(smallest, CannotTell):
         return smallest.reason
+    if smallest >= 1:
+        return "so few images could not have shown any difference"
     return f"this study could have seen differences of {points(smallest)} points or more"
 
 
@@ -84,8 +86,11 @@ def _side(value: float, limit: float) -> int:
     return (value > limit) - (value < limit)
 
 
-def comparison_words(comparison: Comparison) -> str:
-    """Two sentences on a comparison over data sets: who ranks best, and who cannot be told from it."""
+def comparison_words(comparison: Comparison, named: int | None = None) -> str:
+    """Two sentences on a comparison over data sets: who ranks best, and who cannot be told from it.
+
+    Above `named` methods that cannot be told from the best the rest is counted.
+    """
     best, *others = comparison.order
     at = comparison.methods.index
     rank = comparison.mean_ranks[at(best)]
@@ -96,4 +101,8 @@ def comparison_words(comparison: Comparison) -> str:
     if not level:
         return said + f"It differs from every other method ({test})."
     every = " any of" if len(level) > 1 and len(level) == len(others) else ""
+    if named is not None and len(level) > named:
+        what = "any of the other" if every else f"{len(level)} of the {len(others)} other"
+        n = f" {len(others)}" if every else ""
+        return said + f"It is not distinguishable from {what}{n} methods ({test})."
     return said + f"It is not distinguishable from{every} {', '.join(level)} ({test})."

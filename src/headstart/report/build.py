@@ -9,23 +9,27 @@ from headstart.report.answers import Answers, load_answers
 from headstart.report.document import Document, Section
 from headstart.report.html import render
 from headstart.report.pictures import PictureBook
+from headstart.report.published import published_section
 from headstart.report.sections.augmented import augmented_section
 from headstart.report.sections.best import best_section
 from headstart.report.sections.closing import repeat_section, wrong_section
 from headstart.report.sections.compared import compared_section
 from headstart.report.sections.data import data_section
 from headstart.report.sections.images_a_class import images_section
+from headstart.report.sections.in_short import in_short_table
 from headstart.report.sections.metrics import metrics_section
 from headstart.report.sections.networks import networks_section
+from headstart.report.sections.over_datasets import over_datasets_section
 from headstart.report.sections.references import references_of
 from headstart.report.sections.results import results_section
 from headstart.report.sections.retrieval import retrieval_section
 from headstart.report.sections.side_by_side import side_by_side_section
-from headstart.report.sections.told_apart import over_datasets_section, told_apart_section
+from headstart.report.sections.told_apart import told_apart_section
 from headstart.report.sections.tricks import tricks_section
 from headstart.report.sections.tuned import tuned_section
 from headstart.report.sources import NUMBERED
 from headstart.report.summary import all_claims
+from headstart.report.told import Told, told_all
 from headstart.report.verdict import cut_claims, datasets, missing_claims
 from headstart.report.wording import count, duration, listed
 from headstart.study.records import StudyRecord
@@ -81,7 +85,7 @@ def build_document(
     most = PICTURE_BYTES if picture_bytes is None else picture_bytes
     budget = most // (2 * max(1, len(datasets(record))))
     pairs = (PAIR_BYTES if most else 0) // max(1, len(given := answers or {}))
-    names = datasets(record)
+    names, told = datasets(record), told_all(record, given)
     data = tuple(
         data_section(record.tables[name], record.targets[name], PictureBook(budget), f"data-{at}")
         for at, name in enumerate(names)
@@ -89,7 +93,7 @@ def build_document(
     )
     classified = {row.dataset for row in record.summaries}
     results = tuple(
-        _results(record, name, (PictureBook(budget), PictureBook(pairs)), at, given.get(name))
+        _results(record, name, (PictureBook(budget), PictureBook(pairs)), at, given.get(name), told)
         for at, name in enumerate(names)
         if name in classified or name not in {row.dataset for row in record.retrieval}
     )
@@ -98,7 +102,7 @@ def build_document(
     over = over_datasets_section(record)
     tricks = tricks_section(record)
     sections = (
-        _verdict(record),
+        _verdict(record, told),
         *data,
         compared_section(record),
         *((networks,) if networks is not None else ()),
@@ -119,18 +123,22 @@ def build_document(
     return Document(f"Which head start for {listed(names) or 'this study'}?", subtitle, sections)
 
 
-def _verdict(record: StudyRecord) -> Section:
-    return Section("verdict", "Verdict", (*all_claims(record), *cut_claims(record), *missing_claims(record)))
+def _verdict(record: StudyRecord, told: Told) -> Section:
+    said = (*all_claims(record, told), *cut_claims(record), *missing_claims(record))
+    short = in_short_table(record, told) if len(datasets(record)) > 1 else None
+    return Section("verdict", "Verdict", (*((short,) if short is not None else ()), *said))
 
 
 def _results(
-    record: StudyRecord, name: str, books: tuple[PictureBook, PictureBook], at: int, answers: Answers | None
+    record: StudyRecord, name: str, books: tuple[PictureBook, PictureBook], at: int, answers: Answers | None,
+    told: Told,
 ) -> Section:  # fmt: skip
     close = best_section(record, name, books[0], f"best-{at}")
     views = augmented_section(record, name, books[0], f"views-{at}") if name in record.tables else None
     images = images_section(record, name, f"images-{at}")
-    told = told_apart_section(record, name, answers, f"told-{at}")
+    apart = told_apart_section(record, name, told.get(name), f"told-{at}")
+    others = published_section(record, name, f"published-{at}")
     pair = side_by_side_section(record, name, answers, books[1], f"pair-{at}")
     tuned = tuned_section(record, name, answers, f"tuned-{at}")
-    parts = tuple(each for each in (told, tuned, pair, images, close, views) if each is not None)
-    return results_section(record, name, f"results-{at}", parts)
+    parts = tuple(each for each in (apart, others, tuned, pair, images, close, views) if each is not None)
+    return results_section(record, name, f"results-{at}", parts, told.get(name))

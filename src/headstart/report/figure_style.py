@@ -50,13 +50,18 @@ _one_at_a_time = threading.Lock()
 
 @dataclass(frozen=True)
 class Mark:
-    """One method in a plot: value and interval in 0..1, `x` in the unit of the axis, `series` its name."""
+    """One method in a plot: value and interval in 0..1, `x` in the unit of the axis, `series` its name.
+
+    `level` fills the mark of a method that cannot be told from the best and leaves that of any other hollow;
+    None: filled or hollow by the number of the series.
+    """
 
     series: str
     x: float
     value: float
     low: float
     high: float
+    level: bool | None = None
 
 
 def by_series(marks: Sequence[Mark]) -> dict[str, list[Mark]]:
@@ -69,21 +74,38 @@ def by_series(marks: Sequence[Mark]) -> dict[str, list[Mark]]:
 
 def errorbar(axes: Any, group: Sequence[Mark], number: int, series: str, *, joined: bool) -> None:
     """Draw a series with its intervals, in the marker and colour of its number."""
+    named = series
+    for level in dict.fromkeys(mark.level for mark in group):
+        some = [mark for mark in group if mark.level is level]
+        _errorbar(axes, some, number, named, level, joined=joined)
+        named = ""
+
+
+def level_id(number: int, level: bool | None) -> str:
+    """The id of the marks of a series that are level with the best, are not, or were not compared."""
+    return f"marks-{number}-{'plain' if level is None else 'level' if level else 'apart'}"
+
+
+def _errorbar(
+    axes: Any, group: Sequence[Mark], number: int, series: str, level: bool | None, *, joined: bool
+) -> None:
     colour = COLOURS[number % len(COLOURS)]
+    hollow = bool(number % 2) if level is None else not level
     below = [100 * max(0.0, mark.value - mark.low) if math.isfinite(mark.low) else 0.0 for mark in group]
     above = [100 * max(0.0, mark.high - mark.value) if math.isfinite(mark.high) else 0.0 for mark in group]
-    axes.errorbar(
+    drawn_marks = axes.errorbar(
         [mark.x for mark in group],
         [100 * mark.value for mark in group],
         yerr=[below, above],
         fmt=MARKERS[number % len(MARKERS)],
         linestyle=LINES[number % len(LINES)] if joined else "none",
         color=colour,
-        mfc=PAPER if number % 2 else colour,
+        mfc=PAPER if hollow else colour,
         elinewidth=0.8,
         capsize=2,
-        label=drawable(series),
+        label=drawable(series) or None,
     )
+    drawn_marks.lines[0].set_gid(level_id(number, level))
 
 
 def percent_axis(axes: Any, label: str) -> None:

@@ -81,6 +81,8 @@ def accuracy_against_seconds(marks: Sequence[Mark], frontier: Sequence[int], bes
             axes.xaxis.get_major_locator().set_params(subs=(1, 2, 5))
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.xaxis.minorticks_off()
+        else:
+            axes.set_xlim(left=0.0)
         axes.set_xlabel("seconds")
         percent_axis(axes, "test accuracy, %")
         legend(figure, axes)

@@ -28,20 +28,22 @@ from headstart.report.document import (
 )
 from headstart.report.paper_discussion import discussion
 from headstart.report.paper_introduction import introduction
-from headstart.report.paper_methods import methods
+from headstart.report.paper_methods import methods, methods_named
 from headstart.report.paper_results import results
-from headstart.report.sections.closing import repeat_section
-from headstart.report.sections.told_apart import ToldApart, over_datasets, told_apart
+from headstart.report.sections.closing import machine_words, repeat_section, versions_words
+from headstart.report.sections.in_short import in_short_table
+from headstart.report.sections.over_datasets import over_datasets, over_datasets_section
 from headstart.report.sources import AUTHOR_DATE, NUMBERED, Bibliography
 from headstart.report.summary import all_claims
-from headstart.report.verdict import datasets
+from headstart.report.told import Told, ToldApart, told_all
+from headstart.report.verdict import datasets, missing_claims
 from headstart.report.wording import DASH, count, duration, listed, percent
 from headstart.study.records import StudyRecord
 
 NAMED = 3
 """Runs that a sentence names; the others are counted."""
-RUNS_SHOWN = 40
-KEPT = ("machine", "versions", "engines", "digests")
+RUNS_SHOWN = 60
+KEPT = ("engines", "digests")
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,37 @@ def build_paper(
     """
     cited = Bibliography(style)
     given = load_answers(record) if answers is None else answers
-    told = {name: told_apart(record, name, given.get(name)) for name in datasets(record)}
+    told = told_all(record, given)
     opening = introduction(record, cited, told)
     how = methods(record, cited, tests_used(record, told))
-    found = (results(record, given, told), discussion(record, told))
-    parts = tuple(map(for_paper, (opening, how, implementation(record), *found, _conclusion(record))))
-    named = runs_named(parts)
-    sections = (*parts, references_section(cited), *_runs(record, named))
+    found = (results(record, cited, told), discussion(record, told))
+    parts = tuple(map(for_paper, (opening, how, implementation(record), *found, _conclusion(record, told))))
+    named = runs_named((abstract(record, told), *parts))
+    short = abstract(record, told)
+    sections = (short, *parts, references_section(cited), *_runs(record, named))
     title = f"Which head start for {listed(datasets(record)) or 'this study'}?"
     return Paper(Document(title, _subtitle(record), sections), cited, told)
+
+
+def abstract(record: StudyRecord, told: Told) -> Section:
+    """What was compared, what won, how sure that is and what it cost: enough for a reader of one page."""
+    names = datasets(record)
+    images = sum(len(table) for table in record.tables.values())
+    said = (
+        f"This study compares {methods_named(record)}; on the images of {listed(names)}, {images:,} in all."
+    )
+    over = over_datasets_section(record)
+    table = in_short_table(record, told)
+    machine = record.machine.get("processor") or "a machine that was not recorded"
+    cost = f"All {count(len(record.results), 'run')} took {duration(record.seconds_total)} on {machine}."
+    blocks: list[Block] = [
+        Paragraph(said if record.summaries else "Nothing was compared yet."),
+        *missing_claims(record),
+        *([table] if table is not None else []),
+        *([block for block in over.blocks if isinstance(block, Claim)][:1] if over is not None else []),
+        Paragraph(cost),
+    ]
+    return Section("abstract", "Abstract", tuple(blocks))
 
 
 def for_paper(section: Section) -> Section:
@@ -127,6 +151,7 @@ def implementation(record: StudyRecord) -> Section:
     for block in repeat_section(record).blocks:
         if isinstance(block, Points | Paragraph):
             kept.append(block)
+    kept += [Paragraph(said) for said in (machine_words(record), versions_words(record)) if said]
     kept += [
         block
         for block in blocks_in(repeat_section(record))
@@ -135,8 +160,8 @@ def implementation(record: StudyRecord) -> Section:
     return Section("implementation", "Implementation", tuple(kept))
 
 
-def _conclusion(record: StudyRecord) -> Section:
-    claims = [claim for claim in all_claims(record) if claim.strong]
+def _conclusion(record: StudyRecord, told: Told) -> Section:
+    claims = [claim for claim in all_claims(record, told) if claim.strong]
     blank = Blank(
         "Say what follows for the purpose that the introduction names, and what should be done next."
     )

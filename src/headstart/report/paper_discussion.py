@@ -8,7 +8,7 @@ from headstart.measure.cannot_tell import CannotTell
 from headstart.measure.power import images_needed
 from headstart.report.document import Blank, Block, Claim, Paragraph, Points, Section
 from headstart.report.label_facts import label_facts
-from headstart.report.sections.told_apart import ToldApart
+from headstart.report.told import ToldApart
 from headstart.report.verdict import accuracy, best_of, datasets, results_of
 from headstart.report.wording import count, decimal, listed, percent
 from headstart.study.records import CellResult, StudyRecord
@@ -132,7 +132,15 @@ def _more_tests(name: str, told: ToldApart | None) -> list[Claim]:
 
 
 def _threats(record: StudyRecord) -> list[str]:
-    said = []
+    ungrouped = [name for name, table in record.tables.items() if table.groups is None]
+    said = (
+        [
+            f"No groups were given for {listed(ungrouped)}: where several images show one object, they may lie on both "
+            "sides of the split, and scores are then too high."
+        ]
+        if ungrouped
+        else []
+    )
     for name in datasets(record):
         if name in record.tables:
             said += _of_data(record, name)
@@ -149,13 +157,8 @@ def _threats(record: StudyRecord) -> list[str]:
 
 
 def _of_data(record: StudyRecord, name: str) -> list[str]:
-    table, facts = record.tables[name], label_facts(record.tables[name], record.targets[name])
+    facts = label_facts(record.tables[name], record.targets[name])
     said = []
-    if table.groups is None:
-        said.append(
-            f"No groups were given for {name}: where several images show one object, they may lie on both sides of "
-            "the split, and scores are then too high."
-        )
     if facts.n_across:
         said.append(f"{facts.n_across:,} contents of {name} lie in more than one split.")
     if facts.n_contradictions:

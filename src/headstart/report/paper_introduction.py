@@ -17,14 +17,17 @@ from headstart.report.document import (
 )
 from headstart.report.label_facts import LabelFacts, label_facts
 from headstart.report.papers import DATASETS
+from headstart.report.published import identity
 from headstart.report.sections.images_a_class import images_section
-from headstart.report.sections.told_apart import ToldApart
 from headstart.report.sources import Bibliography
+from headstart.report.told import ToldApart
 from headstart.report.verdict import accuracy, best_of, datasets
 from headstart.report.wording import count, interval, listed, percent
 from headstart.study.records import StudyRecord
 
 CLASSES_SHOWN = 12
+APART = 2
+"""More datasets than these are told together, in one table, so that the paper keeps its length."""
 
 
 def introduction(record: StudyRecord, cited: Bibliography, told: dict[str, ToldApart | None]) -> Section:
@@ -38,20 +41,22 @@ def introduction(record: StudyRecord, cited: Bibliography, told: dict[str, ToldA
         ),
         Blank("Say what the classifier is for, what a wrong answer costs, and who will use the answer."),
     ]
-    parts = tuple(
-        _dataset(record, name, cited, told.get(name), f"intro-{at}")
-        for at, name in enumerate(names)
-        if name in record.tables
-    )
-    if not parts:
+    there = [name for name in names if name in record.tables]
+    if not there:
         blocks.append(Paragraph("The study stopped before any image was scanned."))
+    if len(there) > APART:
+        parts: tuple[Section, ...] = (_together(record, there, cited, told),)
+    else:
+        parts = tuple(
+            _dataset(record, name, cited, told.get(name), f"intro-{at}") for at, name in enumerate(there)
+        )
     return Section("introduction", "Introduction", tuple(blocks), parts)
 
 
 def _dataset(record: StudyRecord, name: str, cited: Bibliography, told: ToldApart | None, id: str) -> Section:
     table, target = record.tables[name], record.targets[name]
     facts = label_facts(table, target)
-    marks = cited.cite(*DATASETS.get(name, ()))
+    marks = cited.cite(*DATASETS.get(identity(table), ()))
     origin = f"Origin: {table.source or 'not stated'}" + (f" {marks}" if marks else "")
     blocks: list[Block] = [
         Paragraph(origin if origin.endswith((".", "]", ")")) else f"{origin}."),
@@ -62,6 +67,60 @@ def _dataset(record: StudyRecord, name: str, cited: Bibliography, told: ToldApar
         Paragraph(consistent_words(facts)),
     ]
     return Section(id, f"The images of {name}", tuple(blocks))
+
+
+def _together(
+    record: StudyRecord, names: list[str], cited: Bibliography, told: dict[str, ToldApart | None]
+) -> Section:
+    """Several datasets in one table, and what each of them can tell."""
+    rows = []
+    for name in names:
+        table = record.tables[name]
+        facts = label_facts(table, record.targets[name])
+        marks = cited.cite(*DATASETS.get(identity(table), ()))
+        best = best_of(record, name)
+        score = accuracy(best) if best is not None else None
+        flaws = [
+            f"{n:,} {what}"
+            for n, what in (
+                (facts.n_copies, "copies"), (facts.n_contradictions, "with two labels"),
+                (facts.n_across, "in two splits"), (facts.n_left_out, "left out"),
+            )
+            if n
+        ]  # fmt: skip
+        rows.append(
+            Row(
+                (
+                    Entry(name, small=marks),
+                    Entry(f"{facts.n:,}", facts.n),
+                    Entry(f"{facts.n_classes:,}", small=f"of “{record.targets[name]}”"),
+                    Entry(f"{facts.most[0]}: {facts.most[1]:,}"),
+                    Entry(f"{facts.least[0]}: {facts.least[1]:,}"),
+                    Entry(f"{score.n:,}" if score is not None else "–"),
+                    Entry(listed(flaws) or "none"),
+                    Entry(table.source or "not stated"),
+                )
+            )
+        )
+    columns = (
+        Column("data set"), Column("images", numeric=True), Column("classes", numeric=True), Column("largest class"),
+        Column("smallest class"), Column("tested", numeric=True), Column("flaws found"), Column("origin"),
+    )  # fmt: skip
+    caption = (
+        "The images. “Tested” counts those of one test split; flaws are copies by equal bytes or pixels, labels that "
+        "contradict each other, copies across splits and files that could not be read."
+    )
+    enough = [
+        claim
+        for at, name in enumerate(names)
+        for claim in _enough(record, name, told.get(name), f"intro-{at}")[:1]
+    ]
+    blank = Blank(
+        "Define the classes of each data set: what belongs to them, what does not, and who decides."
+    )
+    return Section(
+        "intro-images", "The images", (Table("images-told", caption, columns, tuple(rows)), blank, *enough)
+    )
 
 
 def statistics_words(facts: LabelFacts, target: str) -> str:
@@ -124,8 +183,8 @@ def _enough(record: StudyRecord, name: str, told: ToldApart | None, id: str) -> 
     best = best_of(record, name)
     score = accuracy(best) if best is not None else None
     if best is None or score is None:
-        return [Paragraph("Is it enough? Nothing has finished, so it cannot be told.")]
-    said = f"Is it enough? {score.n:,} test images leave the accuracy of the best method uncertain within "
+        return [Paragraph(f"Are the images of {name} enough? Nothing has finished, so it cannot be told.")]
+    said = f"Is it enough? The {score.n:,} test images of {name} leave the accuracy of the best uncertain within "
     said += f"{interval(score) or 'unknown limits'} %"
     least = (
         [p.smallest for p in told.verdicts.pairs if not isinstance(p.smallest, CannotTell)] if told else []

@@ -10,6 +10,7 @@ from headstart.report.sections.compared import use_of_splits
 from headstart.report.sections.metrics import METRICS
 from headstart.report.sections.retrieval import METRICS as SEARCH_METRICS
 from headstart.report.sources import Bibliography
+from headstart.report.training_words import TECHNIQUES, techniques_of
 from headstart.report.verdict import datasets
 from headstart.report.wording import DASH, listed
 from headstart.study.records import StudyRecord
@@ -51,6 +52,7 @@ def _compared(record: StudyRecord, cited: Bibliography) -> Section:
         tuple(made),
     )
     blocks: list[Block] = [table] if made else [Paragraph("No method was planned.")]
+    blocks += _training(record, cited)
     blocks += [Paragraph(_backbone(name, card, cited)) for name, card in record.cards.items()]
     blocks += [Paragraph(f"{name}: {use_of_splits(record, name)}") for name in datasets(record)]
     blocks.append(
@@ -60,6 +62,27 @@ def _compared(record: StudyRecord, cited: Bibliography) -> Section:
         )
     )
     return Section("what-was-compared", "What was compared", tuple(blocks))
+
+
+def _training(record: StudyRecord, cited: Bibliography) -> list[Block]:
+    """How the networks were trained: the techniques in use, each with its paper; nothing where none trained."""
+    rows = tuple(
+        Row(
+            (
+                Entry(said.title, small=cited.cite(*papers.TRAINING[name])),
+                Entry(said.what),
+                Entry(said.pro),
+                Entry(said.con),
+            )
+        )
+        for name in techniques_of(record)
+        for said in (TECHNIQUES[name].words,)
+    )
+    if not rows:
+        return []
+    caption = "How the networks were trained: the techniques in use, with what speaks for and against each."
+    titles = ("technique", "what it is", "for it", "against it")
+    return [Table("training-words", caption, tuple(Column(title) for title in titles), rows)]
 
 
 def _backbone(name: str, card: dict[str, object], cited: Bibliography) -> str:
@@ -82,11 +105,14 @@ def _measures(record: StudyRecord, cited: Bibliography) -> Section:
         (Entry(name, small=cited.cite(*papers.METRICS.get(CITED.get(name, ""), ()))), said, formula)
         for name, said, formula in rows
     ]
+    shown: list[Block] = []
+    if record.maps:
+        shown.append(Paragraph(f"Maps of errors are Grad-CAM {cited.cite(*papers.EXPLANATIONS['gradcam'])}."))
     caption = "Metrics by formula: n images, k classes; p_i(c) is the probability that image i was given for class c."
     return Section(
         "measures",
         "Metrics",
-        (plain_table("paper-metrics", caption, ("metric", "meaning", "formula"), made),),
+        (plain_table("paper-metrics", caption, ("metric", "meaning", "formula"), made), *shown),
     )
 
 
@@ -123,7 +149,10 @@ def _statistics(cited: Bibliography, tests: Iterable[str]) -> Section:
             Paragraph(
                 "Over the data sets: Friedman's test with Iman and Davenport's correction, Nemenyi's critical "
                 f"difference {cited.cite('demsar2006')}, and Wilcoxon's signed-rank test of each pair, which does not "
-                f"depend on the other methods {cited.cite('benavoli2016')}."
+                f"depend on the other methods {cited.cite('benavoli2016')}; its effect size is the matched-pairs "
+                f"rank-biserial correlation {cited.cite(*papers.TESTS['rank_biserial'])}. Chances are of the Bayesian "
+                f"signed-rank test, with one point of accuracy as the region of practical equivalence "
+                f"{cited.cite('benavoli2017')}."
             )
         )
     if "learning_curve" in used:

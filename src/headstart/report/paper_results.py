@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from headstart.report.answers import Answers
 from headstart.report.document import (
     Block,
     Claim,
     Column,
     Entry,
     Figure,
+    Gallery,
     Paragraph,
     Row,
     Section,
@@ -16,32 +16,34 @@ from headstart.report.document import (
     blocks_in,
 )
 from headstart.report.pictures import PictureBook
+from headstart.report.published import published_table
 from headstart.report.sections.best import best_section
 from headstart.report.sections.images_a_class import images_section
-from headstart.report.sections.results import results_section
+from headstart.report.sections.over_datasets import over_datasets_section
+from headstart.report.sections.results import against_entry, results_section, run_entry
 from headstart.report.sections.retrieval import retrieval_section
-from headstart.report.sections.told_apart import (
-    ToldApart,
-    over_datasets_section,
-    told_claims,
-    told_table,
-)
+from headstart.report.sections.told_apart import told_figure, told_table
+from headstart.report.sources import Bibliography
+from headstart.report.told import ToldApart
 from headstart.report.verdict import cut_claims, datasets, missing_claims, ranked, selected_on, verdict
 from headstart.report.wording import DASH, decimal, duration, interval, percent, total_seconds
 from headstart.study.records import MethodSummary, StudyRecord
 
 ROWS_SHOWN, PAIRS_SHOWN, FIGURES_SHOWN = 12, 8, 3
 MATRIX_SHOWN = 10
+MAP_BYTES = 400_000
+APART, FEW_ROWS, FEW_FIGURES = 2, 6, 2
+"""Of more datasets than `APART` each is told in so many rows and figures."""
 
 
-def results(record: StudyRecord, answers: dict[str, Answers], told: dict[str, ToldApart | None]) -> Section:
+def results(record: StudyRecord, cited: Bibliography, told: dict[str, ToldApart | None]) -> Section:
     """A part for each dataset, what was found over all of them, and what is missing."""
     classified = {row.dataset for row in record.summaries}
     parts = [
         part
         for at, name in enumerate(datasets(record))
         for part in (
-            _classified(record, name, told.get(name), f"found-{at}") if name in classified else None,
+            _classified(record, name, cited, told.get(name), f"found-{at}") if name in classified else None,
             retrieval_section(record, name, f"searched-{at}"),
         )
         if part is not None
@@ -53,24 +55,34 @@ def results(record: StudyRecord, answers: dict[str, Answers], told: dict[str, To
     return Section("results", "Results", tuple(blocks), (*parts, *((over,) if over is not None else ())))
 
 
-def _classified(record: StudyRecord, name: str, told: ToldApart | None, id: str) -> Section:
-    whole = results_section(record, name, id, ())
+def _classified(
+    record: StudyRecord, name: str, cited: Bibliography, told: ToldApart | None, id: str
+) -> Section:
+    whole = results_section(record, name, id, (), told)
     figures = [block for block in blocks_in(whole) if isinstance(block, Figure)]
     sized = images_section(record, name, f"{id}-sized")
     if sized is not None:
         figures += [block for block in blocks_in(sized) if isinstance(block, Figure)]
-    blocks: list[Block] = [*verdict(record, name).claims, paper_table(record, name, id)]
-    blocks += figures[:FIGURES_SHOWN]
-    blocks += [*told_claims(told), told_table(told, id, PAIRS_SHOWN)] if told is not None else []
-    blocks += _closely(record, name, id)
+    short = len(datasets(record)) > APART
+    claims = verdict(record, name, told).claims
+    rows = FEW_ROWS if short else ROWS_SHOWN
+    blocks: list[Block] = [*claims, paper_table(record, name, id, told, rows)]
+    gaps = told_figure(record, told, id) if told is not None else []
+    blocks += [*gaps, *figures][: FEW_FIGURES if short else FIGURES_SHOWN]
+    blocks += [told_table(told, id, PAIRS_SHOWN)] if told is not None and not short else []
+    others = published_table(record, name, id, cited)
+    blocks += [others] if others is not None else []
+    blocks += _closely(record, name, id, short)
     return Section(id, f"Classification of {name}", tuple(blocks))
 
 
-def paper_table(record: StudyRecord, name: str, id: str) -> Table:
+def paper_table(
+    record: StudyRecord, name: str, id: str, told: ToldApart | None, most_rows: int = ROWS_SHOWN
+) -> Table:
     """The best rows of the results table, in as many columns as a page holds."""
     rows = ranked(record, name)
     best = record.best.get(name)
-    made = [_row(at, row, row.method == best) for at, row in enumerate(rows[:ROWS_SHOWN], start=1)]
+    made = [_row(at, row, row.method == best, told) for at, row in enumerate(rows[:most_rows], start=1)]
     caption = (
         f"Methods on {name}, the best by the choosing score ({selected_on(record, name)}) first. Under an "
     )
@@ -81,37 +93,43 @@ def paper_table(record: StudyRecord, name: str, id: str) -> Table:
         caption += f" {len(made)} of {len(rows)} methods are shown; results.csv of the archive holds all."
     columns = (
         Column("#", numeric=True), Column("method"), Column("chosen by", numeric=True),
-        Column("accuracy", numeric=True), Column("macro F1", numeric=True), Column("log loss", numeric=True),
+        Column("accuracy", numeric=True), Column("against the best"), Column("macro F1", numeric=True),
+        Column("log loss", numeric=True),
         Column("time", numeric=True), Column("runs"),
     )  # fmt: skip
     return Table(f"{id}-methods", caption, columns, tuple(made), sortable=True)
 
 
-def _row(at: int, row: MethodSummary, best: bool) -> Row:
+def _row(at: int, row: MethodSummary, best: bool, told: ToldApart | None) -> Row:
     score, f1, loss = (row.scores.get(key) for key in ("accuracy", "macro_f1", "log_loss"))
     took = total_seconds(row.seconds)
-    more = f"+ {len(row.cells) - 1}" if len(row.cells) > 1 else ""
     entries = (
         Entry(str(at), at),
         Entry(row.method, row.method.casefold(), small="" if row.status == "done" else row.status),
         Entry(percent(row.selection), row.selection),
         Entry(percent(score.value), score.value, small=interval(score)) if score else Entry(DASH),
+        against_entry(row, told),
         Entry(percent(f1.value), f1.value) if f1 else Entry(DASH),
         Entry(decimal(loss.value), loss.value) if loss else Entry(DASH),
         Entry(duration(took), took),
-        Entry(row.cells[0][:8], row.cells[0], small=more, target=f"run-{row.cells[0]}"),
+        run_entry(row),
     )
     return Row(entries, "best" if best else "" if row.status == "done" else row.status)
 
 
-def _closely(record: StudyRecord, name: str, id: str) -> list[Block]:
-    """What the report shows of the best method, less its pictures: confusion, classes, reliability."""
-    closely = best_section(record, name, PictureBook(0), f"{id}-best")
+def _closely(record: StudyRecord, name: str, id: str, short: bool) -> list[Block]:
+    """What the report shows of the best method, less most pictures: confusion, classes, reliability, maps of errors."""
+    closely = best_section(record, name, PictureBook(MAP_BYTES), f"{id}-best")
     if closely is None:
         return []
+    maps = [
+        block for block in blocks_in(closely) if isinstance(block, Gallery) and block.id.endswith("-maps")
+    ]
+    if short:
+        return [*maps]
     kept: list[Block] = []
     for block in blocks_in(closely):
         too_wide = isinstance(block, Table) and block.matrix and len(block.columns) > MATRIX_SHOWN + 1
         if isinstance(block, Claim | Table | Figure) and not too_wide:
             kept.append(block)
-    return kept
+    return [*kept, *maps]

@@ -5,6 +5,7 @@ A test fails where something that is shipped has neither a paper here nor a reas
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from headstart.methods.tricks.registry import TRICKS as TRICKS_DECLARED
@@ -49,24 +50,73 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "smallest_paired": ("connor1987",),
     "cohens_h": ("cohen1988",),
     "cohens_d": ("cohen1988",),
+    "rank_biserial": ("kerby2014",),
     "learning_curve": ("hestness2017",),
 }
 BACKBONES: Mapping[str, tuple[str, ...]] = {
-    "efficientnet": ("tan2019",),
-    "resnet": ("he2015",),
+    r"lenet": ("lecun1998",),
+    r"alexnet": ("krizhevsky2012",),
+    r"vgg\d": ("simonyan2015",),
+    r"inception_?v1|googlenet": ("szegedy2014",),
+    r"inception_?v3": ("szegedy2015",),
+    r"efficientnet_(?!v2)": ("tan2019",),
+    r"resnet\d": ("he2015",),
+    r"vit_(?!so)": ("dosovitskiy2021",),
+    r"swin_": ("liu2021",),
+    r"convnext_": ("liu2022",),
 }
-"""By a part of the architecture's name."""
+"""By how the architecture's name begins, less "classic:" and "tf_" (a regular expression)."""
 TRAINING: Mapping[str, tuple[str, ...]] = {
+    "head_first": ("kumar2022",),
     "adamw": ("loshchilov2019",),
+    "one_cycle": ("smith2017",),
+    "cosine": ("loshchilov2016",),
+    "range_test": ("smith2015",),
     "label_smoothing": ("szegedy2015",),
     "mixup": ("zhang2017",),
+    "cutmix": ("yun2019",),
     "manifold_mixup": ("verma2019",),
+    "ema": ("polyak1992",),
+    "clip": ("pascanu2013",),
+    "l2_sp": ("li2018",),
+    "gradual": ("howard2018",),
+    "layer_decay": ("howard2018",),
+    "balance": ("buda2018",),
+    "effective": ("cui2019",),
+    "focal": ("lin2017",),
+    "erase": ("zhong2020",),
+    "dropout": ("srivastava2014",),
+    "swa": ("izmailov2018",),
+    "sam": ("foret2021",),
+    "soup": ("wortsman2022",),
+    "distillation": ("hinton2015",),
+    "progressive": ("tan2021",),
+    "linear_scaling": ("he2019",),
+    "zero_gamma": ("he2019",),
+    "mirrored": ("krizhevsky2012",),
+    "fixres": ("touvron2019",),
+    "early_stopping": ("prechelt1998",),
     "rand_augment": ("cubuk2019",),
     "augmix": ("hendrycks2020",),
     "temperature": ("guo2017",),
 }
-TRICKS: Mapping[str, tuple[str, ...]] = {name: TRICKS_DECLARED[name].papers for name in TRICKS_DECLARED}
-DATASETS: Mapping[str, tuple[str, ...]] = {"textiles": ("megahed2025",)}
+"""By the names of `headstart.report.training_words.TECHNIQUES`."""
+TRICKS: Mapping[str, tuple[str, ...]] = {
+    name: TRICKS_DECLARED[name].papers or TRAINING.get(name, ()) for name in TRICKS_DECLARED
+}
+RACES: Mapping[str, tuple[str, ...]] = {"successive_halving": ("jamieson2016",)}
+"""What cuts methods under a budget."""
+EXPLANATIONS: Mapping[str, tuple[str, ...]] = {
+    "gradcam": ("selvaraju2017",),
+    "gradcam++": ("chattopadhyay2018",),
+}
+DATASETS: Mapping[str, tuple[str, ...]] = {
+    "textiles": ("megahed2025",),
+    "elpv": ("deitsch2019",),
+    "fashion_mnist": ("xiao2017",),
+    "mnist": ("lecun1998",),
+}
+"""By the names of `headstart.report.published.identity`."""
 PRETRAINING: Mapping[str, tuple[str, ...]] = {"imagenet": ("russakovsky2015",)}
 
 WITHOUT_PAPER: Mapping[str, str] = {
@@ -79,18 +129,16 @@ WITHOUT_PAPER: Mapping[str, str] = {
     "paired_accuracy": "McNemar's test for one run; for several seeds a t interval that the code describes",
     "over_seeds": "a t interval over seeds, defined in the report",
     "hedges_g": "not used in reports",
-    "rank_biserial": "the page of its paper was not seen",
     "cliffs_delta": "not used in reports",
     "a12": "not used in reports",
     "discordant_odds": "a ratio of counts",
-    **dict.fromkeys(
-        ("one_cycle", "stochastic_depth", "ema", "layer_decay", "l2_sp"), "the page of its paper was not seen"
-    ),
+    "stochastic_depth": "the page of its paper was not seen",
 }
 
 
 def backbone_papers(architecture: str, trained_on: str) -> tuple[str, ...]:
     """Papers of a backbone and of what it was trained on; () where none is curated."""
-    found = [key for part, keys in BACKBONES.items() if part in architecture.casefold() for key in keys]
+    name = re.sub(r"^(classic:|tf_)+", "", architecture.casefold())
+    found = [key for begin, keys in BACKBONES.items() if re.match(begin, name) for key in keys]
     found += [key for part, keys in PRETRAINING.items() if part in trained_on.casefold() for key in keys]
     return tuple(found)

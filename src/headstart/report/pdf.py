@@ -5,13 +5,14 @@ Needs the package `typst` (the extra `pdf`), which brings its fonts; nothing of 
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from headstart.base.optional import require
 from headstart.report.document import (
@@ -22,7 +23,9 @@ from headstart.report.document import (
     Document,
     Entry,
     Figure,
+    Gallery,
     Paragraph,
+    Picture,
     Points,
     Section,
     Table,
@@ -32,8 +35,11 @@ from headstart.report.html import CONTROLS, safe_href, tied
 from headstart.report.plain_svg import plain_svg
 
 NAMED = 3
+GROUPS = 4
+"""Groups of a gallery that a page holds beside each other."""
 LONG_WORD, PIECE = 22, 11
 TEMPLATE = "paper.typ"
+Kind = TypeVar("Kind", Figure, Gallery)
 
 
 def pdf(document: Document) -> bytes:
@@ -51,17 +57,28 @@ def pdf(document: Document) -> bytes:
         (folder / TEMPLATE).write_text(template, encoding="utf-8")
         data = json.dumps(paper_data(document), ensure_ascii=False)
         (folder / "data.json").write_text(data, encoding="utf-8")
-        for figure in _figures(document):
+        for figure in _of_kind(document, Figure):
             (folder / f"{figure.id}.svg").write_text(plain_svg(figure.svg), encoding="utf-8")
+        for gallery in _of_kind(document, Gallery):
+            for name, picture in _pictures(gallery):
+                (folder / name).write_bytes(base64.b64decode(picture.uri.partition(",")[2]))
         made: bytes = typst.compile(folder / TEMPLATE, root=folder, format="pdf")
     return made
 
 
-def _figures(document: Document) -> Iterator[Figure]:
+def _of_kind(document: Document, kind: type[Kind]) -> Iterator[Kind]:
     for section in document.sections:
         for block in blocks_in(section):
-            if isinstance(block, Figure):
+            if isinstance(block, kind):
                 yield block
+
+
+def _pictures(gallery: Gallery) -> Iterator[tuple[str, Picture]]:
+    """The JPEG pictures of a gallery with the names of their files."""
+    for at, (_, _, pictures) in enumerate(gallery.groups[:GROUPS]):
+        for number, picture in enumerate(pictures):
+            if picture.uri.startswith("data:image/jpeg;base64,"):
+                yield f"{gallery.id}-{at}-{number}.jpg", picture
 
 
 def paper_data(document: Document) -> dict[str, Any]:
@@ -128,8 +145,23 @@ def _block(block: Block, known: set[str]) -> dict[str, Any] | None:
             return _table(block, known)
         case Paragraph() | Blank():
             return {"kind": block.kind, "text": _text(block.text)}
+        case Gallery():
+            return _gallery(block)
         case _:
-            return None  # pictures are in the HTML report
+            return None  # two methods side by side are in the HTML report
+
+
+def _gallery(gallery: Gallery) -> dict[str, Any]:
+    names: dict[int, list[dict[str, str]]] = {}
+    for name, picture in _pictures(gallery):
+        at = int(name.rsplit("-", 2)[1])
+        names.setdefault(at, []).append({"file": name, "alt": _text(picture.alt)})
+    groups = [
+        {"title": _text(title), "remark": _text(remark), "pictures": names[at]}
+        for at, (title, remark, _) in enumerate(gallery.groups[:GROUPS])
+        if at in names
+    ]
+    return {"kind": "gallery", "caption": _text(gallery.caption), "groups": groups}
 
 
 def _table(table: Table, known: set[str]) -> dict[str, Any]:

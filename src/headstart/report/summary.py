@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from headstart.measure.retrieval import METRICS as SEARCH_METRICS
+from headstart.report.answers import Answers, load_answers
 from headstart.report.document import Claim
 from headstart.report.sections.retrieval import ranked_for_search, search_claims
 from headstart.report.sections.sizes import sides_of
+from headstart.report.told import Told, told_all
 from headstart.report.verdict import cut_claims, datasets, missing_claims, ranked, verdict
 from headstart.report.wording import total_seconds
 from headstart.study.records import MethodSummary, StudyRecord
@@ -29,8 +32,9 @@ class Summary:
     rows : tuple of dict
         One a method and dataset, the best first. Keys: dataset, method, scenario, backbone, height and width
         of the input in pixels (None where nothing has run), layer, pooling, head, cut, tuned (bool), status, best (bool),
-        selection (0..1 or None), one of {"value", "low", "high"} or None for each of `SCORE_KEYS`, n, n_seeds,
-        n_failed, seconds, train_seconds, images_seen, peak_bytes, model_bytes, per_class, n_train, errors.
+        against_best ("worse", "not distinguishable", "practically equivalent", "better"; "" for the best and where it
+        was not compared), selection (0..1 or None), one of {"value", "low", "high"} or None for each of `SCORE_KEYS`,
+        n, n_seeds, n_failed, seconds, train_seconds, images_seen, peak_bytes, model_bytes, per_class, n_train, errors.
     findings : tuple of dict
         Keys: dataset, method, kind, message, advice, level, runs.
     sized : tuple of dict
@@ -49,7 +53,7 @@ class Summary:
     sized: tuple[dict[str, Any], ...] = ()
 
 
-def all_claims(record: StudyRecord) -> list[Claim]:
+def all_claims(record: StudyRecord, told: Told) -> list[Claim]:
     """What the study found, dataset by dataset: the best method, and what is best for search."""
     searched, classified = (
         {row.dataset for row in record.retrieval},
@@ -58,13 +62,19 @@ def all_claims(record: StudyRecord) -> list[Claim]:
     claims: list[Claim] = []
     for name in datasets(record):
         if name in classified or name not in searched:
-            claims += verdict(record, name).claims
+            claims += verdict(record, name, told.get(name)).claims
         claims += search_claims(record, name)
     return claims
 
 
-def summary_lines(record: StudyRecord) -> Summary:
+def summary_lines(record: StudyRecord, answers: Mapping[str, Answers] | None = None) -> Summary:
     """Verdict, table and gaps of a study as plain values.
+
+    Parameters
+    ----------
+    record : StudyRecord
+    answers : mapping of str to Answers, optional
+        By dataset; read from the study's store where not given.
 
     Examples
     --------
@@ -72,8 +82,9 @@ def summary_lines(record: StudyRecord) -> Summary:
     >>> summary.rows[0]["method"]  # doctest: +SKIP
     'features lite0 pool avg logistic 224px'
     """
-    said = [claim.text for claim in all_claims(record)]
-    rows = [_row(record, row) for name in datasets(record) for row in ranked(record, name)]
+    told = told_all(record, load_answers(record) if answers is None else answers)
+    said = [claim.text for claim in all_claims(record, told)]
+    rows = [_row(record, row, told) for name in datasets(record) for row in ranked(record, name)]
     gaps = [*cut_claims(record), *missing_claims(record)]
     searches = [
         _search_row(record, row) for name in datasets(record) for row in ranked_for_search(record, name)
@@ -84,7 +95,7 @@ def summary_lines(record: StudyRecord) -> Summary:
         tuple(rows),
         _findings(record),
         tuple(searches),
-        tuple(_row(record, row) for row in record.sized),
+        tuple(_row(record, row, {}) for row in record.sized),
     )
 
 
@@ -95,7 +106,7 @@ def _findings(record: StudyRecord) -> tuple[dict[str, Any], ...]:
     )
 
 
-def _row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
+def _row(record: StudyRecord, row: MethodSummary, told: Told) -> dict[str, Any]:
     cells = {result.cell.id: result.cell for result in record.results}
     height, width = sides_of(cells, row) or (None, None)
     scores = {key: row.scores[key].to_dict() if key in row.scores else None for key in SCORE_KEYS}
@@ -113,6 +124,7 @@ def _row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
         "tuned": row.tuned,
         "status": row.status,
         "best": record.best.get(row.dataset) == row.method,
+        "against_best": of.kind(row.method) if (of := told.get(row.dataset)) is not None else "",
         "selection": row.selection,
         **scores,
         "n": max((score.n for score in row.scores.values()), default=0),

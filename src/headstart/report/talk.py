@@ -27,16 +27,16 @@ from headstart.report.pictures import PictureBook
 from headstart.report.sections.best import best_section
 from headstart.report.sections.compared import use_of_splits
 from headstart.report.sections.data import data_section
-from headstart.report.sections.told_apart import told_claims, told_table
+from headstart.report.sections.told_apart import told_table
 from headstart.report.talk_backup import backup, cut
-from headstart.report.verdict import datasets, missing_claims, verdict
+from headstart.report.verdict import datasets, missing_claims, told_claims, verdict
 from headstart.report.wording import (
     decimal,
     listed,
 )
 from headstart.study.records import StudyRecord
 
-PICTURES, PICTURE_BYTES = 8, 400_000
+PICTURES, PICTURE_BYTES, MAPS = 8, 400_000, 4
 ROWS = 6
 MATRIX = 8
 DATASETS_TOLD = 2
@@ -173,7 +173,7 @@ def _measured(record: StudyRecord) -> tuple[Block, ...]:
 
 
 def _found(record: StudyRecord, paper: Paper, name: str, at: int) -> Slide:
-    claims = [claim for claim in verdict(record, name).claims if claim.strong][:1]
+    claims = [claim for claim in verdict(record, name, paper.told.get(name)).claims if claim.strong]
     tables = [
         _narrow(b) for s in paper.document.sections for b in blocks_in(s)
         if isinstance(b, Table) and b.id == f"found-{at}-methods"
@@ -239,10 +239,16 @@ def _closely(record: StudyRecord, name: str, book: PictureBook) -> list[Slide]:
     slides = [
         Slide("confusion", "What the best takes for what", (*(cut(t, MATRIX) for t in matrix), *pairs), 1.5)
     ]
-    errors = next((b for b in blocks_in(closely) if isinstance(b, Gallery)), None)
+    galleries = [b for b in blocks_in(closely) if isinstance(b, Gallery)]
+    errors = next((b for b in galleries if b.id.endswith("-errors")), None)
     if errors is not None and errors.groups:
         groups = tuple((title, "", pictures[:PICTURES]) for title, _, pictures in errors.groups[:1])
         slides.append(Slide("errors", "Its surest errors", (Gallery("errors", "", groups),), 1.0))
+    maps = next((b for b in galleries if b.id.endswith("-maps")), None)
+    if maps is not None:
+        said = "Bright is what spoke for the class that was named, which is wrong."
+        shown = replace(maps, caption=said, groups=maps.groups[:MAPS])
+        slides.append(Slide("looked", "Where it looked when it was wrong", (shown,), 0.5))
     return slides
 
 

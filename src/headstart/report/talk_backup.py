@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from headstart.report.document import Block, Claim, Entry, Paragraph, Points, Table, blocks_in, plain_table
 from headstart.report.paper import Paper
+from headstart.report.sections.closing import machine_words, versions_words
 from headstart.report.sections.compared import use_of_splits
 from headstart.report.sections.told_apart import told_table
 from headstart.report.verdict import accuracy, best_of, datasets
@@ -99,26 +100,18 @@ def _cost(record: StudyRecord) -> tuple[Block, ...]:
             took = duration(total_seconds(best.seconds))
             parts = Entry(took, small=seconds_parts(best.seconds))
             rows.append((name, best.method, parts, size(best.peak_bytes), size(best.model_bytes)))
-    machine = ", ".join(_of_machine(key, value) for key, value in record.machine.items())
     said = Claim(
         f"The whole study took {duration(record.seconds_total)} for {count(len(record.results), 'run')}.",
         tuple(result.cell.id for result in record.results),
     )
     titles = ("dataset", "best method", "time of a run", "most memory", "size of the model")
     table = [plain_table("costs", "", titles, rows)] if rows else []
-    return (said, *table, Paragraph(f"The machine: {machine or 'not recorded'}."))
-
-
-def _of_machine(key: str, value: object) -> str:
-    """`memory_bytes` as `memory 25.3 GB`, `n_threads` as `threads 2`."""
-    name = key.removesuffix("_bytes").removeprefix("n_").replace("_", " ")
-    return f"{name} {size(value) if key.endswith('bytes') and isinstance(value, int | float) else value}"
+    return (said, *table, Paragraph(machine_words(record) or "The machine was not recorded."))
 
 
 def _repeat(record: StudyRecord) -> tuple[Block, ...]:
-    versions = ", ".join(f"{name} {value}" for name, value in record.versions.items())
     command = (Points((record.command,), code=True),) if record.command else ()
-    return (*command, Paragraph(f"Versions: {versions or 'not recorded'}."))
+    return (*command, Paragraph(versions_words(record) or "The versions were not recorded."))
 
 
 def _formulas(paper: Paper) -> tuple[Block, ...]:

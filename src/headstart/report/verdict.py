@@ -1,18 +1,24 @@
-"""Which method is best and how sure: words made from the very numbers that the results table shows.
+"""Which method is best and how sure: words made from the very numbers that the tables and drawings show.
 
-Best is highest on validation or inner folds; test scores are told and never choose. Two methods whose 95 %
-intervals on the test images overlap are called "not clearly different".
+Best is highest on validation or inner folds; test scores are told and never choose. Whether it is better than
+another comes from the paired tests alone (`headstart.report.told`); "not distinguishable" is a verdict.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from headstart.measure.values import Score
+from headstart.measure.verdict_words import EQUIVALENT, NOT_DISTINGUISHABLE
+from headstart.measure.verdicts import BETTER, WORSE
 from headstart.report.document import Claim
 from headstart.report.wording import count, duration, listed, percent, scored, total_seconds
 from headstart.study.records import CellResult, CutMethod, MethodSummary, StudyRecord
+
+if TYPE_CHECKING:
+    from headstart.report.told import ToldApart
 
 
 @dataclass(frozen=True)
@@ -71,18 +77,29 @@ def selected_on(record: StudyRecord, dataset: str) -> str:
     return listed(sorted(said - {""})) or "validation or inner folds"
 
 
-def verdict(record: StudyRecord, dataset: str) -> Verdict:
-    """The claims on one dataset, the most important first."""
+def verdict(record: StudyRecord, dataset: str, told: ToldApart | None) -> Verdict:
+    """The claims on one dataset, the most important first.
+
+    Parameters
+    ----------
+    record : StudyRecord
+    dataset : str
+    told : ToldApart or None
+        The paired comparison that tables and drawings show; None where there is none, and then that is said.
+    """
     best = best_of(record, dataset)
     if best is None:
         text = f"Nothing has finished on {dataset} yet, so no method can be called best."
         return Verdict(dataset, None, None, (Claim(text, strong=True),))
     others = [row for row in ranked(record, dataset) if row is not best and accuracy(row) is not None]
-    rival = others[0] if others else None
+    by_name = {row.method: row for row in others}
+    rival = by_name.get(told.verdicts.pairs[0].b) if told is not None else next(iter(others), None)
     claims = [_winner(record, best, others)]
-    if rival is not None:
-        claims.append(_against(best, rival))
-    claims += [*_crowd(best, others), *_higher_on_test(best, others), *_largest_class(record, best)]
+    if told is not None:
+        claims += told_claims(told)
+    elif rival is not None:
+        claims.append(_untold(best, rival))
+    claims += [*_higher_on_test(best, others, told), *_largest_class(record, best)]
     return Verdict(dataset, best, rival, tuple(claims))
 
 
@@ -116,34 +133,48 @@ def seeds_phrase(summary: MethodSummary) -> str:
     return "1 run" if summary.n_seeds == 1 else f"{summary.n_seeds} seeds"
 
 
-def _against(best: MethodSummary, rival: MethodSummary) -> Claim:
-    mine, theirs = accuracy(best), accuracy(rival)
-    runs = (*best.cells, *rival.cells)
-    if mine is None or theirs is None:
-        return Claim(f"Without test scores it cannot be compared with the runner-up, {rival.method}.", runs)
-    so = f"the runner-up, {rival.method}: {scored(theirs)}"
-    if overlaps(mine, theirs):
-        return Claim(f"It is not clearly different from {so}; the intervals overlap.", runs)
-    if mine.value > theirs.value:
-        return Claim(f"It is clearly above {so}; the intervals do not overlap.", runs)
-    said = f"On the test images it is clearly below {so}; what was chosen on validation did not hold there."
-    return Claim(said, runs)
+LINKS = {WORSE: "than", NOT_DISTINGUISHABLE: "from", EQUIVALENT: "to", BETTER: "than"}
 
 
-def _crowd(best: MethodSummary, others: Sequence[MethodSummary]) -> list[Claim]:
-    mine = accuracy(best)
-    if mine is None or len(others) < 2:
-        return []
-    near = [row for row in others if (score := accuracy(row)) is not None and overlaps(mine, score)]
-    none = f"All {len(others)} other methods with scores can be told from it"
-    every = f"None of {len(others)} other methods with scores can be told from it"
-    some = f"Of {len(others)} other methods with scores, {len(near)} cannot be told from it"
-    said = f"{none if not near else every if len(near) == len(others) else some} by the intervals"
-    said += "; the table shows which of them is cheaper in seconds and memory." if near else "."
-    return [Claim(said, tuple(id for row in (best, *near) for id in row.cells))]
+def told_claims(found: ToldApart) -> list[Claim]:
+    """What the runner-up is against the best, and what all others are, counted."""
+    pairs, best = found.verdicts.pairs, found.best.method
+    runs = tuple(cell for name in (best, *found.level()) for cell in found.runs[name])
+    own = (*found.runs[pairs[0].a], *found.runs[pairs[0].b])
+    kinds = {kind: len(methods) for kind, methods in found.methods_by_kind().items()}
+    by = f"{found.how}, with Holm's correction for {count(len(pairs), 'pair')}"
+    if len(kinds) == 1:
+        kind, n = next(iter(kinds.items()))
+        every = "The only other method is" if n == 1 else f"All {n} other methods are"
+        said = f"{every} {kind} {LINKS[kind]} {best} {by}."
+    else:
+        parts = listed(f"{n} {'is' if n == 1 else 'are'} {kind}" for kind, n in kinds.items())
+        said = f"Against {best}, of {count(len(pairs), 'other method')} {parts} {by}."
+    if level := sum(n for kind, n in kinds.items() if kind in (NOT_DISTINGUISHABLE, EQUIVALENT)):
+        said += (
+            " The table shows which is cheaper."
+            if level == 1
+            else " The table shows which of them is cheaper."
+        )
+    return [Claim(pairs[0].words, own, strong=True), Claim(said, runs)]
 
 
-def _higher_on_test(best: MethodSummary, others: Sequence[MethodSummary]) -> list[Claim]:
+def _untold(best: MethodSummary, rival: MethodSummary) -> Claim:
+    """Why it is not known whether the best is better than the next."""
+    theirs = accuracy(rival)
+    so = f"the runner-up, {rival.method}" + (f": {scored(theirs)}" if theirs is not None else "")
+    if accuracy(best) is None:
+        why = "the best has no mean test score"
+    elif "partial" in (best.status, rival.status):
+        why = "not all of their runs are there"
+    else:
+        why = "what both said of the same images is not in the record"
+    return Claim(f"It cannot be told from {so}; {why}.", (*best.cells, *rival.cells))
+
+
+def _higher_on_test(
+    best: MethodSummary, others: Sequence[MethodSummary], told: ToldApart | None
+) -> list[Claim]:
     mine = accuracy(best)
     scores = [(score.value, row) for row in others if (score := accuracy(row)) is not None]
     if mine is None or not scores:
@@ -151,10 +182,10 @@ def _higher_on_test(best: MethodSummary, others: Sequence[MethodSummary]) -> lis
     value, top = max(scores, key=lambda pair: pair[0])
     if value <= mine.value:
         return []
-    said = (
-        f"{top.method} has the highest test accuracy ({percent(value)}), but the test images choose nothing."
-    )
-    return [Claim(said, top.cells)]
+    said = f"{top.method} has the highest test accuracy ({percent(value)})"
+    if kind := told.kind(top.method) if told is not None else "":
+        said += f", and is {kind} {LINKS[kind]} the best by the paired test"
+    return [Claim(f"{said}; the test images choose nothing.", top.cells)]
 
 
 def _largest_class(record: StudyRecord, best: MethodSummary) -> list[Claim]:

@@ -14,7 +14,7 @@ from headstart.base.errors import HeadstartError, UsageError
 from headstart.base.events import collected_warnings
 from headstart.study.cost import array_bytes, measured
 from headstart.study.partition import Dataset, Fold
-from headstart.study.records import Cell, CellResult
+from headstart.study.records import Cell, CellResult, ErrorMap
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,11 +28,15 @@ NUMERIC_ERRORS = (
 
 @dataclass(frozen=True, eq=False)
 class CellOutcome:
-    """A result with the test probabilities (n_test, n_classes) and their rows; None where it failed."""
+    """A result with the test probabilities (n_test, n_classes) and their rows; None where it failed.
+
+    `maps` are of its surest errors; None where none were asked for.
+    """
 
     result: CellResult
     probabilities: np.ndarray | None
     test_rows: tuple[int, ...]
+    maps: tuple[ErrorMap, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)

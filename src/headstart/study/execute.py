@@ -22,6 +22,7 @@ from headstart.base.optional import require
 from headstart.base.runtime import n_threads, versions
 from headstart.study import passes
 from headstart.study.cells import CellOutcome, failed, run_cell
+from headstart.study.error_maps import best_heads, map_best, shown_closely
 from headstart.study.estimate import cell_seconds, n_fits, spoken
 from headstart.study.halving import OutOfTime, Race, contenders, stored_cut
 from headstart.study.networks import networks_of
@@ -85,6 +86,7 @@ def run_study(spec: StudySpec, out: str | Path, *, command: str = "", advise: bo
             try:
                 run.prepare(command)
                 run.run_cells()
+                run.map_errors()
                 run.describe_networks()
             finally:
                 run.end()
@@ -121,6 +123,13 @@ class _Run:
         if self.trials is not None:
             self.trials.engine.dispose()
         self.store.put_meta(warnings=self.warnings, running=False, seconds_before=self._seconds())
+
+    def map_errors(self) -> None:
+        """Make maps of the surest errors of each dataset's best method, where it is a head on features."""
+        for cell in best_heads(self.plan.cells, self.store.results()):
+            if (place := self._place(cell)) in self.sources[cell.dataset].features:
+                rows = self.sources[cell.dataset].rows(place)
+                map_best(cell, self.datasets[cell.dataset], rows, self.store)
 
     def describe_networks(self) -> None:
         """Keep what the networks are made of, for the report."""
@@ -314,6 +323,8 @@ class _Run:
     def _keep(self, outcome: CellOutcome, data: Dataset) -> None:
         test = [(data.table.paths[row], data.table.digests[row]) for row in outcome.test_rows]
         self.store.put_result(outcome.result, outcome.probabilities, test)
+        if outcome.maps is not None:
+            self.store.put_maps(outcome.result.cell.id, outcome.maps)
 
     def _fitted(self, cell: Cell, data: Dataset, pass_cost: dict[str, Any]) -> CellOutcome:
         from headstart.methods.heads import make_head
@@ -338,11 +349,11 @@ class _Run:
         rates = passes.known_rates(self.store)
         expected = n_fits(cell) * cell_seconds(cell, data, self._variant(cell), rates)
         emit(Notice(f"{cell.dataset}, seed {cell.seed}: {cell.method}, about {spoken(expected)}"))
-        cache = self.spec.cache_gb
+        cache, with_maps = self.spec.cache_gb, shown_closely(cell, self.plan.cells)
 
         def run(options: Iterator[dict[str, Any]]) -> CellOutcome:
             make = lambda cell: classifier_of(cell, cache_gb=cache, **next(options))  # noqa: E731
-            return run_trained_cell(cell, data, make_classifier=make, **pass_cost)
+            return run_trained_cell(cell, data, make_classifier=make, with_maps=with_maps, **pass_cost)
 
         fixed = estimator_options(cell, cache)
         return self._tuned(cell, data, run, fixed=fixed) if cell.tuned else run(repeat({}))

@@ -50,6 +50,7 @@ def load_record(folder: str | Path) -> StudyRecord:
         best = choose_best(summaries, results)
         tables = {name: table for name in meta["targets"] if (table := store.table(name)) is not None}
         rows, probabilities = _winners(store, summaries, best, tables)
+        maps = {cell: found for cell in rows if (found := store.maps(cell))}
         known = store.passes()
         facts = [known[key] for key in meta["passes"] if key in known]
         seconds = seconds_so_far(store)
@@ -78,6 +79,7 @@ def load_record(folder: str | Path) -> StudyRecord:
         retrieval=retrieval,
         best_retrieval=choose_best(retrieval, results),
         tricks=meta.get("tricks") or {},
+        maps=maps,
     )
 
 

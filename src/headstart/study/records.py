@@ -169,6 +169,37 @@ class CellResult:
 
 
 @dataclass(frozen=True)
+class ErrorMap:
+    """Where a network looked when it named a wrong class: a coarse class-activation map of one image.
+
+    Attributes
+    ----------
+    path : str
+        Of the image.
+    said : str
+        The class that it named, which the map is of.
+    rows, columns : int
+    values : str
+        Base64 of uint8, row by row; the largest value is 255.
+    """
+
+    path: str
+    said: str
+    rows: int
+    columns: int
+    values: str
+
+    def grid(self) -> np.ndarray:
+        """The map as uint8, shape (rows, columns)."""
+        import base64
+
+        import numpy as np
+
+        flat = np.frombuffer(base64.b64decode(self.values), dtype=np.uint8)
+        return flat.reshape(self.rows, self.columns)
+
+
+@dataclass(frozen=True)
 class StudyFinding:
     """A finding with the method, the dataset and the runs that it is of."""
 
@@ -264,7 +295,8 @@ class StudyRecord:
     `tricks` says how tricks were tried, where they were (`headstart.study.trick_spec.note_of`).
 
     `summaries` are of the classifiers that learned from most images a class; `sized` are those of every number
-    of images a class, where there are several; `retrieval` are those of the task retrieval.
+    of images a class, where there are several; `retrieval` are those of the task retrieval. `maps[cell id]` are of
+    the surest errors of the best methods' runs, where there are any.
     """
 
     folder: str
@@ -291,3 +323,4 @@ class StudyRecord:
     retrieval: tuple[MethodSummary, ...] = ()
     best_retrieval: dict[str, str] = field(default_factory=dict)
     tricks: dict[str, Any] = field(default_factory=dict)
+    maps: dict[str, tuple[ErrorMap, ...]] = field(default_factory=dict)

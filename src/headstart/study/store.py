@@ -12,7 +12,7 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from headstart.base.errors import UsageError
 from headstart.base.files import written_aside
 from headstart.base.hashing import digest_bytes
 from headstart.images.table import ImageTable
-from headstart.study.records import CellResult
+from headstart.study.records import CellResult, ErrorMap
 from headstart.study.rows import plain, result_from, result_row, table_from, table_row
 
 if TYPE_CHECKING:
@@ -157,11 +157,21 @@ class StudyStore:
         with self._transaction():
             self._base.execute("INSERT OR REPLACE INTO passes VALUES (?, ?)", (key, json.dumps(plain(facts))))
 
+    def put_maps(self, cell: str, maps: Sequence[ErrorMap]) -> None:
+        """Keep the maps of a cell's errors; none is kept too, so that they are not made again."""
+        self.put_meta(**{f"maps {cell}": [asdict(each) for each in maps]})
+
     # reading
 
     def meta(self) -> dict[str, Any]:
-        """All values kept by name."""
-        return {name: json.loads(value) for name, value in self._rows("SELECT name, value FROM meta")}
+        """All values kept by name, without the maps of cells."""
+        query = "SELECT name, value FROM meta WHERE name NOT LIKE 'maps %'"
+        return {name: json.loads(value) for name, value in self._rows(query)}
+
+    def maps(self, cell: str) -> tuple[ErrorMap, ...] | None:
+        """The maps of a cell's errors; None where none were made."""
+        rows = self._rows("SELECT value FROM meta WHERE name = ?", (f"maps {cell}",))
+        return tuple(ErrorMap(**each) for each in json.loads(rows[0][0])) if rows else None
 
     def results(self, *, trained_only: bool = False) -> dict[str, CellResult]:
         """Results by cell id, failed ones too, in the order in which they finished."""

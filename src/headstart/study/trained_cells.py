@@ -14,8 +14,9 @@ from headstart.base.findings import Finding
 from headstart.images.table import ImageTable
 from headstart.study.cells import NUMERIC_ERRORS, CellOutcome, agreed, failed
 from headstart.study.cost import measured
+from headstart.study.error_maps import network_maps
 from headstart.study.partition import Dataset, Fold
-from headstart.study.records import Cell, CellResult
+from headstart.study.records import Cell, CellResult, ErrorMap
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +33,7 @@ def run_trained_cell(
     make_classifier: MakeClassifier,
     extract_seconds: float | None = None,
     extract_bytes: int = 0,
+    with_maps: bool = False,
 ) -> CellOutcome:
     """Run one cell of the scenarios `finetune`, `full` and `scratch`.
 
@@ -45,10 +47,12 @@ def run_trained_cell(
         Seconds of the pass of the frozen network over all images, which training starts from.
     extract_bytes : int
         Most memory that pass held.
+    with_maps : bool
+        Make maps of its surest errors while the network is at hand.
     """
     try:
         with collected_warnings() as notes:
-            result, probabilities = _run(cell, data, make_classifier)
+            result, probabilities, maps = _run(cell, data, make_classifier, with_maps)
     except NUMERIC_ERRORS as error:
         return CellOutcome(failed(cell, error), None, ())
     told = {str(finding) for finding in result["findings"]}
@@ -60,7 +64,7 @@ def run_trained_cell(
         "notes": tuple(note for note in notes if note not in told),
     }
     rows = data.partition(cell.seed, cell.per_class).test_rows
-    return CellOutcome(CellResult(cell=cell, status="done", **fields), probabilities, rows)
+    return CellOutcome(CellResult(cell=cell, status="done", **fields), probabilities, rows, maps)
 
 
 def fitting_table(data: Dataset, fold: Fold) -> ImageTable:
@@ -69,12 +73,15 @@ def fitting_table(data: Dataset, fold: Fold) -> ImageTable:
     return replace(table, splits=("train",) * len(fold.train) + ("validation",) * len(fold.validation))
 
 
-def _run(cell: Cell, data: Dataset, make_classifier: MakeClassifier) -> tuple[dict[str, Any], np.ndarray]:
+def _run(
+    cell: Cell, data: Dataset, make_classifier: MakeClassifier, with_maps: bool
+) -> tuple[dict[str, Any], np.ndarray, tuple[ErrorMap, ...] | None]:
     import numpy as np
 
     from headstart.measure.metrics import evaluate
 
     partition, codes, classes = data.partition(cell.seed, cell.per_class), data.codes(), data.classes()
+    maps: tuple[ErrorMap, ...] | None = None
     models, parts, fit_seconds, predict_seconds, peaks = [], [], 0.0, 0.0, [0]
     for fold in partition.folds:
         model = make_classifier(cell)
@@ -85,28 +92,34 @@ def _run(cell: Cell, data: Dataset, make_classifier: MakeClassifier) -> tuple[di
         fit_seconds += fitting.seconds - model.seconds_["extract"]
         predict_seconds += predicting.seconds
         peaks += [fitting.peak_bytes, predicting.peak_bytes]
+        if with_maps and maps is None:
+            maps = network_maps(model, cell, data, parts[0])
         models.append(_brief(model))
     probabilities = np.concatenate(parts)
     found = evaluate(codes[list(partition.test_rows)], probabilities, classes)
     choices = [float(each["selection"]) for each in models]
     first = models[0]
-    return {
-        "classes": classes,
-        "selection": float(np.mean(choices)) if np.isfinite(choices).all() else None,
-        "selected_on": first["selected_on"],
-        "n_train": first["n_train"],
-        "n_validation": first["n_validation"],
-        "n_test": len(partition.test_rows),
-        "scores": found.scores,
-        "per_class": found.per_class,
-        "confusion": found.confusion,
-        "chosen": agreed([each["chosen"] for each in models]),
-        "seconds": {"fit": fit_seconds, "predict": predict_seconds},
-        "peak_bytes": max(peaks),
-        "model_bytes": first["model_bytes"],
-        "training": tuple(each["record"] for each in models),
-        "findings": _distinct([finding for each in models for finding in each["findings"]]),
-    }, probabilities
+    return (
+        {
+            "classes": classes,
+            "selection": float(np.mean(choices)) if np.isfinite(choices).all() else None,
+            "selected_on": first["selected_on"],
+            "n_train": first["n_train"],
+            "n_validation": first["n_validation"],
+            "n_test": len(partition.test_rows),
+            "scores": found.scores,
+            "per_class": found.per_class,
+            "confusion": found.confusion,
+            "chosen": agreed([each["chosen"] for each in models]),
+            "seconds": {"fit": fit_seconds, "predict": predict_seconds},
+            "peak_bytes": max(peaks),
+            "model_bytes": first["model_bytes"],
+            "training": tuple(each["record"] for each in models),
+            "findings": _distinct([finding for each in models for finding in each["findings"]]),
+        },
+        probabilities,
+        maps,
+    )
 
 
 def _brief(model: FineTuneClassifier) -> dict[str, Any]:

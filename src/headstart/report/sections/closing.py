@@ -253,3 +253,21 @@ def _seed(seed: int | None) -> str:
 
 def _run(id: str) -> Entry:
     return Entry(id[:8], id, target=f"run-{id}")
+
+
+def machine_words(record: StudyRecord) -> str:
+    """The machine in a sentence; "" where it was not recorded."""
+    said = ", ".join(_of_machine(key, value) for key, value in record.machine.items())
+    return f"The machine: {said}." if said else ""
+
+
+def versions_words(record: StudyRecord) -> str:
+    """What ran in which version, in a sentence; "" where that was not recorded."""
+    said = ", ".join(f"{name} {value}" for name, value in record.versions.items())
+    return f"Versions: {said}." if said else ""
+
+
+def _of_machine(key: str, value: object) -> str:
+    """`memory_bytes` as `memory 25.3 GB`, `n_threads` as `threads 2`."""
+    name = key.removesuffix("_bytes").removeprefix("n_").replace("_", " ")
+    return f"{name} {size(value) if key.endswith('bytes') and isinstance(value, int | float) else value}"

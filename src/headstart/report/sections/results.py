@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from headstart.measure.values import Score
 from headstart.report.document import Beside, Block, Column, Entry, Figure, Paragraph, Row, Section, Table
@@ -10,6 +11,7 @@ from headstart.report.figure_style import Mark
 from headstart.report.figures import accuracy_against_seconds, accuracy_by_layer
 from headstart.report.sections.curves import curve_blocks
 from headstart.report.sections.sizes import pixels, size_blocks
+from headstart.report.told import ToldApart
 from headstart.report.verdict import accuracy, datasets, ranked, selected_on
 from headstart.report.wording import (
     DASH,
@@ -41,16 +43,18 @@ def cells_of(record: StudyRecord) -> Cells:
     return {result.cell.id: result.cell for result in record.results}
 
 
-def results_section(record: StudyRecord, dataset: str, id: str, inner: tuple[Section, ...]) -> Section:
+def results_section(
+    record: StudyRecord, dataset: str, id: str, inner: tuple[Section, ...], told: ToldApart | None
+) -> Section:
     """Table and plots of one dataset; `inner` are the sections that follow in it."""
     rows = ranked(record, dataset)
     title = "Results" if len(datasets(record)) == 1 else f"Results: {dataset}"
     if not rows:
         return Section(id, title, (Paragraph("No method was planned for this dataset."),), inner)
-    blocks: list[Block] = [results_table(record, dataset, id)]
+    blocks: list[Block] = [results_table(record, dataset, id, told)]
     scored = [row for row in rows if accuracy(row) is not None]
     drawn = (
-        [_seconds_figure(record, dataset, scored, id)]
+        [_seconds_figure(record, dataset, scored, id, told)]
         if any(total_seconds(row.seconds) for row in scored)
         else []
     )
@@ -61,7 +65,7 @@ def results_section(record: StudyRecord, dataset: str, id: str, inner: tuple[Sec
     return Section(id, title, tuple(blocks), inner)
 
 
-def results_table(record: StudyRecord, dataset: str, id: str) -> Table:
+def results_table(record: StudyRecord, dataset: str, id: str, told: ToldApart | None) -> Table:
     """One row a method, the best first; failed, partial and missing rows stand in it too."""
     rows = ranked(record, dataset)
     cells = cells_of(record)
@@ -86,7 +90,7 @@ def results_table(record: StudyRecord, dataset: str, id: str) -> Table:
         entries += [_name(sizes[row.method])] if by_size else []
         made.append(
             Row(
-                (*entries, *_scores(row, trains)),
+                (*entries, *_scores(row, trains, told)),
                 "best" if row.method == best else row.status if row.status != "done" else "",
             )
         )
@@ -121,6 +125,7 @@ def _score_columns(chosen_on: str, parts: str, trains: bool) -> list[Column]:
     return [
         Column("choosing score", f"accuracy on {chosen_on}; picks the best", numeric=True),
         *(Column(title, titles.get(key, "on the test images"), numeric=True) for key, title in METRICS),
+        Column("against the best", "by the paired test on the same test images, with Holm's correction"),
         Column("n", "test images", numeric=True),
         Column("seeds", numeric=True),
         Column("seconds", f"wall clock: {parts}", numeric=True),
@@ -128,6 +133,7 @@ def _score_columns(chosen_on: str, parts: str, trains: bool) -> list[Column]:
         Column("peak memory", numeric=True),
         Column("model size", numeric=True),
         Column("status"),
+        Column("runs", "the first of its runs, and how many more"),
     ]
 
 
@@ -135,12 +141,13 @@ def _name(text: str) -> Entry:
     return Entry(text or DASH, text.casefold() or None)
 
 
-def _scores(row: MethodSummary, trains: bool) -> list[Entry]:
+def _scores(row: MethodSummary, trains: bool, told: ToldApart | None) -> list[Entry]:
     took = total_seconds(row.seconds)
     n = max((score.n for score in row.scores.values()), default=0)
     return [
         Entry(percent(row.selection), row.selection),
         *(_score(row.scores.get(key), as_percent=key not in ("log_loss", "ece")) for key, _ in METRICS),
+        against_entry(row, told),
         Entry(f"{n:,}" if n else DASH, n or None),
         Entry(str(row.n_seeds) if row.n_seeds else DASH, row.n_seeds or None),
         Entry(duration(took), took, small=seconds_parts(row.seconds)),
@@ -148,7 +155,24 @@ def _scores(row: MethodSummary, trains: bool) -> list[Entry]:
         Entry(size(row.peak_bytes), row.peak_bytes or None),
         Entry(size(row.model_bytes), row.model_bytes or None),
         Entry(_status(row), row.status, small="; ".join(row.errors)[:160]),
+        run_entry(row),
     ]
+
+
+def against_entry(row: MethodSummary, told: ToldApart | None) -> Entry:
+    """What the method is against the best, by the verdicts that every other part tells."""
+    if told is None:
+        return Entry(DASH, None)
+    kind = "the best" if row.method == told.best.method else told.kind(row.method)
+    return _name(kind)
+
+
+def run_entry(row: MethodSummary) -> Entry:
+    """The first run of a method with a link to it, and how many more there are; a dash where none has run."""
+    if not (row.n_seeds or row.n_failed):
+        return Entry(DASH, None)
+    more = f"+ {len(row.cells) - 1}" if len(row.cells) > 1 else ""
+    return Entry(row.cells[0][:8], row.cells[0], small=more, target=f"run-{row.cells[0]}")
 
 
 def _training(row: MethodSummary) -> tuple[Entry, Entry]:
@@ -193,19 +217,29 @@ def frontier(points: Sequence[tuple[float, float]]) -> list[int]:
     return kept
 
 
-def _seconds_figure(record: StudyRecord, dataset: str, rows: list[MethodSummary], id: str) -> Figure:
+def _seconds_figure(
+    record: StudyRecord, dataset: str, rows: list[MethodSummary], id: str, told: ToldApart | None
+) -> Figure:
     rows = [row for row in rows if total_seconds(row.seconds)]
     by, of = _shape_of([row for row in rows if not row.trains], cells_of(record))
     names = {row.method: _trained_series(row, rows) if row.trains else of(row) for row in rows}
-    marks = [_mark(row, names[row.method], total_seconds(row.seconds) or 0.0) for row in rows]
+    rows = sorted(
+        rows, key=lambda row: (row.trains, names[row.method])
+    )  # a head looks alike in every drawing
+    marks = [
+        replace(_mark(row, names[row.method], total_seconds(row.seconds) or 0.0), level=_level(row, told))
+        for row in rows
+    ]
     front = frontier([(mark.x, mark.value) for mark in marks])
     best = next((at for at, row in enumerate(rows) if row.method == record.best.get(dataset)), None)
     caption = (
         f"Test accuracy against seconds, one mark a method, one shape a {_shapes(rows, by)}; "
         "bars are 95 % intervals. "
         "The line is the frontier: no method is as accurate in less time. The ring is the best (validation). "
-        "On the frontier, by number:"
     )
+    if told is not None:
+        caption += "Hollow marks are worse or better than it by the paired test, filled ones are neither. "
+    caption += "On the frontier, by number:"
     notes = tuple(
         f"{number}. {rows[at].method}: {percent(marks[at].value)} in {duration(marks[at].x)}"
         for number, at in enumerate(front, start=1)
@@ -215,6 +249,13 @@ def _seconds_figure(record: StudyRecord, dataset: str, rows: list[MethodSummary]
     return Figure(
         f"{id}-seconds", caption, svg, f"Accuracy of {len(rows)} methods against seconds", notes, runs
     )
+
+
+def _level(row: MethodSummary, told: ToldApart | None) -> bool | None:
+    """Whether a method is neither better nor worse than the best; None where it was not compared."""
+    if told is None or row.method not in told.verdicts.methods:
+        return None
+    return row.method == told.best.method or row.method in told.level()
 
 
 def _trained_series(row: MethodSummary, rows: Sequence[MethodSummary]) -> str:
@@ -284,6 +325,7 @@ def _layer_figures(record: StudyRecord, scored: Sequence[MethodSummary], id: str
             key=lambda name: -max(row.selection or 0 for row in rows if series(row) == name),
         )
         shown = [row for row in rows if series(row) in leading[:SERIES_SHOWN]]
+        shown.sort(key=series)
         marks = [_mark(row, series(row), layers.index(row.layer)) for row in shown]
         tops = [
             max((row for row in rows if row.layer == layer), key=lambda row: row.selection or 0)

@@ -1,0 +1,182 @@
+"""Methods over several data sets: mean ranks, who can be told apart, the diagram of it, and the chances by Bayes.
+
+Demsar (2006) for the diagram; bars by Wilcoxon's test with Holm's correction (Benavoli, Corani and Mangili 2016);
+chances by the Bayesian signed-rank test with a region of practical equivalence (Benavoli et al. 2017).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headstart.measure.bayes import signed_rank
+from headstart.measure.cannot_tell import CannotTell
+from headstart.measure.many import Comparison, Friedman, compare_over_datasets
+from headstart.measure.posterior import Posterior
+from headstart.measure.verdict_words import comparison_words, p_words
+from headstart.measure.verdicts import ROPE
+from headstart.report.document import Claim, Column, Entry, Figure, Paragraph, Row, Section, Table
+from headstart.report.figures_told import Chances, Ranked, chances_bars, critical_difference
+from headstart.report.naming import short_names
+from headstart.report.verdict import accuracy, datasets, ranked
+from headstart.report.wording import DASH, decimal, listed, percent
+from headstart.study.records import StudyRecord
+
+LEAST_DATASETS = 3
+DRAWN, BARS, CHANCES = 16, 6, 8
+NAMED = 3
+"""Methods that the words name; the others are counted."""
+SURE, SEED = 0.95, 0
+
+
+def over_datasets(record: StudyRecord) -> Comparison | CannotTell | None:
+    """Methods that finished on every dataset, compared over them; None for fewer than three datasets."""
+    names = [name for name in datasets(record) if name in record.best]
+    if len(names) < LEAST_DATASETS:
+        return None
+    scores = {name: _scores(record, name) for name in names}
+    methods = [m for m in scores[names[0]] if all(m in scores[name] for name in names)]
+    if len(methods) < 2:
+        return CannotTell("fewer than two methods finished on every dataset")
+    return compare_over_datasets(methods, [[scores[name][m] for m in methods] for name in names])
+
+
+def _scores(record: StudyRecord, dataset: str) -> dict[str, float]:
+    rows = [row for row in ranked(record, dataset) if row.status == "done"]
+    return {row.method: score.value for row in rows if (score := accuracy(row)) is not None}
+
+
+def over_datasets_section(record: StudyRecord, id: str = "over-datasets") -> Section | None:
+    """Mean ranks by tests, by chance and drawn; None for fewer than three datasets."""
+    found = over_datasets(record)
+    title = "Over the data sets"
+    if found is None:
+        return None
+    if isinstance(found, CannotTell):
+        return Section(
+            id, title, (Paragraph(f"The methods cannot be compared over data sets: {found.reason}."),)
+        )
+    shown = set(found.methods)
+    runs = tuple(cell for row in record.summaries if row.method in shown for cell in row.cells)
+    names = short_names([row for row in record.summaries if row.method in shown])
+    chances = bayes_chances(found, names)
+    said = " ".join(filter(None, (_friedman(found), _too_few(found))))
+    claims = (
+        Claim(comparison_words(found, named=NAMED), runs, strong=True),
+        Claim(said, runs),
+        *(Claim(chance_words(found, each), runs) for each in chances[:1]),
+    )
+    figures = (_diagram(found, names, id, runs), _chances_figure(found, chances, names, id, runs))
+    return Section(id, title, (*claims, *figures, _ranks(found, id)))
+
+
+def _group_words(group: tuple[str, ...]) -> str:
+    return (
+        listed(group)
+        if len(group) <= NAMED
+        else f"the {len(group)} methods of a group from {group[0]} to {group[-1]}"
+    )
+
+
+def _too_few(found: Comparison) -> str:
+    """That so few data sets cannot tell two methods apart whatever their scores, where that is so."""
+    k = len(found.methods)
+    least = 2.0 ** (1 - found.n_datasets)
+    if least < found.alpha:
+        return ""
+    return (
+        f"With {found.n_datasets} data sets the signed-rank test of a pair gives no p below {least:g}, even where one "
+        f"of the {k} methods is always ahead: it cannot tell any two apart. More data sets would."
+    )
+
+
+def _diagram(found: Comparison, names: dict[str, str], id: str, runs: tuple[str, ...]) -> Figure:
+    """Demsar's diagram of the first methods by mean rank."""
+    shown = found.order[:DRAWN]
+    ranks = dict(zip(found.methods, found.mean_ranks, strict=True))
+    places = [[shown.index(name) for name in group if name in shown] for group in found.holm_groups]
+    kept = list(dict.fromkeys(tuple(group) for group in places if len(group) > 1))
+    groups = [g for g in kept if not any(set(g) < set(other) for other in kept)][:BARS]
+    caption = (
+        f"Mean ranks over {found.n_datasets} data sets (1 is best). A bar joins methods of which no two can be "
+        "told apart by Wilcoxon's signed-rank test with Holm's correction, the test of the words and the table; "
+        "rings on a bar are its members."
+    )
+    caption += "" if groups else " There is no bar: every pair is told apart."
+    if len(shown) < len(found.order):
+        caption += f" The first {len(shown)} of {len(found.order)} methods are drawn."
+    svg = critical_difference([Ranked(names[m], ranks[m]) for m in shown], groups, len(found.methods))
+    return Figure(f"{id}-diagram", caption, svg, f"Mean ranks of {len(shown)} methods", (), runs)
+
+
+def bayes_chances(found: Comparison, names: dict[str, str]) -> list[tuple[str, Posterior]]:
+    """The method with the best mean rank against each of the next, by the Bayesian signed-rank test."""
+    first = found.order[0]
+    of = dict(zip(found.methods, zip(*found.scores, strict=True), strict=True))
+    return [
+        (other, signed_rank(of[first], of[other], np.random.default_rng(SEED), rope=ROPE))
+        for other in found.order[1 : CHANCES + 1]
+    ]
+
+
+def chance_words(found: Comparison, each: tuple[str, Posterior]) -> str:
+    """The chances of the first against the second by rank, and what follows at 95 %."""
+    first, (other, chance) = found.order[0], each
+    parts = f"{first} is better with a chance of {percent(chance.a_better)}, practically the same "
+    parts += f"(within {100 * chance.rope:g} point of accuracy) with {percent(chance.same)}, and worse with "
+    parts += percent(chance.b_better)
+    sure = max(chance.a_better, chance.same, chance.b_better)
+    so = "" if sure >= SURE else f" None reaches {percent(SURE)}, so on data sets like these it stays open."
+    return f"By the Bayesian signed-rank test, against {other}, {parts}.{so}"
+
+
+def _chances_figure(
+    found: Comparison, chances: list[tuple[str, Posterior]], names: dict[str, str], id: str, runs: tuple[str, ...]
+) -> Figure:  # fmt: skip
+    first = names[found.order[0]]
+    rows = [Chances(names[other], c.a_better, c.same, c.b_better) for other, c in chances]
+    caption = (
+        f"Chance that {found.order[0]} is better than each method named, that both are the same within "
+        f"{100 * ROPE:g} point of accuracy, and that the method named is better, on data sets like these "
+        "(Bayesian signed-rank test). A part of 95 % or more settles it."
+    )
+    return Figure(f"{id}-chances", caption, chances_bars(rows, first), "Chances by method", (), runs)
+
+
+def _friedman(found: Comparison) -> str:
+    test = found.friedman
+    if not isinstance(test, Friedman):
+        return f"Friedman's test: {test.reason}."
+    said = f"Friedman's test: chi-squared {test.chi2:.2f}, {p_words(test.chi2_p, found.alpha)}; "
+    said += f"Iman and Davenport's F: {p_words(test.f_p, found.alpha)}. "
+    groups = [_group_words(group) for group in found.holm_groups]
+    return said + ("Not told apart: " + "; ".join(groups) + "." if groups else "Every pair is told apart.")
+
+
+def _ranks(found: Comparison, id: str) -> Table:
+    first = found.methods.index(found.order[0])
+    rows = []
+    for name in found.order:
+        at = found.methods.index(name)
+        p, effect = found.holm_p[first][at], found.effects[first][at]
+        rows.append(
+            Row(
+                (
+                    Entry(name, name.casefold()),
+                    Entry(f"{found.mean_ranks[at]:.2f}", found.mean_ranks[at]),
+                    Entry(percent(found.mean_scores[at]), found.mean_scores[at]),
+                    Entry(DASH if at == first else p_words(p, found.alpha).removeprefix("p = "), p),
+                    Entry(DASH if at == first else decimal(effect.value, 2), effect.value),
+                ),
+                "best" if at == first else "",
+            )
+        )
+    caption = (
+        f"Mean ranks over {found.n_datasets} data sets (1 is best); p is of Wilcoxon's signed-rank test against "
+        "the first, Holm-adjusted; the effect is the matched-pairs rank-biserial correlation. "
+        f"Nemenyi's critical difference of mean ranks is {found.critical_difference:.2f}."
+    )
+    columns = (
+        Column("method"),
+        *(Column(title, numeric=True) for title in ("mean rank", "mean accuracy", "p", "effect")),
+    )
+    return Table(f"{id}-ranks", caption, columns, tuple(rows), sortable=True)

@@ -1,0 +1,175 @@
+"""Where the best method looked when it erred and was sure: class-activation maps (Grad-CAM) of a few test images.
+
+They are made while the network is at hand: of a network that trains right after its run, of a head on features at the
+end of the study, when the best is known. Only coarse maps are kept, so that a report needs no network.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from headstart.base.errors import HeadstartError
+from headstart.base.events import warn
+from headstart.study.partition import Dataset
+from headstart.study.records import Cell, CellResult, ErrorMap, most_images
+from headstart.study.retrieval import RETRIEVAL
+from headstart.study.store import StudyStore
+from headstart.study.summarise import choose_best, summarise
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from headstart.explain.target import Target
+    from headstart.methods.finetune import FineTuneClassifier
+
+N_MAPS = 6
+"""Images of a run that get a map: one pass forward and one back each."""
+
+
+def surest_errors(probabilities: np.ndarray, truth: np.ndarray, n: int = N_MAPS) -> list[int]:
+    """Positions of the wrong answers with the highest probability, the surest first.
+
+    Parameters
+    ----------
+    probabilities : float array (n_test, k)
+    truth : int array (n_test,)
+    n : int
+        At most so many.
+    """
+    said, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    return [int(at) for at in (-sure).argsort(kind="stable") if said[at] != truth[at]][:n]
+
+
+def best_heads(cells: Sequence[Cell], results: Mapping[str, CellResult]) -> list[Cell]:
+    """The first finished run of each dataset's best method, where that is a head on features at its defaults.
+
+    A tuned head was fitted with options of its own, and is not fitted again for maps.
+    """
+    asked = [cell for cell in cells if cell.scenario != RETRIEVAL]
+    known = {cell.id: results[cell.id] for cell in asked if cell.id in results}
+    most = most_images(asked)
+    rows = [row for row in summarise(asked, known) if row.per_class == most[row.dataset]]
+    best = choose_best(rows, known)
+    winners = [
+        row for row in rows if best.get(row.dataset) == row.method and not row.trains and not row.tuned
+    ]
+    done = [
+        [known[id].cell for id in row.cells if id in known and known[id].status == "done"] for row in winners
+    ]
+    return [runs[0] for runs in done if runs]
+
+
+def shown_closely(cell: Cell, cells: Sequence[Cell]) -> bool:
+    """Whether a run is the first of its method on most images: the one that a report looks at closely."""
+    mine = [each for each in cells if (each.dataset, each.method) == (cell.dataset, cell.method)]
+    most = most_images(mine)[cell.dataset]
+    return next(each.id for each in mine if each.per_class == most) == cell.id
+
+
+def network_maps(
+    model: FineTuneClassifier, cell: Cell, data: Dataset, probabilities: np.ndarray
+) -> tuple[ErrorMap, ...]:
+    """Maps of a network that was just trained, on the test images of the run's first fold."""
+    from headstart.explain.target import target_of_network
+
+    def target() -> Target:
+        preprocessing, classes = model.card_.preprocessing, [str(name) for name in model.classes_]
+        return target_of_network(model.network_, preprocessing, classes, name=cell.method)
+
+    return _made(cell, data, probabilities, target, [str(name) for name in model.classes_])
+
+
+def head_maps(
+    cell: Cell,
+    data: Dataset,
+    features: np.ndarray,
+    probabilities: np.ndarray,
+    make_head: Callable[[str], Any],
+) -> tuple[ErrorMap, ...]:
+    """Maps of a head on frozen features, which is fitted once more on the run's first fold.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (n, d)
+        One row for each row of the dataset's table.
+    probabilities : ndarray, shape (n_test, k)
+        What the run said.
+    make_head : callable
+        Name to an unfitted head.
+    """
+    import numpy as np
+
+    from headstart.backbones.load import load
+    from headstart.explain.target import target_of_head
+
+    fold, codes = data.partition(cell.seed, cell.per_class).folds[0], data.codes()
+    train, held = np.array(fold.train, dtype=int), np.array(fold.validation, dtype=int)
+    groups = None if data.table.groups is None else [data.table.groups[row] for row in fold.train]
+    head = make_head(cell.head)
+    validation = (features[held], codes[held]) if len(held) else None
+    head.fit(features[train], codes[train], validation=validation, seed=cell.seed or 0, groups=groups)
+    classes = [data.classes()[int(code)] for code in head.classes_]
+
+    def target() -> Target:
+        backbone = load(cell.backbone).at((cell.height, cell.width))
+        return target_of_head(backbone, [(cell.module, cell.pooling)], head, classes, name=cell.method)
+
+    return _made(cell, data, probabilities, target, classes)
+
+
+def map_best(cell: Cell, data: Dataset, features: np.ndarray, store: StudyStore) -> None:
+    """Make the maps of a head's run and keep them, unless they are there already."""
+    from headstart.methods.heads import make_head
+
+    stored = store.probabilities(cell.id)
+    if stored is not None and store.maps(cell.id) is None:
+        store.put_maps(cell.id, head_maps(cell, data, features, stored[0], make_head))
+
+
+def _made(
+    cell: Cell,
+    data: Dataset,
+    probabilities: np.ndarray,
+    make_target: Callable[[], Target],
+    classes: list[str],
+) -> tuple[ErrorMap, ...]:
+    """Coarse maps of the surest errors; a reason that there are none is a warning, which the report shows."""
+    import numpy as np
+
+    test = data.partition(cell.seed, cell.per_class).folds[0].test
+    mine = np.asarray(probabilities)[: len(test)]
+    wrong = surest_errors(mine, data.codes()[list(test)])
+    said = [data.classes()[int(mine[at].argmax())] for at in wrong]
+    kept = [(test[at], name) for at, name in zip(wrong, said, strict=True) if name in classes]
+    if not kept:
+        return ()
+    try:
+        target = make_target()
+        if not target.has_gradient:
+            warn(f"{cell.method}: its head has no gradient, so its errors have no maps")
+            return ()
+        pixels = target.prepared([data.table.item(row) for row, _ in kept])
+        from headstart.explain.cam import class_activation
+
+        found = class_activation(target, pixels, [classes.index(name) for _, name in kept])
+    except (HeadstartError, RuntimeError) as error:
+        warn(
+            f"{cell.method}: no maps of its errors could be made: {str(error).strip() or type(error).__name__}"
+        )
+        return ()
+    return tuple(
+        error_map(data.table.paths[row], name, grid)
+        for (row, name), grid in zip(kept, found.coarse, strict=True)
+    )
+
+
+def error_map(path: str, said: str, grid: np.ndarray) -> ErrorMap:
+    """A map of any scale, at least 0, as it is kept: the largest value is 255."""
+    import numpy as np
+
+    top = float(grid.max())
+    values = np.round(255 * grid / top if top > 0 else np.zeros_like(grid)).astype(np.uint8)
+    rows, columns = values.shape
+    return ErrorMap(path, said, rows, columns, base64.b64encode(values.tobytes()).decode("ascii"))

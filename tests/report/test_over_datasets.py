@@ -1,0 +1,110 @@
+"""Methods over several data sets: the diagram draws the groups that the words and the table tell."""
+
+import re
+
+import numpy as np
+import pytest
+
+from headstart.measure.many import compare_over_datasets
+from headstart.report.document import Claim, Figure, Table
+from headstart.report.figures_told import Ranked, critical_difference
+from headstart.report.naming import short_names
+from headstart.report.paper import build_paper
+from headstart.report.sections import over_datasets as part
+from headstart.report.sections.over_datasets import (
+    bayes_chances,
+    chance_words,
+    over_datasets,
+    over_datasets_section,
+)
+from headstart.testing.records import tiny_record
+from headstart.testing.trained_records import with_training
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    return tiny_record(
+        tmp_path_factory.mktemp("over"), datasets=("a", "b", "c", "d"), per_class=10, seeds=(0,)
+    )
+
+
+def blocks(record, kind):
+    return [block for block in over_datasets_section(record).blocks if isinstance(block, kind)]
+
+
+def test_words_table_and_diagram_agree_on_who_cannot_be_told_apart(record):
+    found = over_datasets(record)
+    claims, (diagram, _), (table,) = blocks(record, Claim), blocks(record, Figure), blocks(record, Table)
+    best = found.order[0]
+    level = [
+        m for m in found.order[1:] if found.holm_p[found.methods.index(best)][found.methods.index(m)] >= 0.05
+    ]
+    assert f"{best} has the best mean rank" in claims[0].text
+    assert len(level) == len(found.order) - 1  # four data sets tell nothing apart
+    assert f"not distinguishable from any of the other {len(level)} methods" in claims[0].text
+    assert "gives no p below 0.125" in claims[1].text
+    assert re.findall(r'id="group-(\d+)"', diagram.svg) == ["0"]
+    assert [row.entries[0].text for row in table.rows] == list(found.order)
+    assert all(row.entries[3].sort >= 0.05 for row in table.rows[1:])
+
+
+def made(monkeypatch, scores, names):
+    """A comparison of these scores in place of the record's."""
+    found = compare_over_datasets(names, scores)
+    monkeypatch.setattr(part, "over_datasets", lambda record: found)
+    return found
+
+
+def test_methods_that_are_told_apart_have_no_bar_in_common(record, monkeypatch):
+    names = [row.method for row in record.summaries if row.dataset == "a"][:3]
+    draw = np.random.default_rng(0)
+    base = 0.5 + 0.1 * draw.random((20, 1))
+    scores = np.hstack([base + 0.2, base + 0.19 + 0.02 * draw.random((20, 1)), base])
+    found = made(monkeypatch, scores, names)
+    claims, (diagram, chances), _ = blocks(record, Claim), blocks(record, Figure), blocks(record, Table)
+    assert len(found.holm_groups) == 1 and names[2] not in found.holm_groups[0]
+    assert re.findall(r'id="group-(\d+)"', diagram.svg) == ["0"]
+    assert "Not told apart: " in claims[1].text and names[2] not in claims[1].text.split("Not told apart")[1]
+    assert chances.svg.startswith("<svg")
+
+
+def test_where_every_pair_is_told_apart_there_is_no_bar(record, monkeypatch):
+    names = [row.method for row in record.summaries if row.dataset == "a"][:3]
+    base = np.linspace(0.5, 0.6, 20)[:, None]
+    draw = np.random.default_rng(1)
+    made(monkeypatch, np.hstack([base + 0.3, base + 0.15, base]) + 0.01 * draw.random((20, 3)), names)
+    diagram = blocks(record, Figure)[0]
+    assert "group-" not in diagram.svg and "every pair is told apart" in diagram.caption
+
+
+def test_the_chances_add_to_one_and_say_when_it_stays_open(record):
+    found = over_datasets(record)
+    names = {name: name for name in found.methods}
+    for other, chance in bayes_chances(found, names):
+        assert chance.a_better + chance.same + chance.b_better == pytest.approx(1)
+        said = chance_words(found, (other, chance))
+        sure = max(chance.a_better, chance.same, chance.b_better) >= 0.95
+        assert ("stays open" in said) != sure and "within 1 point of accuracy" in said
+
+
+def test_a_group_that_is_no_run_of_neighbours_is_drawn_with_its_members():
+    svg = critical_difference([Ranked("a", 1.0), Ranked("b", 2.0), Ranked("c", 3.0)], [(0, 2)], 3)
+    assert svg.count('id="group-') == 1
+
+
+def test_the_paper_has_the_diagram_and_cites_it(record):
+    paper = build_paper(record)
+    assert {"demsar2006", "benavoli2017"} <= set(paper.bibliography.keys)
+    over = next(
+        part for section in paper.document.sections for part in section.parts if part.id == "over-datasets"
+    )
+    assert [block.id for block in over.blocks if isinstance(block, Figure)] == [
+        "over-datasets-diagram", "over-datasets-chances",
+    ]  # fmt: skip
+
+
+def test_short_names_leave_out_what_all_share_and_are_never_equal(tmp_path):
+    rows = with_training(tiny_record(tmp_path, per_class=5, seeds=(0,))).summaries
+    names = short_names(rows)
+    assert len(set(names.values())) == len(names) == len({row.method for row in rows})
+    assert all(len(short) <= len(whole) for whole, short in names.items())
