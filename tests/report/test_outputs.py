@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.base.errors import DataError, MissingPackage, UnknownName
@@ -152,6 +152,7 @@ def test_a_file_of_another_program_is_not_replaced(outputs, tmp_path, name):
     assert (tmp_path / name).read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
 
 
+@settings(deadline=None)  # a busy machine counts for nothing
 @given(
     st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\r")),
     st.sampled_from([".md", ".tex", ".bib"]),
@@ -258,6 +259,7 @@ def test_hostile_names_are_no_formulas_in_csv(hostile):
         assert not any(cell.startswith(("=", "+", "@")) for cell in line)
 
 
+@settings(deadline=None)  # a busy machine counts for nothing
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.text() | st.none(), min_size=1), min_size=1))
 def test_any_text_survives_csv_but_never_begins_a_formula(rows):
     made = csv_text(rows)
