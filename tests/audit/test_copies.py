@@ -82,6 +82,24 @@ def test_every_changed_copy_finds_its_original(scenes, printed, kind):
     assert set(found.kinds) == {"mirrored" if kind == "mirrored" else "near"}
 
 
+def test_the_same_shape_in_another_colour_is_no_copy_where_features_differ():
+    def shirt(colour, seed):
+        noise = np.random.default_rng(seed).integers(0, 8, (96, 96, 3))
+        picture = np.full((96, 96, 3), 200) + noise
+        picture[30:80, 30:66] = np.array(colour) + noise[30:80, 30:66]
+        picture[30:44, 18:78] = np.array(colour) + noise[30:44, 18:78]
+        return picture.astype(np.uint8)
+
+    prints = prints_of([shirt((190, 50, 60), 0), shirt((110, 55, 62), 1), shirt((190, 50, 60), 2)])
+    features = np.array([[1, 0, 0.2], [0.8, 0.6, 0.2], [1, 0, 0.25]], np.float32)
+    found = find_copies(prints, digests(3), features)
+    assert [tuple(pair) for pair in found.pairs.tolist()] == [(0, 2)]
+    agreeing = find_copies(
+        prints, digests(3), np.array([[1, 0, 0.2], [1, 0.1, 0.2], [1, 0, 0.25]], np.float32)
+    )
+    assert (0, 1) in [tuple(pair) for pair in agreeing.pairs.tolist()]
+
+
 def test_equal_files_are_one_cluster_though_they_show_nothing():
     prints = prints_of([np.full((40, 40, 3), 9, np.uint8)] * 3 + [np.full((40, 40, 3), 99, np.uint8)])
     found = find_copies(prints, ["x", "x", "x", "y"])

@@ -203,3 +203,15 @@ def test_a_folder_that_is_no_model_is_refused_in_one_line(run, photos):
     ran = run("evaluate", photos, photos)
     assert (ran.status, ran.err.count("\n")) == (2, 1)
     assert "is no model" in ran.err
+
+
+def test_evaluate_and_predict_take_a_size(run, as_documented, tiny_model, new_photos):
+    found = as_documented("evaluate", run("evaluate", tiny_model, new_photos, "--size", "80", "--json").out)
+    assert (found["height"], found["width"]) == (80, 80)
+    one, other = (
+        json.loads(run("predict", tiny_model, new_photos, "--json", *more).out)
+        for more in ((), ("--size", "80x112"))
+    )
+    assert one != other and [each["path"] for each in one] == [each["path"] for each in other]
+    ran = run("predict", tiny_model, new_photos, "--size", "81")
+    assert ran.status == 2 and "80x80 would do" in ran.err and ran.err.count("\n") == 1

@@ -30,7 +30,7 @@ LEAST_A_CLASS = 10
 MOST_CLASSES, MOST_IMAGES = 100, 20_000
 MOST_NAMES = 20
 SEEN = ("brightness", "sharpness")
-"""Cues that may well be what a class looks like: never of high severity."""
+"""Cues that may well be what a class looks like, as in textures: of low severity, for a person to judge."""
 NAMES = {
     "file_size": "the size of the file", "format": "the kind of file", "resolution": "the size in pixels",
     "brightness": "brightness and contrast", "sharpness": "sharpness", "border": "the lines along the border",
@@ -86,7 +86,7 @@ def _one_hot(names: Any) -> Floats:
 def find_cues(
     table: ImageTable, looks: Looks, target: str, *, seed: int = 0
 ) -> tuple[list[AuditFinding], dict[str, Any]]:
-    """Findings on cues, and the largest area under the curve of each.
+    """Findings on cues, and the largest area under the curve of each, or under `skipped` why there is none.
 
     Parameters
     ----------
@@ -99,9 +99,13 @@ def find_cues(
     """
     rows, codes, classes = _labelled(table, looks, target, seed)
     if len(classes) < 2 or len(classes) > MOST_CLASSES:
-        return [], {}
-    found, facts = [], {}
-    for name, column in cue_columns(table, looks).items():
+        return [], {"skipped": f"it takes 2 to {MOST_CLASSES} classes of ten images or more"}
+    found: list[AuditFinding] = []
+    facts: dict[str, Any] = {}
+    columns = cue_columns(table, looks)
+    if not columns:
+        return [], {"skipped": "the images differ in nothing but their pixels, which are too few to measure"}
+    for name, column in columns.items():
         told = _told(column[rows], codes, seed)
         areas = [area(told[:, code], codes == code) for code in range(len(classes))]
         facts[name] = max(areas)
@@ -156,7 +160,7 @@ def _finding(
         own = np.flatnonzero(codes == code)
         shown += [int(row) for row in rows[own[np.argsort(-told[own, code], kind="stable")]][:6]]
     return AuditFinding(
-        "cues", f"cue_{name}", "high" if worst[2] >= HIGH and name not in SEEN else "medium",
+        "cues", f"cue_{name}", "low" if name in SEEN else "high" if worst[2] >= HIGH else "medium",
         f"{NAMES[name]} alone {'tell' if name in ('border', 'brightness') else 'tells'} {said}{more} from the other "
         "classes (area under the curve; 0.5 is chance)",
         "a classifier may learn this instead of what the images show, score well here and fail elsewhere",

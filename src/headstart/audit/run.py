@@ -212,7 +212,8 @@ def _cues(work: _Work) -> Found:
     if work.target is None:
         return [], {}, "there are no labels"
     found, facts = find_cues(work.table, work.looks, work.target, seed=work.seed)
-    return found, facts, "" if facts else "it takes 2 to 100 classes of ten images or more"
+    skipped = str(facts.pop("skipped", ""))
+    return found, facts, skipped
 
 
 def _drift(work: _Work) -> Found:

@@ -31,10 +31,22 @@ Views = Annotated[
         help="average over so many views of each image: the plain one, and seeded crops and mirrors",
     ),
 ]
+Size = Annotated[
+    str,
+    typer.Option(
+        "--size",
+        "--input-size",
+        metavar="SIZE",
+        help="size of the input in pixels: 224, or 100x200 for height x width (default: as it was fitted); it may "
+        "differ from that by multiples of 32, where the network takes any size",
+        show_default=False,
+    ),
+]
 KEYS = ("precision", "recall", "f1")
 EVALUATE = """
 headstart evaluate model photos/
 headstart evaluate model new-photos/ --split all --json
+headstart evaluate model photos/ --size 256
 """
 PREDICT = """
 headstart predict model photo.jpg
@@ -64,6 +76,7 @@ def evaluate(
         ),
     ] = "",
     views: Views = 1,
+    size: Size = "",
     json: Json = False,
     **flags: Any,
 ) -> None:
@@ -77,7 +90,7 @@ def evaluate(
 
     source = build(DataOptions, flags)
     with shown():
-        bundle = load_bundle(model)
+        bundle = load_bundle(model, size or None)
         found = assess(
             bundle, _opened(data, source, bundle), split=split, target=source.target, views=views
         )  # fmt: skip
@@ -129,6 +142,7 @@ def predict(
         int, typer.Option("--top", metavar="NUMBER", min=1, help="classes to print for each image")
     ] = 5,
     views: Views = 1,
+    size: Size = "",
     json: Json = False,
 ) -> int | None:
     """Say what is on images: the most probable classes of each.
@@ -140,7 +154,7 @@ def predict(
     from headstart.export.bundle import load_bundle
 
     with shown():
-        bundle = load_bundle(model)
+        bundle = load_bundle(model, size or None)
         paths = image_files(images)
         found = bundle.predict_proba(paths, [str(path) for path in paths], views=views)
     entries = predictions(found, bundle, top, [str(path) for path in paths])

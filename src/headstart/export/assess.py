@@ -34,6 +34,8 @@ class Assessment:
         Images that could not be read, left out.
     views : int
         Views of each image that were averaged.
+    height, width : int
+        Of the network's input, in pixels.
     """
 
     split: str
@@ -43,7 +45,9 @@ class Assessment:
     n_seen: int
     n_unlabelled: int
     problems: tuple[Problem, ...]
-    views: int = 1
+    views: int
+    height: int
+    width: int
 
     def to_dict(self) -> dict[str, Any]:
         """The form of `evaluate --json`."""
@@ -62,6 +66,8 @@ class Assessment:
             "n_unlabelled": self.n_unlabelled,
             "n_unreadable": len(self.problems),
             "views": self.views,
+            "height": self.height,
+            "width": self.width,
         }
 
 
@@ -109,8 +115,9 @@ def assess(
     truth = np.array([code[str(labels[kept[row]])] for row in found.rows])
     evaluation = evaluate(truth, found.probabilities, bundle.classes)
     return Assessment(
-        name, column, bundle.classes, evaluation, len(labelled) - len(kept), lacking, found.problems, views
-    )
+        name, column, bundle.classes, evaluation, len(labelled) - len(kept), lacking, found.problems, views,
+        bundle.preprocessing.height, bundle.preprocessing.width,
+    )  # fmt: skip
 
 
 def _column(bundle: Bundle, table: ImageTable, target: str) -> str:

@@ -13,13 +13,14 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from headstart.backbones.card import BackboneCard, Preprocessing
+from headstart.backbones.input_size import Given
 from headstart.base.errors import BadImage, BadOptions, BundleError
 from headstart.base.events import Progress, emit
 from headstart.base.hashing import digest_file
@@ -102,6 +103,8 @@ class Bundle:
     Parameters
     ----------
     folder : path
+    size : int, "HEIGHTxWIDTH" or (height, width), optional
+        Input size in pixels other than the one it was fitted at, where the network takes it.
 
     Attributes
     ----------
@@ -116,9 +119,11 @@ class Bundle:
     ------
     BundleError
         A file is missing, altered, or of another version.
+    BadOptions
+        A size that the network does not take.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, size: Given | None = None) -> None:
         self.folder = Path(folder)
         self.card = self._read_card()
         self.classes: tuple[str, ...] = tuple(self.card["classes"])
@@ -131,6 +136,9 @@ class Bundle:
             ) from error
         self.backbone = BackboneCard.from_dict(self.card["backbone"])
         self._heads: list[Head] | None = None
+        if size is not None:
+            self.backbone = replace(self.backbone, preprocessing=self.backbone.preprocessing.at(size))
+        self._sized = size is not None
         self._runner: Any = None
 
     @property
@@ -224,8 +232,13 @@ class Bundle:
         if self._runner is None:
             from headstart.features.engines.onnx_engine import OnnxRunner
 
-            self._runner = OnnxRunner(self.graph)
+            self._runner = OnnxRunner(self._at_size() if self._sized else self.graph)
         return self._runner
+
+    def _at_size(self) -> bytes:
+        from headstart.features.engines.any_size import at_size
+
+        return at_size(self.graph.read_bytes(), self.preprocessing.height, self.preprocessing.width)
 
     @property
     def view_policy(self) -> str:
@@ -304,6 +317,6 @@ def _name(item: ImageItem, row: int) -> str:
     return str(item) if isinstance(item, str | Path) else f"image {row}"
 
 
-def load_bundle(folder: str | Path) -> Bundle:
-    """Open a bundle that `headstart.export.save.save_bundle` wrote."""
-    return Bundle(folder)
+def load_bundle(folder: str | Path, size: Given | None = None) -> Bundle:
+    """Open a bundle that `headstart.export.save.save_bundle` wrote; `size` as for `Bundle`."""
+    return Bundle(folder, size)

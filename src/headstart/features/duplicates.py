@@ -48,8 +48,10 @@ NEARLY, SLACK = 0.15, 0.12
 """How far below the threshold a pair is aligned the other way too, and how far it may stay where features agree."""
 SECOND, LEAST_COSINE = 1e-3, 0.88
 """Share of candidate pairs that may have the cosine of features which counts as agreement; its least value."""
-COLOUR = 0.04
-"""Largest mean difference of the shares of red and green between a picture and its copy."""
+COLOUR, DOUBTFUL = 0.04, 0.02
+"""Largest mean difference of the shares of red and green between a picture and its copy; that from which features must
+agree too (a crop of 90 % differs by up to 0.035 and has a cosine of 0.89 or more; two shirts of one cut by 0.034, 0.86).
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,6 +183,7 @@ def find_copies(
     if features is not None:
         cosines = _cosines(features, pairs)
         kept |= (alike >= threshold - SLACK) & (cosines >= limit(cosines, SECOND, LEAST_COSINE))
+        kept &= (cosines >= LEAST_COSINE) | (_colour_steps(prints.colours, pairs, mirrored) <= DOUBTFUL)
     near, turned, alike = pairs[kept], mirrored[kept], alike[kept]
     near, turned, alike = _once(near, turned, alike)
     every = np.concatenate([np.array(equal, np.int64).reshape(-1, 2), near])
@@ -244,7 +247,8 @@ def _candidates(prints: Prints, features: Floats | None, rows: Rows) -> tuple[Ro
     for parts, flag in ((plain, False), (mirror, True)):
         pairs = _ordered(np.concatenate(parts))
         pairs = pairs[_roughly_alike(grey, turned if flag else grey, pairs)]
-        pairs = pairs[_same_colours(prints.colours[rows], pairs, flag)]
+        steps = _colour_steps(prints.colours[rows], pairs, np.full(len(pairs), flag))
+        pairs = pairs[steps <= COLOUR]
         found.append(rows[pairs])
         flags.append(np.full(len(pairs), flag))
     return np.concatenate(found), np.concatenate(flags)
@@ -271,15 +275,14 @@ def _roughly_alike(one: NDArray[np.uint8], other: NDArray[np.uint8], pairs: Rows
     return found
 
 
-def _same_colours(colours: NDArray[np.uint8], pairs: Rows, mirrored: bool) -> NDArray[np.bool_]:
-    """Whether the shares of red and green agree, which brightness does not change."""
+def _colour_steps(colours: NDArray[np.uint8], pairs: Rows, mirrored: NDArray[np.bool_]) -> Floats:
+    """Mean difference of the shares of red and green, which brightness does not change, of each pair."""
     shares = colours.astype(np.float32) + 8
     shares = shares[..., :2] / shares.sum(-1, keepdims=True)
     left, right = shares[pairs[:, 0]], shares[pairs[:, 1]]
-    if mirrored:
-        right = right[:, :, ::-1]
-    found: NDArray[np.bool_] = np.abs(left - right).mean((1, 2, 3)) <= COLOUR
-    return found
+    right = np.where(mirrored[:, None, None, None], right[:, :, ::-1], right)
+    made: Floats = np.abs(left - right).mean((1, 2, 3))
+    return made
 
 
 def _compared(prints: Prints, pairs: Rows, mirrored: NDArray[np.bool_]) -> Floats:
