@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from headstart.audit.labels import MOST_CLASSES
+from headstart.base.events import warn
 from headstart.images.split_whole import parts_whole
 from headstart.images.table import ImageTable
 from headstart.methods.heads import make_head
@@ -46,7 +48,7 @@ class Inflation:
 def measure_inflation(
     table: ImageTable, target: str, space: NDArray[np.float32], groups: Rows, *, held: float, seed: int = 0
 ) -> Inflation | None:
-    """Fit the same head on splits that part groups and on splits that keep them; None with a single class.
+    """Fit the same head on splits that part groups and on splits that keep them; None with a single class, or too many.
 
     Parameters
     ----------
@@ -65,6 +67,11 @@ def measure_inflation(
     rows = [row for row in range(len(table)) if labels[row] is not None]
     codes = np.unique(np.array([str(labels[row]) for row in rows]), return_inverse=True)[1]
     if not rows or codes.max() == 0:
+        return None
+    if codes.max() >= MOST_CLASSES:
+        warn(
+            f"what a random split would overstate is not measured: it takes at most {MOST_CLASSES:,} classes"
+        )
         return None
     held = max(held, LEAST_HELD)
     scores = np.zeros((SEEDS, 2))

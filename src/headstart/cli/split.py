@@ -100,9 +100,12 @@ def _made(data: str, source: DataOptions, options: SplitOptions) -> dict[str, An
     import numpy as np
 
     from headstart.audit.labels import principal
+    from headstart.audit.look import Looking
     from headstart.audit.mend import check_new_table, write_table
-    from headstart.features.duplicates import find_copies, prints_of
+    from headstart.backbones.load import card
+    from headstart.features.duplicates import find_copies
     from headstart.features.extractor import FeatureExtractor
+    from headstart.images.prepare import least_side
     from headstart.images.split_whole import joined_groups
 
     images = open_table(data, source)
@@ -113,9 +116,13 @@ def _made(data: str, source: DataOptions, options: SplitOptions) -> dict[str, An
     features, copies = None, None
     if options.duplicates or (options.measure and images.groups is not None):
         extractor = FeatureExtractor(backbone=options.backbone, cache_gb=options.cache_gb)
-        features = extractor.joined(extractor.extract(images.items(), images.digests, images.paths))
-    if options.duplicates:
-        copies = find_copies(prints_of(images.items()), images.digests, features)
+        looking = Looking(images, least_side(card(options.backbone).preprocessing))
+        seen = looking.see if options.duplicates else None
+        features = extractor.joined(
+            extractor.extract(images.items(), images.digests, images.paths, seen=seen)
+        )
+        if options.duplicates:
+            copies = find_copies(looking.rest().prints, images.digests, features)
     groups = joined_groups(images, None if copies is None else copies.clusters)
     columns, parts = _columns(images, groups, options)
     sizes = np.bincount(groups)

@@ -173,29 +173,23 @@ def _features(situation: Situation, backbone: str, known: Parameters) -> list[Ca
     for probe in probes:
         accuracy = predicted[probe.position, probe.head]
         spread = deviation(accuracy, m, situation.n_test, known.spread)
-        low, high = interval(accuracy, spread, known)
         seconds = situation.n / _rate(situation, backbone) + probe.fit_seconds * max(situation.n / m, 1.0)
         evidence = (
             f"{probe.accuracy:.1%} in inner folds of {m:,} images",
             _told(probe, known),
         )
-        found.append(
-            Candidate(
-                "features",
-                backbone,
-                probe.layer,
-                "",
-                probe.head,
-                0,
-                accuracy,
-                low,
-                high,
-                spread,
-                seconds,
-                evidence,
-            )
-        )
+        way = ("features", backbone, probe.layer, "", probe.head, 0)
+        found.append(_candidate(way, accuracy, spread, seconds, evidence, known))
     return found
+
+
+def _candidate(
+    way: tuple[str, str, str, str, str, int], accuracy: float, spread: float, seconds: float,
+    evidence: tuple[str, ...], known: Parameters,
+) -> Candidate:  # fmt: skip
+    """A way (scenario, backbone, layer, cut, head, size) with what is foreseen of it."""
+    low, high = interval(accuracy, spread, known)
+    return Candidate(*way, accuracy, low, high, spread, seconds, evidence)
 
 
 def _told(probe: Probe, known: Parameters) -> str:
@@ -213,28 +207,13 @@ def _trained(situation: Situation, features: list[Candidate], known: Parameters)
         added = gain.base + gain.more * tenfolds(situation.per_class)
         accuracy = min(max(first.accuracy + added, 0.0), 1.0)
         spread = math.hypot(first.spread, gain.spread)
-        low, high = interval(accuracy, spread, known)
         evidence = (
             f"{added * 100:+.1f} points on the best features, as {gain.n} runs on other data sets had at so many "
             "images a class",
         )
         seconds = _train_seconds(situation, first.backbone, method, gain)
-        found.append(
-            Candidate(
-                scenario,
-                first.backbone,
-                "",
-                cut,
-                "",
-                gain.size,
-                accuracy,
-                low,
-                high,
-                spread,
-                seconds,
-                evidence,
-            )
-        )
+        way = (scenario, first.backbone, "", cut, "", gain.size)
+        found.append(_candidate(way, accuracy, spread, seconds, evidence, known))
     return found
 
 
