@@ -166,3 +166,35 @@ def test_views_below_one_are_refused(run, trained, new_photos):
 def test_help_of_fit_tells_how_to_turn_an_option_off(capsys):
     assert main(["fit", "--help"]) == 0
     assert "--no-temperature" in capsys.readouterr().out
+
+
+def test_a_kept_model_teaches_and_one_of_other_classes_is_refused(
+    run, photos, tiny_name, tmp_path, unsaved, monkeypatch
+):
+    from headstart.cli import teacher
+
+    class Kept:
+        several = False
+
+        def __init__(self, classes):
+            self.classes = classes
+
+        def predict_proba(self, items):
+            shares = np.full((len(items), len(self.classes)), 1 / len(self.classes), np.float32)
+            return type("Said", (), {"problems": (), "probabilities": shares})()
+
+    names = sorted(each.name for each in photos.iterdir() if each.is_dir())
+    folder = tmp_path / "teacher"
+    folder.mkdir()
+    command = (
+        "fit", photos, "--scenario", "finetune", "--trainable", "last:1", *QUICK, "--teacher", folder,
+        "--backbone", tiny_name, "--out", tmp_path / "m",
+    )  # fmt: skip
+    assert run(*command).status == 2, "an empty folder is no model"
+    monkeypatch.setattr("headstart.export.bundle.load_bundle", lambda name: Kept((*names[1:], "zebra")))
+    ran = run(*command)
+    assert ran.status == 2 and f"lacks '{names[0]}' and has 'zebra'" in ran.err
+    monkeypatch.setattr("headstart.export.bundle.load_bundle", lambda name: Kept(tuple(names)))
+    assert run(*command).status == 0
+    assert unsaved[0].record_["teacher"]["name"] == "BundleTeacher"
+    assert teacher.teacher_of("lite1") == "lite1" and teacher.teacher_of("") == ""

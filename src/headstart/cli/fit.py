@@ -20,6 +20,7 @@ from headstart.cli.flags import Json, build, verb
 from headstart.cli.screen import shown
 from headstart.cli.shown_outputs import fit_outputs_json, show_fit_outputs
 from headstart.cli.sources import open_table
+from headstart.cli.teacher import teacher_of
 from headstart.cli.text import say_json
 from headstart.methods.training_options import SCENARIOS
 
@@ -126,6 +127,7 @@ def _on_features(data: str, flags: dict[str, Any]) -> tuple[Any, str, str]:
 
 def _trained(data: str, scenario: str, flags: dict[str, Any], out: Path) -> tuple[Any, str, str]:
     options, training, source = options_of(scenario, flags)
+    training.teacher = teacher_of(training.teacher)  # what is no model is told before anything is read
     table, target = _divided(data, source, options.seed, "headstart.methods.training")
     return tuner_of(scenario, options, training, out).fit_table(table, target), target, table.name
 

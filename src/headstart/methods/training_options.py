@@ -132,8 +132,9 @@ class TrainingOptions:
     )
     teacher: Any = option(
         "",
-        "network whose answers on the training images are learned beside the labels (distillation)",
-        metavar="BACKBONE",
+        "network, or folder of a model, whose answers on the training images are learned beside the labels "
+        "(distillation)",
+        metavar="TEACHER",
     )
     teacher_by: str = option(
         "features",

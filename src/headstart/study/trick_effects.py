@@ -171,7 +171,9 @@ def _ran(record: StudyRecord, store: StudyStore, dataset: str, results: Sequence
     for result in results:
         if result.status == "done":
             by_run.setdefault(on_of(result.cell.tricks), {})[result.cell.seed or 0] = result
-    whole = {on: runs for on, runs in by_run.items() if len(runs) == len(seeds)}
+    # a seed that is still under way counts where no seed is whole
+    seeds = [seed for seed in seeds if all(seed in runs for runs in by_run.values())] or seeds
+    whole = {on: runs for on, runs in by_run.items() if all(seed in runs for seed in seeds)}
     table, target = record.tables[dataset], record.targets[dataset]
     number = {path: row for row, path in enumerate(table.paths)}
     right, images = [], []

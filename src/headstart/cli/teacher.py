@@ -1,0 +1,48 @@
+"""A kept model as the teacher of `fit --teacher FOLDER`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.base.errors import BadImage, UsageError
+
+if TYPE_CHECKING:
+    from headstart.export.bundle import Bundle
+
+
+class BundleTeacher:
+    """A bundle with the face of a fitted classifier."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle, self.classes_ = bundle, np.array(bundle.classes)
+
+    def predict_proba(self, items: Sequence[Any]) -> np.ndarray:
+        """Probabilities (n, k) of images that can all be read."""
+        found = self.bundle.predict_proba(items)
+        if found.problems:
+            raise BadImage(found.problems[0].path, found.problems[0].reason)
+        return found.probabilities
+
+
+def teacher_of(name: Any) -> Any:
+    """A backbone's name as it is, the folder of a model as a classifier.
+
+    Raises
+    ------
+    UsageError
+        The model has several outputs.
+    BundleError
+        The folder holds no model, or a broken one.
+    """
+    if not name or not Path(str(name)).is_dir():
+        return name
+    from headstart.export.bundle import load_bundle
+
+    bundle = load_bundle(str(name))
+    if bundle.several:
+        raise UsageError(f"teacher: the model in {name} has several outputs; give one that has a single one")
+    return BundleTeacher(bundle)
