@@ -6,6 +6,10 @@ Options with a number (C, shrinkage ...) are found by each head itself on its pa
 the rest. A configuration's value is its mean accuracy on the images that choose, over datasets and layers. Worth is
 told by leaving one dataset out: the others choose, its test images judge, against the defaults of today. Trials
 that TRIALS.jsonl holds already are not run again.
+
+    python benchmarks/defaults.py clothing=DATA textiles digits --few 1,2,5,20,80 --heads nearest_mean,knn
+
+prints instead the accuracy on validation of every configuration with so many training images a class.
 """
 
 from __future__ import annotations
@@ -21,7 +25,10 @@ from typing import Any
 import numpy as np
 from bars import Bars
 
+from headstart.base.events import unheard
 from headstart.images.scan import scan
+from headstart.images.split import subsample
+from headstart.methods.heads import make_head
 from headstart.methods.heads_catalog import HEAD_NAMES
 from headstart.methods.heads_shared import shared_spaces
 from headstart.methods.tune.plan import TunePlan
@@ -41,7 +48,7 @@ def configurations(head: str) -> list[dict[str, Any]]:
         dict(zip(names, values, strict=True))
         for values in itertools.product(*(each.search.choices for each in free))
     ]
-    return sorted(found, key=lambda each: each != default)
+    return [default, *(each for each in found if each != default)]
 
 
 def trials(
@@ -68,6 +75,26 @@ def trials(
                         "found": {each: found.params[each] for each in found.params if each not in full},
                         "seconds": time.perf_counter() - start,
                     }  # fmt: skip
+
+
+def few(source: str, layers: tuple[str, ...], heads: tuple[str, ...], numbers: list[int], seeds: int) -> None:
+    """Print the mean accuracy on validation with few images a class, which all learn and choose by inner folds."""
+    name, _, given = source.partition("=")
+    known, _, target = name.partition(":")
+    job = make_job(scan(given or known), TunePlan(head=heads, layer=layers), target or None)
+    train, held = np.array(job.parts[0].train), np.array(job.parts[0].validation)
+    for layer, number, head in itertools.product(layers, numbers, heads):
+        features, found = job.features[layer, "avg"], []
+        for options in configurations(head):
+            scores = []
+            for seed in range(seeds):
+                rows = train[np.array(subsample(job.codes[train], number, seed=seed))]
+                with unheard():
+                    made = make_head(head, **options).fit(features[rows], job.codes[rows], seed=seed)
+                scores.append(float(np.mean(made.predict(features[held]) == job.codes[held])))
+            said = ", ".join(f"{each} {value}" for each, value in options.items())
+            found.append(f"{100 * np.mean(scores):.1f} ({said})")
+        print(f"  {name} {layer}, {number} a class, {head}: {'; '.join(found)}", flush=True)
 
 
 def collected(path: Path | None, sources: list[str], **asked: Any) -> list[dict[str, Any]]:
@@ -138,8 +165,14 @@ def main() -> None:
     parser.add_argument("--layers", default="pool,stage5")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--few", default="")
     given = parser.parse_args()
     heads = tuple(given.heads.split(","))
+    if given.few:
+        numbers = [int(each) for each in given.few.split(",")]
+        for source in given.data:
+            few(source, tuple(given.layers.split(",")), heads, numbers, max(4, given.seeds))
+        return
     known = collected(
         given.out, given.data, heads=heads, layers=tuple(given.layers.split(",")), seeds=given.seeds
     )

@@ -17,6 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from headstart.base.errors import BadOptions, UnknownName, UsageError
 from headstart.base.events import collected_warnings
 from headstart.methods.heads import HEADS, TRUSTED, make_head
+from headstart.methods.heads_base import MANY
 from headstart.methods.heads_catalog import HEAD_CARDS, HEAD_NAMES
 from headstart.methods.heads_select import inner_folds
 
@@ -330,3 +331,13 @@ def test_no_group_is_on_both_sides_of_a_fold(seed, n_groups):
     groups = generator.integers(0, n_groups, 41)
     for train, out in inner_folds(codes, 5, seed=seed, groups=groups):
         assert not set(groups[train]) & set(groups[out])
+
+
+def test_the_nearest_mean_divides_by_single_deviations_where_there_are_many_images():
+    many, few = clouds(n_per_class=MANY), clouds(n_per_class=MANY - 1)
+    assert make_head("nearest_mean").fit(*many).standardised_
+    assert not make_head("nearest_mean").fit(*few).standardised_
+    assert make_head("nearest_mean", standardise=True).fit(*few).standardised_
+    assert not make_head("nearest_mean", standardise=False).fit(*many).standardised_
+    with pytest.raises(BadOptions, match="standardise: None must be True or False"):
+        make_head("lda", standardise=None).fit(*many)

@@ -26,6 +26,8 @@ from headstart.methods.heads_space import EigenSpace, unit_rows
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+MANY = 20
+"""Images a class from which on the deviation of a single feature is known well enough to divide by it."""
 NOTHING = "nothing (every class has a single image)"
 
 
@@ -68,6 +70,8 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
         "validation", "5 inner folds" ... or why there was nothing to choose on.
     seed_matters_ : bool
         Whether the seed changed anything in this fit (inner folds were drawn).
+    standardised_ : bool
+        Whether every feature was given deviation 1.
     temperature_ : float
         What decision scores are divided by before the softmax; 1 where the head has probabilities.
     model_ : dict of arrays and numbers
@@ -82,7 +86,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
     unit_length: bool = option(
         True, "bring every image's features to length 1 first", search=among(True, False)
     )
-    standardise: bool = option(
+    standardise: bool | None = option(
         False,
         "give every feature deviation 1 (of train), not all of them one factor",
         search=among(True, False),
@@ -216,7 +220,9 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
         found += [
             f"{field.name}: {getattr(self, field.name)!r} must be True or False"
             for field in dataclasses.fields(self)
-            if isinstance(field.default, bool) and not isinstance(getattr(self, field.name), bool | np.bool_)
+            if (isinstance(field.default, bool) or field.name == "standardise")
+            and not isinstance(getattr(self, field.name), bool | np.bool_)
+            and getattr(self, field.name) is not field.default
         ]
         found += [
             f"{field.name}: {getattr(self, field.name)!r} is not a number"
@@ -265,7 +271,9 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
     def _fit_scaling(self, features: NDArray[np.float32]) -> None:
         """Centre by the mean of train; divide by each feature's deviation, or by their root mean square."""
         known = unit_rows(features) if self.unit_length else features
-        each = bool(self.standardise)
+        self.standardised_ = each = bool(
+            len(known) >= MANY * len(self.classes_) if self.standardise is None else self.standardise
+        )
         self.mean_, self.scale_ = once(f"scaling {each}", (known,), lambda: _scaling(known, each))
 
     def _scaled(self, features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -47,9 +47,25 @@ class _MetricHead(Head):
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class NearestMeanHead(_MetricHead):
-    """Nearest class mean (Mensink et al. 2013); with "cosine" the means are of unit length, too."""
+    """Nearest class mean (Mensink et al. 2013); with "cosine" the means are of unit length, too.
+
+    The deviations of single features are noise where there are few images and worth some points where there are
+    many, so by default the number of images decides (docs/lab-log.md, 2026-11-29).
+    """
 
     name: ClassVar[str] = "nearest_mean"
+
+    standardise: bool | None = option(
+        None,
+        "give every feature deviation 1 (of train); by default where train has 20 images a class or more",
+        search=among(True, False),
+    )
+    metric: str = option(
+        "euclidean",
+        "how near is measured",
+        choices=("cosine", "euclidean"),
+        search=among("cosine", "euclidean"),
+    )
 
     def _path(
         self, features: NDArray[np.float32], codes: NDArray[np.int64], values: Sequence[Any]

@@ -22,6 +22,9 @@ from headstart.study.trained import TrainedMethod, trained_cell
 CELL_VERSION = "1"
 """Part of every cell's id: raised when the same cell would give other numbers."""
 
+HEAD_VERSIONS = {"nearest_mean": "2"}
+"""As `CELL_VERSION`, of heads whose defaults have changed since."""
+
 VECTOR_LAYERS = ("pool", "logits")
 
 Served = Callable[[str, Variant], tuple[str, str]]
@@ -137,7 +140,10 @@ def _feature_cells(
                 driven = bool(per_class) or not data.given or uses_seed(head, validated)
                 for seed in range(spec.seeds) if driven else (None,):
                     cell = _cell(data, variant, place, pooling, seed, served(data.table.name, variant))
-                    cell = replace(cell, head=head, split_digest=data.partition(seed, per_class).digest)
+                    version = HEAD_VERSIONS.get(head, CELL_VERSION)
+                    cell = replace(
+                        cell, head=head, version=version, split_digest=data.partition(seed, per_class).digest
+                    )
                     yield (seed or 0, 0), replace(cell, per_class=per_class)
 
 

@@ -20,7 +20,7 @@ from headstart.study.trained import options_of
 if TYPE_CHECKING:
     from headstart.methods.tune.space import Space
 
-TUNED_VERSION = "1"
+TUNED_VERSION = "2"
 """Part of how a run is tuned: raised when the same trials would give other options."""
 
 META = "tuned_on"

@@ -18,7 +18,7 @@ from headstart.methods.training_options import SCENARIOS, TRAINED
 
 PRUNERS = ("hyperband", "asha", "none")
 FEATURES = "features"
-VERSION = "1"
+VERSION = "2"
 """Part of the name of every search: raised when the same trial would give another value."""
 
 

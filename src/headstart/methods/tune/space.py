@@ -147,7 +147,9 @@ def _declared(options: Any) -> list[Dimension]:
     for field in dataclasses.fields(options):
         meta = field.metadata
         if search := meta.get("search"):
-            allowed = tuple(meta["choices"]) or ((True, False) if isinstance(field.default, bool) else ())
+            allowed = tuple(meta["choices"]) or (
+                (True, False) if search.choices and isinstance(search.choices[0], bool) else ()
+            )
             limits = (meta["low"], meta["high"])
             found.append(Dimension(field.name, search, field.default, limits, allowed))
     return found

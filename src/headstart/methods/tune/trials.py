@@ -95,8 +95,10 @@ class HeadTrials:
         if len(self.part.validation):
             given = self._full(head, held)[np.arange(len(held)), self.codes[list(self.part.validation)]]
             loss = float(-np.log(np.maximum(given, 1e-7)).mean())
-        full = {each.name: {**options, **head.chosen_}.get(each.name, getattr(head, each.name, None))
-                for each in self.space.dimensions}  # fmt: skip
+        known = {"standardise": head.standardised_, **options, **head.chosen_}
+        full = {
+            each.name: known.get(each.name, getattr(head, each.name, None)) for each in self.space.dimensions
+        }
         return Measured(float(head.selection_), loss, full, notes=tuple(notes))
 
     def probabilities(self, params: Mapping[str, Any], seed: int) -> tuple[np.ndarray, float]:
