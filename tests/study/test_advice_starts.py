@@ -42,10 +42,18 @@ def test_the_adviser_sees_the_division_of_the_tuning_and_no_folds(photos, monkey
 
     monkeypatch.setattr("headstart.study.measure_situation.measure", measure)
     table = scan(photos)
-    advised_starts(table, "class", ("logistic",), backbone="lite0", layers=("stage6", "pool"), seed=3)
+    advised_starts(
+        table, table.target(None), ("logistic",), backbone="lite0", layers=("stage6", "pool"), seed=3
+    )
     ((divided, seed),) = seen
     assert seed == 3 and divided.has_split("test")
     with pytest.raises(BadOptions, match="with folds every image is tested"):
         advised_starts(
-            table, "class", ("logistic",), backbone="lite0", layers=("stage6", "pool"), seed=3, folds=2
+            table,
+            table.target(None),
+            ("logistic",),
+            backbone="lite0",
+            layers=("stage6", "pool"),
+            seed=3,
+            folds=2,
         )
