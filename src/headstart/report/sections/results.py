@@ -273,6 +273,7 @@ def _shape_of(rows: list[MethodSummary], cells: Cells) -> tuple[str, Callable[[M
 
 
 def _shapes(rows: Sequence[MethodSummary], by: str) -> str:
+    by = "kind of options" if by == "options" else by
     kinds = [by] * any(not row.trains for row in rows) + ["scenario"] * any(row.trains for row in rows)
     return " or ".join(kinds)
 
