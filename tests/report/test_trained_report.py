@@ -173,7 +173,7 @@ def part(document, title):
 def test_the_augmentation_in_use_is_shown_on_real_images(record, document, page):
     shown = part(document, "Augmentation in use")
     (gallery,) = [block for block in shown.blocks if block.kind == "gallery"]
-    assert "“light”" in gallery.caption and len(gallery.groups) == 3
+    assert "“medium”" in gallery.caption and len(gallery.groups) == 3
     for _, _, pictures in gallery.groups:
         addresses = [each.uri for each in pictures]
         assert len(addresses) == 6 and len(set(addresses)) > 1, "the plain image and views that differ"

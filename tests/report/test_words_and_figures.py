@@ -11,7 +11,7 @@ from headstart.measure.metrics import expected_calibration_error
 from headstart.measure.values import Score
 from headstart.report import figures
 from headstart.report.sections.best import reliability_bins
-from headstart.report.sections.results import frontier
+from headstart.report.sections.costs import frontier
 from headstart.report.wording import DASH, count, duration, interval, listed, percent, size, total_seconds
 
 
@@ -74,8 +74,8 @@ def test_drawings_are_the_same_every_time_and_leave_no_style_behind():
 
     before = dict(matplotlib.rcParams)
     marks = [figures.Mark(f"head {at}", 1.0 + at, 0.5, 0.4, 0.6) for at in range(9)]
-    first = figures.accuracy_against_seconds(marks, [0], 0)
-    assert first == figures.accuracy_against_seconds(marks, [0], 0)
+    first = figures.accuracy_against_cost(marks, [0], 0)
+    assert first == figures.accuracy_against_cost(marks, [0], 0)
     assert dict(matplotlib.rcParams) == before
 
 
@@ -96,7 +96,7 @@ def test_names_that_look_like_formulas_or_lack_glyphs_are_drawn_as_text(recwarn)
 
 
 def test_scores_without_an_interval_and_empty_bins_can_be_drawn():
-    assert "<svg" in figures.accuracy_against_seconds(
+    assert "<svg" in figures.accuracy_against_cost(
         [figures.Mark("a", 0.0, 1.0, math.nan, math.nan)], [0], None
     )
     assert "<svg" in figures.reliability([math.nan] * 15, [math.nan] * 15, [0] * 15)

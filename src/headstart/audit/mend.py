@@ -115,7 +115,7 @@ def _command(table: ImageTable, names: list[str], place: Path) -> str:
     parts = ["headstart", "study", str(place), "--image-root", table.root, "--path-column", "path"]
     for target in table.targets:
         parts += ["--label-columns", target]
-    for name in ("group", "split"):
+    for name in ("group", "split", "fold"):
         parts += [f"--{name}-column", name] if name in names else []
     return shlex.join(parts)
 

@@ -20,7 +20,7 @@ from headstart.audit.leakage import find_leakage
 from headstart.audit.look import Looking, Looks
 from headstart.audit.quality import find_poor_images
 from headstart.backbones.load import card
-from headstart.base.errors import MissingPackage, UnknownName
+from headstart.base.errors import MissingPackage, UnknownName, UsageError
 from headstart.base.events import warn
 from headstart.features.duplicates import Copies, find_copies
 from headstart.features.extractor import FeatureExtractor
@@ -40,6 +40,7 @@ Found = tuple[list[AuditFinding], dict[str, Any], str]
 def audit(
     table: ImageTable, *, source: str = "", target: str | None = None, only: Sequence[str] = (),
     backbone: str = "lite0", seed: int = 0, cache_gb: float = DEFAULT_CACHE_GB,
+    features: NDArray[np.float32] | None = None,
 ) -> Audit:  # fmt: skip
     """Look for what is wrong with a dataset.
 
@@ -58,6 +59,8 @@ def audit(
         Of folds and draws.
     cache_gb : float
         Cap of the feature cache.
+    features : ndarray of float32, shape (n, d), optional
+        Of the backbone's last layer, where the caller has them: one row an image, all of them readable.
 
     Returns
     -------
@@ -75,6 +78,8 @@ def audit(
     named = table.target(target) if target is not None or table.labels else None
     checks = [each for each in CHECKS if not only or each in only]
     work = _Work(table, named, backbone, seed, cache_gb, any(each not in BY_LOOK for each in checks))
+    if features is not None:
+        work.take(features)
     findings: list[AuditFinding] = []
     checked = []
     for check in checks:
@@ -104,6 +109,14 @@ class _Work:
         if name not in self._made:
             self._made[name] = make()
         return self._made[name]
+
+    def take(self, features: NDArray[np.float32]) -> None:
+        """Use the caller's features."""
+        if len(features) != len(self.table):
+            raise UsageError(
+                f"{len(features)} rows of features for {len(self.table)} images; give one an image"
+            )
+        self._made.update(features=features, readable=np.ones(len(features), dtype=bool))
 
     @property
     def looks(self) -> Looks:

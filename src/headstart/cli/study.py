@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from headstart.study.trick_effects import TrickTable
 
 MOST_ROWS = 20
+SHIFTS = {"folder": "second folder", "corruptions": "corrupted"}
 EXAMPLE = """
 headstart study photos/
 headstart study photos/ --size 96,160,224 --head logistic
@@ -32,6 +33,8 @@ headstart study photos/ --backbone lite0,lite1 --layer auto --head logistic,knn 
 headstart study photos/ --scenario features,finetune,full,scratch --train-seeds 1 --train-input-size 96
 headstart study photos/ --scenario finetune --tricks mixup,ema,sam --design leave-one-out
 headstart study textiles elpv --seeds 5 --out runs/both
+headstart study photos/ --shifted photos-of-may/ --corruptions all
+headstart study folds.csv --image-root photos/ --label-columns label --fold-column fold
 headstart study --spec study.toml
 """
 
@@ -59,9 +62,22 @@ def study(
         Path | None, typer.Option("--out", metavar="FOLDER", help="output folder [default: runs/NAME]")
     ] = None,
     advice: Annotated[
+        bool | None,
+        typer.Option(
+            "--advice/--no-advice",
+            help="first record what the adviser says, for `headstart advise --audit` "
+            "(default: where it takes less than half of the study's time)",
+            show_default=False,
+        ),
+    ] = None,
+    audit: Annotated[
         bool,
-        typer.Option("--advice", help="first record what the adviser says, for `headstart advise --audit`"),
-    ] = False,
+        typer.Option(
+            "--audit/--no-audit",
+            help="first look for what is wrong with the data: copies, leakage, labels, cues, drift [default: on]",
+            show_default=False,
+        ),
+    ] = True,
     json: Json = False,
     **flags: Any,
 ) -> None:
@@ -70,7 +86,7 @@ def study(
     The plan and an estimate of the time are printed first. Each run is kept as soon as it is done: after
     Ctrl-C the same command goes on where it stopped.
     """
-    from headstart.report.build import write_report
+    from headstart.report.kept import keep_report
     from headstart.report.sections.tuned import all_worths
     from headstart.report.summary import summary_lines
     from headstart.study.execute import run_study
@@ -80,8 +96,8 @@ def study(
     folder = out or Path("runs") / _folder_name(chosen)
     with shown():
         command = shlex.join(["headstart", *context.obj["arguments"]])
-        record = run_study(chosen, folder, command=command, advise=advice)
-        report = write_report(record, folder / "report.html")
+        record = run_study(chosen, folder, command=command, advise=advice, audits=audit)
+        report = keep_report(record, folder / "report.html")
         tricks = trick_tables(record)
         if tricks:
             write_effects(tricks, folder / "tricks.csv")
@@ -144,11 +160,13 @@ def show(summary: Summary, report: Path, worths: list[TunedWorth], tricks: Seque
 def result_table(rows: list[dict[str, Any]], several: bool) -> list[str]:
     """The methods, the best first; at most twenty a dataset."""
     parts = _parts(rows)
+    kinds = list(dict.fromkeys(shift["kind"] for row in rows for shift in row["shifts"]))
     header = ["dataset"] * several + [
         *parts,
         "chosen by",
         "test accuracy",
         "95 %",
+        *(title for kind in kinds for title in (SHIFTS[kind], "drop")),
         "F1",
         "time",
     ]
@@ -156,9 +174,9 @@ def result_table(rows: list[dict[str, Any]], several: bool) -> list[str]:
     for row in rows:
         counts[row["dataset"]] = counts.get(row["dataset"], 0) + 1
         if counts[row["dataset"]] <= MOST_ROWS:
-            shown_rows.append([row["dataset"]] * several + _cells(row, list(parts.values())))
+            shown_rows.append([row["dataset"]] * several + _cells(row, list(parts.values()), kinds))
     first = len(parts) + several
-    lines = table(header, shown_rows, right=range(first, first + 5))
+    lines = table(header, shown_rows, right=range(first, first + 5 + 2 * len(kinds)))
     hidden = sum(max(0, count - MOST_ROWS) for count in counts.values())
     return [*lines, f"... and {hidden} more in the report"] if hidden else lines
 
@@ -204,6 +222,8 @@ def _parts(rows: list[dict[str, Any]]) -> dict[str, str]:
     sizes |= {"options": "options"} if any(row["tuned"] for row in rows) else {}
     if all(row["scenario"] == "features" for row in rows):
         return {"backbone": "backbone", **sizes, **{name: name for name in ("layer", "pooling", "head")}}
+    if len({row["augment"] for row in rows if row["augment"]}) > 1:
+        sizes["augment"] = "augment"
     heads = {"pooling": "pooling", "head": "head"} if any(row["head"] for row in rows) else {}
     return {"scenario": "scenario", "backbone": "backbone", **sizes, "layer or cut": "place", **heads}
 
@@ -212,7 +232,7 @@ def _pixels(row: dict[str, Any]) -> str:
     return f"{row['height']}x{row['width']}" if row["height"] else ""
 
 
-def _cells(row: dict[str, Any], parts: list[str]) -> list[str]:
+def _cells(row: dict[str, Any], parts: list[str], kinds: list[str]) -> list[str]:
     from headstart.report.wording import duration, percent
 
     named = {**row, "place": row["cut"] or row["layer"], "pixels": _pixels(row)}
@@ -220,7 +240,7 @@ def _cells(row: dict[str, Any], parts: list[str]) -> list[str]:
     names = [named[part] for part in parts]
     names[0 if not row["head"] else -1] += " *" if row["best"] else ""
     if row["status"] in ("failed", "missing", "cut"):
-        return [*names, row["status"], "", "", "", ""]
+        return [*names, row["status"], "", "", "", "", *("", "") * len(kinds)]
     accuracy, f1 = row["accuracy"] or {}, row["macro_f1"] or {}
     low, high = accuracy.get("low"), accuracy.get("high")
     between = "" if low is None or high is None else f"{100 * low:.1f}-{100 * high:.1f}"
@@ -230,15 +250,35 @@ def _cells(row: dict[str, Any], parts: list[str]) -> list[str]:
         percent(row["selection"]) + partial,
         percent(accuracy.get("value")),
         between,
+        *_shifts(row, kinds),
         percent(f1.get("value")),
         duration(row["seconds"]),
     ]
+
+
+def _shifts(row: dict[str, Any], kinds: list[str]) -> list[str]:
+    """Accuracy and drop on other test images."""
+    from headstart.report.wording import percent
+
+    own = {shift["kind"]: shift for shift in row["shifts"]}
+    found = []
+    for kind in kinds:
+        shift = own.get(kind)
+        found += (
+            [percent(shift["accuracy"]["value"]), f"{100 * shift['drop']['value']:+.1f}"]
+            if shift
+            else ["", ""]
+        )
+    return found
 
 
 def as_json(
     record: StudyRecord, summary: Summary, report: Path, tricks: Sequence[TrickTable] = ()
 ) -> dict[str, Any]:
     """What `--json` prints: see docs/json.md."""
+    from headstart.report.sections.audited import audit_findings
+    from headstart.study.rules import rules_of
+
     return {
         "folder": record.folder,
         "report": str(report),
@@ -251,6 +291,8 @@ def as_json(
         "findings": summary.findings,
         "cut": [asdict(each) for each in record.cut],
         "tricks": [each.to_dict() for each in tricks],
+        "audits": list(audit_findings(record)),
+        "rules": [rule.to_dict() for rule in rules_of(record.results)],
         "n_planned": record.n_planned,
         "n_done": sum(result.status == "done" for result in record.results),
         "n_failed": sum(result.status == "failed" for result in record.results),

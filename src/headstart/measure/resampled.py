@@ -8,6 +8,7 @@ Corani and Benavoli (2015, Machine Learning 100) show that the posterior is the 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from headstart.base.errors import UsageError
 from headstart.measure.cannot_tell import CannotTell
 from headstart.measure.paired import Difference, checked_level
 from headstart.measure.posterior import Posterior
+from headstart.measure.values import Score
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -98,6 +100,45 @@ def correlated_t(
     mean, error, degrees = found
     below, above = (float(t.sf((rope + side * mean) / error, degrees)) for side in (1, -1))
     return Posterior(above, max(0.0, 1 - above - below), below, rope, CORRELATED_T)
+
+
+def over_folds(scores: Sequence[Score], *, test_over_train: float) -> Score:
+    """Mean over the folds of one data set, with the corrected resampled interval: training sets share images.
+
+    Student's t over folds with the variance of Nadeau and Bengio (1/k + n_test/n_train in place of 1/k); never
+    narrower than the images alone make it, which the folds, all different, share out.
+
+    Parameters
+    ----------
+    scores : sequence of Score
+        One a fold.
+    test_over_train : float
+        Test images over training images of one fold: 1 / (k - 1).
+
+    Returns
+    -------
+    Score
+        n is the number of all tested images.
+
+    Examples
+    --------
+    >>> from headstart.measure.values import Score
+    >>> found = over_folds([Score(0.8, 0.7, 0.9, 50), Score(0.9, 0.8, 1.0, 50)], test_over_train=1.0)
+    >>> round(found.value, 2), found.n, found.n_seeds
+    (0.85, 100, 2)
+    """
+    if len(scores) == 1:
+        return scores[0]
+    from scipy.stats import t
+
+    k = len(scores)
+    values = np.array([score.value for score in scores])
+    error = float(values.std(ddof=1)) * math.sqrt(1 / k + test_over_train)
+    half = float(t.ppf(0.975, k - 1)) * error
+    images = float(np.mean([score.high - score.low for score in scores])) / 2 / math.sqrt(k)
+    half, mean = max(half, images), float(values.mean())
+    most = math.inf if any(score.high > 1 for score in scores) else 1.0
+    return Score(mean, max(0.0, mean - half), min(most, mean + half), sum(score.n for score in scores), k)
 
 
 def check_rope(rope: float) -> None:

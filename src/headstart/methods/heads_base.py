@@ -19,7 +19,7 @@ from headstart.base.errors import BadOptions, UsageError
 from headstart.base.events import warn
 from headstart.base.options import among, mistakes, option
 from headstart.methods.calibrate import fit_temperature, softmax
-from headstart.methods.heads_select import Choice, Model, Round, Step, choose, inner_folds
+from headstart.methods.heads_select import Choice, Model, Round, Step, choose, given_folds, inner_folds
 from headstart.methods.heads_shared import once
 from headstart.methods.heads_space import EigenSpace, unit_rows
 
@@ -82,6 +82,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
     tuned: ClassVar[tuple[str, ...]] = ()
     calibrates: ClassVar[bool] = True
     stops_early: ClassVar[bool] = False
+    grid: ClassVar[tuple[float, ...]] = ()
 
     unit_length: bool = option(
         True, "bring every image's features to length 1 first", search=among(True, False)
@@ -134,6 +135,11 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
         """Whether a seed would change the fit: it draws the inner folds, and nothing else."""
         return not has_validation
 
+    @classmethod
+    def most_tried(cls) -> int:
+        """The most settings that a fit compares on held-out images; 1 where nothing is tuned."""
+        return len(cls.grid) if cls.tuned else 1
+
     def fit(
         self,
         X: ArrayLike,
@@ -143,6 +149,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
         n_folds: int = 5,
         seed: int = 0,
         groups: Sequence[Any] | None = None,
+        folds: Sequence[int] | None = None,
         refit: bool = False,
     ) -> Head:
         """Choose on `validation`, else on inner folds of train, then fit on train.
@@ -161,6 +168,8 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
             Of the inner folds.
         groups : sequence, shape (n,), optional
             What inner folds must not part.
+        folds : sequence of int, shape (n,), optional
+            The inner fold of each row, where they are given; none is drawn then.
         refit : bool
             Let the validation images join train in the last fit.
 
@@ -186,7 +195,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
         space = self._space(scaled)
         inside = space.enter if space else _unchanged
         own = inside(scaled)
-        rounds = self._rounds(own, codes, held, inside, n_folds, seed, groups)
+        rounds = self._rounds(own, codes, held, inside, n_folds, seed, groups, folds)
         choice = self._choose(rounds, values) if rounds else None
         self._record(choice, values)
         value = choice.value if choice else values[len(values) // 2]
@@ -290,20 +299,26 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
         n_folds: int,
         seed: int,
         groups: Sequence[Any] | None,
+        given: Sequence[int] | None = None,
     ) -> list[Round]:
         """The validation split as one round, else inner folds (scaled once, by all of train)."""
         self.seed_matters_ = False
         if held is not None:
             self.selected_on_ = "validation"
             return [Round(scaled, codes, inside(self._scaled(held[0])), held[1])]
-        folds = inner_folds(codes, n_folds, seed=seed, groups=groups)
+        folds = (
+            inner_folds(codes, n_folds, seed=seed, groups=groups)
+            if given is None
+            else given_folds(codes, given)
+        )
         if not folds:
             self.selected_on_ = (
                 NOTHING if groups is None else "nothing (too few images or groups to hold out)"
             )
             warn(f"{self.name}: chosen on {self.selected_on_}, so the middle of the path is taken")
             return []
-        self.seed_matters_, self.selected_on_ = True, f"{len(folds)} inner folds"
+        kind = "inner" if given is None else "given inner"
+        self.seed_matters_, self.selected_on_ = given is None, f"{len(folds)} {kind} folds"
         return [Round(scaled[train], codes[train], scaled[out], codes[out]) for train, out in folds]
 
     def _record(self, choice: Choice | None, values: Sequence[Any]) -> None:

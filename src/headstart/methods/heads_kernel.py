@@ -86,6 +86,11 @@ class RBFSVMHead(Head):
         search=between(1e-5, 1.0, log=True),
     )
 
+    @classmethod
+    def most_tried(cls) -> int:
+        """The most settings that a fit compares: every C, then two widths beside the first."""
+        return len(cls.strengths) + len(cls.widths)
+
     def _values(self, features: NDArray[np.float32]) -> list[Any]:
         gamma = self._scale(features) if self.gamma is None else float(self.gamma)
         strengths = self.strengths if self.C is None else (self.C,)

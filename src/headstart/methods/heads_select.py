@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.base.errors import UsageError
 from headstart.methods.calibrate import fit_temperature, nll
 
 if TYPE_CHECKING:
@@ -116,3 +117,20 @@ def inner_folds(
         kept = alone if parts is None else alone[~np.isin(parts[alone], parts[usable[held]])]
         found.append((np.sort(np.concatenate([usable[train], kept])), usable[held]))
     return [(train, held) for train, held in found if len(held) and len(np.unique(codes[train])) > 1]
+
+
+def given_folds(
+    codes: NDArray[np.int64], folds: Sequence[int]
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """(rows to learn from, rows held out) of each given inner fold; one whose rest has a single class is left out.
+
+    Raises
+    ------
+    UsageError
+        Not one fold a row.
+    """
+    of_row = np.asarray(folds)
+    if of_row.shape != codes.shape:
+        raise UsageError(f"folds: one a row is needed ({len(codes)}); got an array of shape {of_row.shape}")
+    found = [(np.flatnonzero(of_row != fold), np.flatnonzero(of_row == fold)) for fold in np.unique(of_row)]
+    return [(train, held) for train, held in found if len(np.unique(codes[train])) > 1]

@@ -10,6 +10,7 @@ from headstart.report.document import Document, Section
 from headstart.report.html import render
 from headstart.report.pictures import PictureBook
 from headstart.report.published import published_section
+from headstart.report.sections.audited import audited_section
 from headstart.report.sections.augmented import augmented_section
 from headstart.report.sections.best import best_section
 from headstart.report.sections.closing import repeat_section, wrong_section
@@ -23,6 +24,7 @@ from headstart.report.sections.over_datasets import over_datasets_section
 from headstart.report.sections.references import references_of
 from headstart.report.sections.results import results_section
 from headstart.report.sections.retrieval import retrieval_section
+from headstart.report.sections.rules import rules_section
 from headstart.report.sections.side_by_side import side_by_side_section
 from headstart.report.sections.told_apart import told_apart_section
 from headstart.report.sections.tricks import tricks_section
@@ -98,13 +100,15 @@ def build_document(
         if name in classified or name not in {row.dataset for row in record.retrieval}
     )
     found = [retrieval_section(record, name, f"search-{at}") for at, name in enumerate(names)]
-    networks = networks_section(record)
+    networks, rules, audited = networks_section(record), rules_section(record), audited_section(record)
     over = over_datasets_section(record)
     tricks = tricks_section(record)
     sections = (
         _verdict(record, told),
         *data,
+        *((audited,) if audited is not None else ()),
         compared_section(record),
+        *((rules,) if rules is not None else ()),
         *((networks,) if networks is not None else ()),
         *results,
         *((over,) if over is not None else ()),

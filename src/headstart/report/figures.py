@@ -25,17 +25,28 @@ from headstart.report.figure_style import (
 ACCURACY = "test accuracy, %"
 
 
-def accuracy_against_seconds(marks: Sequence[Mark], frontier: Sequence[int], best: int | None) -> str:
-    """Accuracy (with 95 % intervals) against seconds; `frontier` are the positions of marks that none beats.
+def accuracy_against_cost(
+    marks: Sequence[Mark],
+    frontier: Sequence[int],
+    best: int | None,
+    cost: str = "seconds",
+    *,
+    from_zero: bool = True,
+) -> str:
+    """Accuracy (with 95 % intervals) against a cost; `frontier` are the positions of marks that none beats.
 
     Parameters
     ----------
     marks : sequence of Mark
-        `x` in seconds.
+        `x` is the cost.
     frontier : sequence of int
-        Positions in `marks`, by growing seconds; numbered 1, 2, ... in the drawing.
+        Positions in `marks`, by growing cost; numbered 1, 2, ... in the drawing.
     best : int, optional
         Position of the best by validation: it gets a ring.
+    cost : str
+        What the axis is called.
+    from_zero : bool
+        Whether an even axis begins at zero.
 
     Returns
     -------
@@ -82,8 +93,10 @@ def accuracy_against_seconds(marks: Sequence[Mark], frontier: Sequence[int], bes
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.xaxis.minorticks_off()
         else:
-            axes.set_xlim(left=0.0)
-        axes.set_xlabel("seconds")
+            axes.ticklabel_format(axis="x", style="plain", useOffset=False)
+            if from_zero:
+                axes.set_xlim(left=0.0)
+        axes.set_xlabel(cost)
         percent_axis(axes, "test accuracy, %")
         legend(figure, axes)
 

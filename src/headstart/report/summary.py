@@ -10,6 +10,7 @@ from headstart.measure.retrieval import METRICS as SEARCH_METRICS
 from headstart.report.answers import Answers, load_answers
 from headstart.report.document import Claim
 from headstart.report.sections.retrieval import ranked_for_search, search_claims
+from headstart.report.sections.shifted import shift_claims, shift_dicts
 from headstart.report.sections.sizes import sides_of
 from headstart.report.told import Told, told_all
 from headstart.report.verdict import cut_claims, datasets, missing_claims, ranked, verdict
@@ -34,7 +35,8 @@ class Summary:
         of the input in pixels (None where nothing has run), layer, pooling, head, cut, tuned (bool), status, best (bool),
         against_best ("worse", "not distinguishable", "practically equivalent", "better"; "" for the best and where it
         was not compared), selection (0..1 or None), one of {"value", "low", "high"} or None for each of `SCORE_KEYS`,
-        n, n_seeds, n_failed, seconds, train_seconds, images_seen, peak_bytes, model_bytes, per_class, n_train, errors.
+        n, n_seeds, n_failed, seconds, train_seconds, images_seen, peak_bytes, model_bytes, per_class, n_train, augment,
+        shifts (see `headstart.report.sections.shifted.shift_dicts`), errors.
     findings : tuple of dict
         Keys: dataset, method, kind, message, advice, level, runs.
     sized : tuple of dict
@@ -63,6 +65,7 @@ def all_claims(record: StudyRecord, told: Told) -> list[Claim]:
     for name in datasets(record):
         if name in classified or name not in searched:
             claims += verdict(record, name, told.get(name)).claims
+            claims += shift_claims(record, name)
         claims += search_claims(record, name)
     return claims
 
@@ -107,8 +110,7 @@ def _findings(record: StudyRecord) -> tuple[dict[str, Any], ...]:
 
 
 def _row(record: StudyRecord, row: MethodSummary, told: Told) -> dict[str, Any]:
-    cells = {result.cell.id: result.cell for result in record.results}
-    height, width = sides_of(cells, row) or (None, None)
+    height, width = sides_of(record.cells, row) or (None, None)
     scores = {key: row.scores[key].to_dict() if key in row.scores else None for key in SCORE_KEYS}
     return {
         "dataset": row.dataset,
@@ -137,13 +139,14 @@ def _row(record: StudyRecord, row: MethodSummary, told: Told) -> dict[str, Any]:
         "model_bytes": row.model_bytes,
         "per_class": row.per_class,
         "n_train": row.n_train,
+        "augment": row.augment,
+        "shifts": shift_dicts(record, row),
         "errors": list(row.errors),
     }
 
 
 def _search_row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
-    cells = {result.cell.id: result.cell for result in record.results}
-    height, width = sides_of(cells, row) or (None, None)
+    height, width = sides_of(record.cells, row) or (None, None)
     return {
         "dataset": row.dataset,
         "backbone": row.backbone,

@@ -78,7 +78,7 @@ def told_all(record: StudyRecord, answers: Mapping[str, Answers]) -> dict[str, T
 def told_apart(record: StudyRecord, dataset: str, answers: Answers | None) -> ToldApart | None:
     """All methods against the best of a dataset; None where there is nothing to compare.
 
-    Five splits or more, one a seed: the corrected resampled t-test. Else on the same test images: McNemar's
+    Given folds, or five splits or more, one a seed: the corrected resampled t-test. Else on the same test images: McNemar's
     test (mid-p) for one run, a paired t over images and seeds for several.
     """
     best = best_of(record, dataset)
@@ -103,9 +103,9 @@ def _over_splits(record: StudyRecord, dataset: str, best: MethodSummary) -> Told
     rows = [row for row in ranked(record, dataset) if row.status == "done"]
     runs = {row.method: {r.cell.seed: r for r in results_of(record, row)} for row in rows}
     seeds = sorted(seed for seed in runs.get(best.method, {}) if seed is not None)
-    if len(seeds) < LEAST_SPLITS or len({runs[best.method][seed].cell.split_digest for seed in seeds}) < len(
-        seeds
-    ):
+    by_fold = any(result.cell.fold for result in runs.get(best.method, {}).values())
+    splits = {runs[best.method][seed].cell.split_digest for seed in seeds}
+    if len(seeds) < (2 if by_fold else LEAST_SPLITS) or len(splits) < len(seeds):
         return None
     whole = [row.method for row in rows if all(seed in runs[row.method] for seed in seeds)]
     names = [best.method, *(name for name in whole if name != best.method)]
@@ -115,6 +115,6 @@ def _over_splits(record: StudyRecord, dataset: str, best: MethodSummary) -> Told
     one = runs[best.method][seeds[0]]
     ratio = one.n_test / max(1, one.n_train)
     found = compare_all_splits(names, np.array(scores), test_over_train=ratio, against=0)
-    how = f"over {len(seeds)} splits, by the corrected resampled t-test"
+    how = f"over {len(seeds)} {'given folds' if by_fold else 'splits'}, by the corrected resampled t-test"
     cells = {name: tuple(runs[name][seed].cell.id for seed in seeds) for name in names}
     return ToldApart(best, found, cells, how, "corrected_t")

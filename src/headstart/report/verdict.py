@@ -66,7 +66,7 @@ def best_of(record: StudyRecord, dataset: str) -> MethodSummary | None:
 
 def results_of(record: StudyRecord, summary: MethodSummary) -> list[CellResult]:
     """The results behind a row, in the order of its cells."""
-    by_id = {result.cell.id: result for result in record.results}
+    by_id = record.by_id
     return [by_id[id] for id in summary.cells if id in by_id]
 
 

@@ -37,6 +37,7 @@ def without_paths(record: StudyRecord) -> StudyRecord:
         folder=Path(record.folder).name,
         command=_command(record.command, short),
         spec={name: _value(value, short) for name, value in record.spec.items()},
+        audits={name: _deep(audit, short) for name, audit in record.audits.items()},
         machine={name: _value(value, short) for name, value in record.machine.items()},
         warnings=tuple(map(short, record.warnings)),
         cut=tuple(replace(each, error=short(each.error)) for each in record.cut),
@@ -76,7 +77,23 @@ def _command(command: str, short: Callable[[str], str]) -> str:
 
 def _value(value: Any, short: Callable[[str], str]) -> Any:
     if isinstance(value, str):
+        named, _, path = value.partition("=")
+        if path and Path(path).is_absolute():  # a second test folder: NAME=FOLDER
+            return f"{short(named)}={Path(path).name}"
         return Path(value).name if Path(value).is_absolute() else short(value)
     if isinstance(value, list | tuple):
         return [_value(item, short) for item in value]
     return {key: _value(item, short) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _deep(value: Any, short: Callable[[str], str]) -> Any:
+    """Every text in a JSON-like value; one that is a command word by word."""
+    if isinstance(value, dict):
+        parts = value.items()
+        return {
+            name: _command(each, short) if name == "command" and each else _deep(each, short)
+            for name, each in parts
+        }
+    if isinstance(value, list | tuple):
+        return [_deep(each, short) for each in value]
+    return _value(value, short) if isinstance(value, str) else value

@@ -12,6 +12,26 @@ from headstart.study.spec import StudySpec
 
 META = "advice"
 """Name of the advice in the store: data set to advice as JSON."""
+MOST_BACKBONES = 2
+"""Backbones that the adviser measures; those named first."""
+SECONDS_A_BACKBONE, SECONDS_A_DATASET = 30.0, 10.0
+"""What it costs on 1,000 images on two processors, features that the study wants too left out."""
+MOST_SHARE = 0.5
+"""Of the study's expected time; where the advice would take more it is left out, unless it is asked for."""
+
+
+def advice_seconds(datasets: Sequence[Dataset], backbones: Sequence[str]) -> float:
+    """Expected seconds of the advice on some data sets."""
+    from headstart.study.measure_situation import MOST_IMAGES
+
+    n_backbones = min(MOST_BACKBONES, len(set(backbones)))
+    each = [min(1.0, len(data.table) / MOST_IMAGES) for data in datasets]
+    return sum(SECONDS_A_DATASET + share * n_backbones * SECONDS_A_BACKBONE for share in each)
+
+
+def is_worth_it(advice: float, study: float) -> bool:
+    """Whether the advice takes little beside the study, both in expected seconds."""
+    return advice <= MOST_SHARE * study
 
 
 def advice_before(data: Dataset, backbones: Sequence[str], spec: StudySpec) -> dict[str, Any] | None:
@@ -31,7 +51,7 @@ def advice_before(data: Dataset, backbones: Sequence[str], spec: StudySpec) -> d
         found = measure(
             table,
             data.target,
-            backbones=tuple(dict.fromkeys(backbones)),
+            backbones=tuple(dict.fromkeys(backbones))[:MOST_BACKBONES],
             engine=spec.engine,
             cache_gb=spec.cache_gb,
         )

@@ -15,6 +15,8 @@ from headstart.base.events import collected_warnings
 from headstart.study.cost import array_bytes, measured
 from headstart.study.partition import Dataset, Fold
 from headstart.study.records import Cell, CellResult, ErrorMap
+from headstart.study.rules import TestRows
+from headstart.study.shifted import Shift, measured_shift
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +48,8 @@ class _Fitted:
     fit_seconds: float
     predict_seconds: float
     peak_bytes: int
+    test_reads: int
+    said: list[np.ndarray]
 
 
 def run_cell(
@@ -57,6 +61,7 @@ def run_cell(
     extract_seconds: float | None = None,
     extract_bytes: int = 0,
     weights_bytes: int = 0,
+    shifts: Sequence[tuple[Shift, np.ndarray]] = (),
 ) -> CellOutcome:
     """Run one cell of the `features` scenario.
 
@@ -74,10 +79,12 @@ def run_cell(
         Most memory that pass held.
     weights_bytes : int
         Size of the backbone's weights.
+    shifts : sequence of (Shift, ndarray of shape (n_conditions, n, d))
+        Other test images with their features.
     """
     try:
         with collected_warnings() as notes:
-            result, probabilities, rows = _run(cell, data, features, make_head)
+            result, probabilities, rows = _run(cell, data, features, make_head, shifts)
     except NUMERIC_ERRORS as error:
         return CellOutcome(failed(cell, error), None, ())
     seconds = {} if extract_seconds is None else {"extract": extract_seconds}
@@ -99,7 +106,11 @@ def failed(cell: Cell, error: BaseException) -> CellResult:
 
 
 def _run(
-    cell: Cell, data: Dataset, features: np.ndarray, make_head: Callable[[str], Any]
+    cell: Cell,
+    data: Dataset,
+    features: np.ndarray,
+    make_head: Callable[[str], Any],
+    shifts: Sequence[tuple[Shift, np.ndarray]],
 ) -> tuple[dict[str, Any], np.ndarray, tuple[int, ...]]:
     import numpy as np
 
@@ -108,10 +119,14 @@ def _run(
     if len(features) != len(data.table):
         raise UsageError(f"{len(features)} rows of features for {len(data.table)} images")
     partition, codes, classes = data.partition(cell.seed, cell.per_class), data.codes(), data.classes()
-    fits = [_fit(fold, codes, len(classes), data, features, cell, make_head) for fold in partition.folds]
+    others = [block for _, block in shifts]
+    fits = [
+        _fit(fold, codes, len(classes), data, features, cell, make_head, others) for fold in partition.folds
+    ]
     probabilities = np.concatenate([fit.probabilities for fit in fits])
     rows = partition.test_rows
     found = evaluate(codes[list(rows)], probabilities, classes)
+    clean = right_of(len(data.table), rows, codes, probabilities)
     choices = [float(fit.head.selection_) for fit in fits]
     first = partition.folds[0]
     return (
@@ -126,6 +141,20 @@ def _run(
             "per_class": found.per_class,
             "confusion": found.confusion,
             "chosen": agreed([fit.head.chosen_ for fit in fits]),
+            "tried": _tried(fits[0].head),
+            "n_fits": len(fits),
+            "test_reads": sum(fit.test_reads for fit in fits),
+            "shifts": tuple(
+                measured_shift(
+                    shift,
+                    data,
+                    partition.folds,
+                    [fit.said[at] for fit in fits],
+                    clean,
+                    found.scores["accuracy"],
+                )
+                for at, (shift, _) in enumerate(shifts)
+            ),
             "seconds": {
                 "fit": sum(fit.fit_seconds for fit in fits),
                 "predict": sum(fit.predict_seconds for fit in fits),
@@ -146,15 +175,19 @@ def _fit(
     features: np.ndarray,
     cell: Cell,
     make_head: Callable[[str], Any],
+    others: Sequence[np.ndarray],
 ) -> _Fitted:
     import numpy as np
 
-    train, validation, test = (np.array(rows, dtype=int) for rows in (fold.train, fold.validation, fold.test))
+    tested = TestRows(fold)
+    train, validation = (np.array(rows, dtype=int) for rows in (fold.train, fold.validation))
     groups = None if data.table.groups is None else [data.table.groups[row] for row in fold.train]
     head = make_head(cell.head)
+    inner = {"folds": fold.inner} if fold.inner else {}
     held = (features[validation], codes[validation]) if len(validation) else None
     with measured() as fitting:
-        head.fit(features[train], codes[train], validation=held, seed=cell.seed or 0, groups=groups)
+        head.fit(features[train], codes[train], validation=held, seed=cell.seed or 0, groups=groups, **inner)
+    test = np.array(tested.read(has_chosen=hasattr(head, "chosen_")), dtype=int)
     with measured() as predicting:
         given = np.asarray(head.predict_proba(features[test]), dtype=np.float32)
     if not np.isfinite(given).all():
@@ -163,7 +196,27 @@ def _fit(
     full = np.zeros((len(test), n_classes), dtype=np.float32)
     full[:, np.asarray(head.classes_, dtype=int)] = given
     peak = max(fitting.peak_bytes, predicting.peak_bytes)
-    return _Fitted(head, full, fitting.seconds, predicting.seconds, peak)
+    said = [
+        np.asarray(head.predict(block.reshape(-1, block.shape[-1]))).reshape(block.shape[:2])
+        for block in others
+    ]
+    return _Fitted(head, full, fitting.seconds, predicting.seconds, peak, tested.n_reads, said)
+
+
+def right_of(n: int, rows: Sequence[int], codes: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Whether each of `n` rows of a table was right, shape (n,); False where it was not tested."""
+    import numpy as np
+
+    right = np.zeros(n, dtype=bool)
+    tested = list(rows)
+    right[tested] = probabilities.argmax(axis=1) == codes[tested]
+    return right
+
+
+def _tried(head: Any) -> dict[str, int]:
+    """How many settings were compared on the images that choose, by what was tuned; {} where nothing was."""
+    visited = [value for value, _ in head.path_ if value]
+    return {" and ".join(visited[0]): len(visited)} if visited else {}
 
 
 def agreed(choices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

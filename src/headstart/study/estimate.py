@@ -59,7 +59,11 @@ class Estimate:
 
 
 def estimated(
-    pending: Sequence[Cell], datasets: Sequence[Dataset], variants: Sequence[Variant], rates: Rates
+    pending: Sequence[Cell],
+    datasets: Sequence[Dataset],
+    variants: Sequence[Variant],
+    rates: Rates,
+    others: Mapping[str, int] | None = None,
 ) -> Estimate:
     """The cost of these cells.
 
@@ -70,11 +74,15 @@ def estimated(
     variants : sequence of Variant
         Backbones at the sizes of the cells.
     rates : Rates
+    others : mapping of dataset to int, optional
+        Other test images (a second folder, corrupted ones), under every condition.
     """
+    more = others or {}
     by_name = {data.table.name: data for data in datasets}
     cards = {_sized(each): each for each in variants}
     passes = {(cell.dataset, (cell.backbone, cell.height, cell.width)) for cell in pending}
-    extract = sum(len(by_name[name].table) / _rate(cards[key], rates) for name, key in passes)
+    n_images = {name: len(data.table) + more.get(name, 0) for name, data in by_name.items()}
+    extract = sum(n_images[name] / _rate(cards[key], rates) for name, key in passes)
     fit, train, disk = 0.0, 0.0, 0
     taps = {
         (cell.dataset, cell.backbone, cell.height, cell.width, cell.module, cell.pooling) for cell in pending
@@ -85,11 +93,13 @@ def estimated(
         n_train = len(partition.folds[0].train)
         times = n_fits(cell)
         if cell.trains:
-            train += times * cell_seconds(cell, data, cards[cell.backbone, cell.height, cell.width], rates)
+            variant = cards[cell.backbone, cell.height, cell.width]
+            train += times * cell_seconds(cell, data, variant, rates)
+            train += more.get(cell.dataset, 0) * len(partition.folds) / _rate(variant, rates)
         else:
             fit += times * rates.fit_seconds.get(cell.head, 0.2 + n_train / 2000) * len(partition.folds)
         disk += _CELL_BYTES + 4 * len(partition.test_rows) * len(data.classes())
-    disk += sum(len(by_name[name].table) * _WIDTH * 4 for name, *_ in taps)
+    disk += sum(n_images[name] * _WIDTH * 4 for name, *_ in taps)
     measured = all(key in rates.images_per_second for _, key in passes)
     measured = measured and all(_is_measured(cell, rates) for cell in pending)
     return Estimate(extract, fit, disk, measured, train)

@@ -5,13 +5,12 @@ Every step asks the store first: the same command goes on where it stopped, a fi
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from itertools import repeat
+from itertools import product, repeat
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,14 @@ from headstart.base.errors import UsageError
 from headstart.base.events import Event, Notice, Progress, emit, listening, warn
 from headstart.base.files import folder_lock
 from headstart.base.optional import require
-from headstart.base.runtime import n_threads, versions
+from headstart.base.runtime import versions
 from headstart.study import passes
+from headstart.study.before import record_advice, record_audits, remarks, tell_what_changed
 from headstart.study.cells import CellOutcome, failed, run_cell
 from headstart.study.error_maps import best_heads, map_best, shown_closely
 from headstart.study.estimate import cell_seconds, n_fits, spoken
 from headstart.study.halving import OutOfTime, Race, contenders, stored_cut
+from headstart.study.machine import machine
 from headstart.study.networks import networks_of
 from headstart.study.partition import Dataset
 from headstart.study.plan import Plan, make_plan
@@ -32,7 +33,9 @@ from headstart.study.record import load_record, seconds_so_far
 from headstart.study.records import Cell, StudyRecord
 from headstart.study.resolve import Variant, resolve
 from headstart.study.retrieval import RETRIEVAL, run_retrieval_cell
-from headstart.study.sources import FeatureKey, Source, scan_sources
+from headstart.study.rules import check_plan
+from headstart.study.shifted import Shift, block_of, shift_digest, shifts_of
+from headstart.study.sources import FeatureKey, Source, scan_shifted, scan_sources
 from headstart.study.spec import StudySpec, budget_seconds, spec_dict
 from headstart.study.store import StudyStore
 from headstart.study.trained import classifier_of, estimator_options, trained_methods, tricks_note
@@ -44,7 +47,9 @@ from headstart.study.tuned import how_tuned, is_tuned, refuse_tested
 TASK = "runs"
 
 
-def run_study(spec: StudySpec, out: str | Path, *, command: str = "", advise: bool = False) -> StudyRecord:
+def run_study(
+    spec: StudySpec, out: str | Path, *, command: str = "", advise: bool | None = None, audits: bool = True
+) -> StudyRecord:
     """Run a study, or go on with it, in the folder `out`.
 
     Parameters
@@ -54,8 +59,11 @@ def run_study(spec: StudySpec, out: str | Path, *, command: str = "", advise: bo
         Output folder; holds the store. Runs that it holds already are not repeated; failed ones are.
     command : str
         The command line that would repeat the study, for the report.
-    advise : bool
-        Keep what the adviser says of each dataset before its first run, for `headstart advise --audit`.
+    advise : bool, optional
+        Keep what the adviser says of each dataset before its first run, for `headstart advise --audit`; by
+        default where it takes less than half of the study's expected time.
+    audits : bool
+        Audit each dataset fast, before its first run, on the features that the study has anyway.
 
     Returns
     -------
@@ -80,7 +88,7 @@ def run_study(spec: StudySpec, out: str | Path, *, command: str = "", advise: bo
     if Path(out).exists() and not Path(out).is_dir():
         raise UsageError(f"{out} is a file; give an output folder")
     with folder_lock(out), StudyStore(out) as store:
-        run = _Run(spec, variants, store, started, advises=advise)
+        run = _Run(spec, variants, store, started, advises=advise, audits=audits)
         with listening(run.hear):
             run.begin()
             try:
@@ -106,8 +114,11 @@ class _Run:
     datasets: dict[str, Dataset] = field(default_factory=dict)
     failures: dict[str, BaseException] = field(default_factory=dict)
     races: dict[str, Race] = field(default_factory=dict)
-    advises: bool = False
+    advises: bool | None = None
     trials: Any = None
+    audits: bool = True
+    shifts: dict[str, tuple[Shift, ...]] = field(default_factory=dict)
+    known_shifts: dict[tuple[str, str], tuple[Shift, ...]] = field(default_factory=dict)
 
     def hear(self, event: Event) -> None:
         """Keep every warning for the report."""
@@ -157,36 +168,30 @@ class _Run:
             kept = self.store.meta().get(TUNED_ON) or {}
             self.store.put_meta(**{TUNED_ON: refuse_tested(tuple(self.datasets.values()), kept)})
         emit(Notice(self.plan.describe()))
+        if self.plan.pending:
+            for line in remarks(self.spec, self.plan.cells, self.datasets, self.shifts):
+                emit(Notice(line))
         self._write_plan(command)
-        if self.advises:
-            self._advise()
+        if self.advises is not False and self.plan.pending:
+            record_advice(self.store, self.plan, self.datasets, self.spec, asked=bool(self.advises))
         for _ in range(2):  # twice only where another engine served new layers than the old ones
             if self.plan.pending:
                 self._extract()
                 self.plan = self._planned()
                 self._write_plan(command)
-        self._tell_what_changed()
-
-    def _advise(self) -> None:
-        """Keep what the adviser says of each dataset; where a run is done it comes too late, and is not asked."""
-        from headstart.study.advice_record import META, advice_before
-
-        served = {cell.dataset for cell in self.plan.cells if cell.id in self.plan.done}
-        said = dict(self.store.meta().get(META) or {})
-        for name, data in self.datasets.items():
-            if name not in said and name not in served:
-                advice = advice_before(data, [each.card.name for each in self.variants], self.spec)
-                said.update({name: advice} if advice else {})
-        self.store.put_meta(**{META: said})
+        if self.audits:
+            record_audits(self.store, self.datasets, self.sources, self.variants[0].card, self.spec)
+        tell_what_changed(self.store, self.plan.cells, self.datasets)
 
     def _write_plan(self, command: str) -> None:
         """Write all that a report needs beside the results, so that a study stopped at any time has one."""
         for data in self.datasets.values():
             first = data.partitions[0].splits
             self.store.put_table(data.table.with_splits(first) if first else replace(data.table, splits=None))
+        others = [shift.source for shifts in self.shifts.values() for shift in shifts]
         keys = [
             passes.pass_key(source, variant, self.spec).id
-            for source in self.sources.values()
+            for source in (*self.sources.values(), *others)
             for variant in self.variants
         ]
         self.store.put_meta(
@@ -206,7 +211,10 @@ class _Run:
         from headstart.methods.heads import HEADS
 
         self.datasets = {name: source.dataset(self.spec) for name, source in self.sources.items()}
-        known, wish = self.store.passes(), passes.wished(self.spec)
+        self.shifts = {
+            name: self._shifts_of(at, data) for at, (name, data) in enumerate(self.datasets.items())
+        }
+        known, wish, runs = self.store.passes(), passes.wished(self.spec), self.store.runs()
 
         def engine_of(dataset: str, variant: Variant) -> tuple[str, str]:
             facts = known.get(passes.pass_key(self.sources[dataset], variant, self.spec).id)
@@ -220,13 +228,25 @@ class _Run:
             trained=trained_methods(self.spec, self.variants),
             uses_seed=lambda head, validated: HEADS[head].uses_seed(validated),
             engine_of=engine_of,
-            done=frozenset(run.id for run in self.store.runs() if run.status == "done"),
-            rates=passes.known_rates(self.store),
+            done=frozenset(run.id for run in runs if run.status == "done"),
+            rates=passes.known_rates(self.store, runs),
+            shifted={
+                name: (shift_digest(shifts), sum(len(shift.source.table) for shift in shifts))
+                for name, shifts in self.shifts.items()
+            },
             tuned=how_tuned(self.spec),
         )
         plan = planned()
+        check_plan(plan.cells)
         cut = stored_cut(self.store, plan.cells) if self.spec.budget else ()
         return planned(cut=frozenset((each.dataset, each.method) for each in cut)) if cut else plan
+
+    def _shifts_of(self, at: int, data: Dataset) -> tuple[Shift, ...]:
+        """Other test images of a dataset as it is now; looked for once."""
+        key = (data.table.name, data.digest)
+        if key not in self.known_shifts:
+            self.known_shifts[key] = shifts_of(self.spec, data, at, partial(scan_shifted, spec=self.spec))
+        return self.known_shifts[key]
 
     def _extract(self) -> None:
         """Run each backbone that pending cells need, once a dataset; the first whatever the budget."""
@@ -238,21 +258,19 @@ class _Run:
                     continue
                 if error := passes.run_pass(source, variant, places, self.spec, self.store):
                     self.failures[key] = error
+        for variant, source in product(self.variants, self.sources.values()):
+            self._extract_others(source, variant)
 
-    def _tell_what_changed(self) -> None:
-        shown = {cell.id for cell in self.plan.cells}
-        for name, data in self.datasets.items():
-            others = [run for run in self.store.runs() if run.dataset == name and run.id not in shown]
-            n_changed = sum(run.data_digest != data.digest for run in others)
-            if n_changed:
-                warn(
-                    f"{name} has changed since {_runs(n_changed)} of this folder; "
-                    "they are kept in the store and left out of the results"
-                )
-            if rest := len(others) - n_changed:
-                emit(
-                    Notice(f"{name}: {_runs(rest)} that this command does not ask for are kept in the store")
-                )
+    def _extract_others(self, source: Source, variant: Variant) -> None:
+        """The same network over the other test images of a dataset."""
+        shape, key = variant.card.preprocessing, passes.pass_key(source, variant, self.spec).id
+        calibration = source.calibrations.get((variant.card.name, shape.height, shape.width))
+        for shift in self.shifts[source.table.name]:
+            places = passes.shift_places(self.plan.pending, source.table.name, shift.source, variant)
+            if not places or key in self.failures or (self._time_is_up() and shift.source.features):
+                continue
+            if error := passes.run_pass(shift.source, variant, places, self.spec, self.store, calibration):
+                self.failures[key] = error
 
     # ---- the cells -------------------------------------------------------------------------------------
 
@@ -269,10 +287,7 @@ class _Run:
                 total -= 1
                 emit(Progress(TASK, n_done, total))
                 continue
-            ready = (
-                self._key(cell) in self.failures or self._place(cell) in self.sources[cell.dataset].features
-            )
-            if not ready or (self._time_is_up() and cell.dataset in served):
+            if not self._is_ready(cell) or (self._time_is_up() and cell.dataset in served):
                 skipped += 1
                 continue
             self._run_one(cell)
@@ -284,6 +299,14 @@ class _Run:
                 f"the time budget of {self.spec.budget} is up: {skipped} of {total} runs are missing; "
                 "the same command goes on with them"
             )
+
+    def _is_ready(self, cell: Cell) -> bool:
+        """Whether the features that a run needs are there, or will never be."""
+        if self._key(cell) in self.failures:
+            return True
+        others = () if cell.trains else self._others(cell)
+        held = (self.sources[cell.dataset], *(shift.source for shift in others))
+        return all(self._place(cell) in source.features for source in held)
 
     def _is_cut(self, cell: Cell) -> bool:
         """Whether the race of its dataset cut this run's method; the race is run when its first run is due."""
@@ -331,12 +354,18 @@ class _Run:
 
         features = self.sources[cell.dataset].rows(self._place(cell))
         weights_bytes = self._variant(cell).card.weights_bytes
+        shifts = [(shift, block_of(shift, self._place(cell))) for shift in self._others(cell)]
 
         def run(options: Iterator[dict[str, Any]]) -> CellOutcome:
             make = lambda name: make_head(name, **next(options))  # noqa: E731
-            return run_cell(cell, data, features, make_head=make, weights_bytes=weights_bytes, **pass_cost)
+            return run_cell(
+                cell, data, features, make_head=make, weights_bytes=weights_bytes, shifts=shifts, **pass_cost
+            )
 
         return self._tuned(cell, data, run, features=features) if cell.tuned else run(repeat({}))
+
+    def _others(self, cell: Cell) -> tuple[Shift, ...]:
+        return self.shifts[cell.dataset] if cell.shifted else ()
 
     def _retrieved(self, cell: Cell, data: Dataset, pass_cost: dict[str, Any]) -> CellOutcome:
         source, variant = self.sources[cell.dataset], self._variant(cell)
@@ -350,10 +379,11 @@ class _Run:
         expected = n_fits(cell) * cell_seconds(cell, data, self._variant(cell), rates)
         emit(Notice(f"{cell.dataset}, seed {cell.seed}: {cell.method}, about {spoken(expected)}"))
         cache, with_maps = self.spec.cache_gb, shown_closely(cell, self.plan.cells)
+        more = {**pass_cost, "with_maps": with_maps, "shifts": self._others(cell)}
 
         def run(options: Iterator[dict[str, Any]]) -> CellOutcome:
             make = lambda cell: classifier_of(cell, cache_gb=cache, **next(options))  # noqa: E731
-            return run_trained_cell(cell, data, make_classifier=make, with_maps=with_maps, **pass_cost)
+            return run_trained_cell(cell, data, make_classifier=make, **more)
 
         fixed = estimator_options(cell, cache)
         return self._tuned(cell, data, run, fixed=fixed) if cell.tuned else run(repeat({}))
@@ -381,24 +411,3 @@ class _Run:
     def _time_is_up(self) -> bool:
         budget = budget_seconds(self.spec.budget)
         return budget is not None and time.monotonic() - self.started > budget
-
-
-def _runs(n: int) -> str:
-    return f"{n} earlier run{'' if n == 1 else 's'}"
-
-
-def machine() -> dict[str, Any]:
-    """Processor, threads and memory of this machine."""
-    import psutil
-
-    name = next((line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")), "")
-    return {
-        "processor": name or platform.processor() or platform.machine(),
-        "n_threads": n_threads(),
-        "memory_bytes": int(psutil.virtual_memory().total),
-    }
-
-
-def _cpuinfo() -> list[str]:
-    file = Path("/proc/cpuinfo")
-    return file.read_text(errors="replace").splitlines() if file.is_file() else []

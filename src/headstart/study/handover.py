@@ -10,10 +10,11 @@ from headstart.base.errors import DataError, UnknownName, UsageError
 from headstart.base.events import Notice, emit, warn
 from headstart.base.hashing import digest_json
 from headstart.images.table import ImageTable
+from headstart.study.given_folds import folded_dataset
 from headstart.study.partition import make_dataset
 from headstart.study.record import find_cell, load_record
 from headstart.study.records import Cell, CellResult, StudyRecord
-from headstart.study.sources import scan_sources
+from headstart.study.sources import Source, scan_sources
 from headstart.study.spec import StudySpec
 from headstart.study.trained import classifier_of
 
@@ -133,10 +134,13 @@ def same_split(record: StudyRecord, run: Cell) -> ImageTable:
     }
     spec = StudySpec(**options)
     kept = record.tables[run.dataset]
-    now = _scanned(spec, run.dataset, record.folder)
-    there = set(kept.paths)
+    source = _scanned(spec, run.dataset, record.folder)
+    now, there = source.table, set(kept.paths)
     clean = now.select([row for row, path in enumerate(now.paths) if path in there])
-    data = make_dataset(clean, run.target, seeds=(run.seed or 0) + 1, folds=spec.folds)
+    if source.folds is not None:
+        data = folded_dataset(clean, run.target, source.folds)
+    else:
+        data = make_dataset(clean, run.target, seeds=(run.seed or 0) + 1, folds=spec.folds)
     partition = data.partition(run.seed)
     if data.digest != run.data_digest or partition.digest != run.split_digest:
         raise DataError(f"the images of {run.dataset} have changed since the study; run the study again")
@@ -149,11 +153,11 @@ def same_split(record: StudyRecord, run: Cell) -> ImageTable:
     return divided.select(order)
 
 
-def _scanned(spec: StudySpec, dataset: str, folder: str) -> ImageTable:
+def _scanned(spec: StudySpec, dataset: str, folder: str) -> Source:
     try:
         sources = scan_sources(spec)
     except (DataError, UnknownName) as error:
         raise UsageError(
             f"{error} (the study in {folder} read {', '.join(spec.data)}; run this where it was run)"
         ) from error
-    return next(source.table for source in sources if source.table.name == dataset)
+    return next(source for source in sources if source.table.name == dataset)

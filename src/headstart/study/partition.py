@@ -22,11 +22,15 @@ Rows = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Fold:
-    """Row numbers of one fit: what it learns from, what tunes it (may be empty), what it is tested on."""
+    """Row numbers of one fit: what it learns from, what tunes it (may be empty), what it is tested on.
+
+    `inner` is the given inner fold of each row that it learns from; empty where the source gives none.
+    """
 
     train: Rows
     validation: Rows
     test: Rows
+    inner: Rows = ()
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class Partition:
 class Dataset:
     """A labelled table with its partitions: one a seed, or a single one where the source gives the split.
 
-    `given` says that the seed leaves the split alone; `digest` is the content of the table.
+    `given` says that the seed leaves the split alone; `digest` is the content of the table. With `by_fold` the
+    source gives folds, and each partition is one of them: a run a fold, which stands in the place of a seed.
     """
 
     table: ImageTable
@@ -61,6 +66,15 @@ class Dataset:
     given: bool
     digest: str
     reduced: dict[tuple[int | None, int], Partition] = field(default_factory=dict)
+    by_fold: bool = False
+
+    def n_seeds(self, asked: int) -> int:
+        """Runs of a method: the folds that the source gives, or as many as were asked for."""
+        return len(self.partitions) if self.by_fold else asked
+
+    def fold_of(self, seed: int | None) -> int:
+        """Number (1, 2, ...) of the given fold that a seed stands for; 0 where the source gives none."""
+        return (seed or 0) + 1 if self.by_fold else 0
 
     def partition(self, seed: int | None, per_class: int = 0) -> Partition:
         """The partition of a seed; with so many images a class to learn from and none to validate on.
@@ -128,7 +142,7 @@ def _split(table: ImageTable, target: str, seed: int) -> Partition:
     from headstart.images.split import ensure_splits, split_digest
 
     divided = ensure_splits(table, seed=seed, target=target)
-    order = _by_content(table)
+    order = by_content(table)
     train, validation, test = (
         tuple(row for row in order if divided.splits and divided.splits[row] == split) for split in SPLITS
     )
@@ -140,7 +154,7 @@ def _split(table: ImageTable, target: str, seed: int) -> Partition:
 def _folded(table: ImageTable, target: str, n_folds: int, seed: int) -> Partition:
     from headstart.images.split import k_folds
 
-    order = _by_content(table)
+    order = by_content(table)
     labels = [str(table.labels[target][row]) for row in order]
     groups = None if table.groups is None else [table.groups[row] for row in order]
     pairs = k_folds(labels, n_folds, seed=seed, groups=groups)
@@ -158,11 +172,12 @@ def _reduced(data: Dataset, whole: Partition, seed: int, per_class: int) -> Part
     for number, fold in enumerate(whole.folds):
         parts = None if groups is None else [groups[row] for row in fold.train]
         drawn = subsample(codes[list(fold.train)], per_class, seed=seed + 1000 * number, groups=parts)
-        folds.append(Fold(tuple(fold.train[at] for at in drawn), (), fold.test))
+        inner = tuple(fold.inner[at] for at in drawn) if fold.inner else ()
+        folds.append(Fold(tuple(fold.train[at] for at in drawn), (), fold.test, inner))
     content = [[data.table.paths[row] for row in fold.train] for fold in folds]
     return Partition(tuple(folds), digest_json({"of": whole.digest, "train": content}), None)
 
 
-def _by_content(table: ImageTable) -> list[int]:
+def by_content(table: ImageTable) -> list[int]:
     """Row numbers by digest: what is drawn or fitted does not depend on the order of the rows."""
     return sorted(range(len(table)), key=lambda row: (table.digests[row], table.paths[row]))

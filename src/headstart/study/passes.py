@@ -25,7 +25,7 @@ from headstart.study.resolve import Variant
 from headstart.study.retrieval import RETRIEVAL
 from headstart.study.sources import Source
 from headstart.study.spec import StudySpec
-from headstart.study.store import StudyStore
+from headstart.study.store import StoredRun, StudyStore
 
 Places = tuple[tuple[str, str], ...]
 """(module, pooling) of every tap."""
@@ -85,16 +85,16 @@ def extract_seconds(facts: Mapping[str, Any] | None, n_images: int) -> float | N
     return n_images / rate if rate else None
 
 
-def known_rates(store: StudyStore) -> Rates:
-    """Rates that earlier runs in this folder measured."""
+def known_rates(store: StudyStore, runs: Sequence[StoredRun] | None = None) -> Rates:
+    """Rates that earlier runs in this folder measured; `runs` are the store's, where the caller has them."""
     passes = store.passes().values()
     rates = {
         (f["backbone"], f["height"], f.get("width", f["height"])): f["images_per_second"]
         for f in passes
-        if f.get("images_per_second")
+        if f.get("images_per_second") and f.get("kind", "data") == "data"
     }
     times: dict[str, list[float]] = {}
-    for run in store.runs():
+    for run in store.runs() if runs is None else runs:
         if run.fit_seconds is not None and run.head:
             times.setdefault(run.head, []).append(run.fit_seconds)
     trained = [result for result in store.results(trained_only=True).values() if result.status == "done"]
@@ -116,9 +116,16 @@ def _train_seconds(results: Sequence[CellResult]) -> dict[tuple[str, str], tuple
 
 
 def run_pass(
-    source: Source, variant: Variant, places: Places, spec: StudySpec, store: StudyStore
+    source: Source,
+    variant: Variant,
+    places: Places,
+    spec: StudySpec,
+    store: StudyStore,
+    calibration: Any = None,
 ) -> BaseException | None:
     """Extract features at `places` into `source`; keep the facts in the store.
+
+    `calibration` is that of another source, so that a network of lower precision is the same for both.
 
     Returns
     -------
@@ -141,7 +148,9 @@ def run_pass(
     old = store.passes().get(key)
     try:
         with collected_warnings() as warnings, measured() as cost, _clock() as clock:
-            found = _extract(source, variant, taps, spec, rows=len(table), cache_gb=spec.cache_gb)
+            found = _extract(
+                source, variant, taps, spec, rows=len(table), cache_gb=spec.cache_gb, calibration=calibration
+            )
         rate, engine = clock.rate(), found.engine
         if rate is None and old is None and len(table) >= 2 * LEAST_TIMED:
             rate, engine = _timed(source, variant, taps, spec)
@@ -157,6 +166,7 @@ def run_pass(
         )
     source.add_bad(found.problems)
     shape = card.preprocessing
+    source.calibrations[card.name, shape.height, shape.width] = found.calibration
     for (module, pooling), tap in zip(places, taps, strict=True):
         source.features[card.name, shape.height, shape.width, module, pooling] = found.features[tap]
     store.put_pass(key, _merged(old, _facts(found, engine, source, variant, warnings, cost.peak_bytes, rate)))
@@ -232,6 +242,7 @@ def _facts(
 ) -> dict[str, Any]:
     return {
         "dataset": source.table.name,
+        "kind": source.kind,
         "backbone": variant.card.name,
         "height": variant.card.preprocessing.height,
         "width": variant.card.preprocessing.width,
@@ -270,6 +281,20 @@ def judge_of(cell: Cell, layers: Mapping[str, str]) -> tuple[str, str]:
     """Module and pooling whose features tell the copies of an image, for the task retrieval; else the cell's own."""
     last = layers.get("pool") if cell.scenario == RETRIEVAL else None
     return (last, "avg") if last else place_of(cell, layers)
+
+
+def shift_places(cells: Sequence[Cell], dataset: str, source: Source, variant: Variant) -> Places:
+    """The taps that these cells of a dataset still need of other test images, `source`, each once."""
+    card, shape = variant.card, variant.card.preprocessing
+    wanted = dict.fromkeys(
+        (cell.module, cell.pooling)
+        for cell in cells
+        if cell.dataset == dataset
+        and cell.shifted
+        and not cell.trains
+        and (cell.backbone, cell.height, cell.width) == (card.name, shape.height, shape.width)
+    )
+    return tuple(p for p in wanted if (card.name, shape.height, shape.width, *p) not in source.features)
 
 
 def places_of(cells: Sequence[Cell], source: Source, variant: Variant) -> Places:

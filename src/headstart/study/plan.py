@@ -81,6 +81,7 @@ def make_plan(
     cut: frozenset[tuple[str, str]] = frozenset(),
     rates: Rates | None = None,
     tuned: Mapping[str, str] | None = None,
+    shifted: Mapping[str, tuple[str, int]] | None = None,
 ) -> Plan:
     """Plan a study.
 
@@ -104,6 +105,8 @@ def make_plan(
     tuned : mapping, optional
         Head, or scenario that trains, to how it is tuned (`headstart.study.tuned`); each of its runs is planned
         once more with tuned options, after all others of the seed.
+    shifted : mapping of dataset to (digest, number of images), optional
+        Other test images, under every condition.
 
     Returns
     -------
@@ -111,17 +114,21 @@ def make_plan(
         The same for the same arguments, whatever the order of rows in a table.
     """
     served = engine_of or (lambda dataset, variant: (spec.engine, spec.precision))
+    others = shifted or {}
+    digests = {name: digest for name, (digest, _) in others.items()}
     keyed = [
-        *_feature_cells(spec, datasets, variants, uses_seed, served),
+        *_feature_cells(spec, datasets, variants, uses_seed, served, digests),
         *_retrieval_cells(spec, datasets, variants, served),
-        *_training_cells(spec, datasets, trained),
+        *_training_cells(spec, datasets, trained, digests),
     ]
     keyed += _tuned_cells(keyed, tuned or {})
     cells = tuple(cell for _, cell in sorted(keyed, key=lambda pair: pair[0]))
     ids = {cell.id for cell in cells}
     away = frozenset(cell.id for cell in cells if (cell.dataset, cell.base_method) in cut)
     pending = [cell for cell in cells if cell.id not in done and cell.id not in away]
-    return Plan(cells, done & ids, estimated(pending, datasets, variants, rates or Rates()), away)
+    n_others = {name: n for name, (_, n) in others.items()}
+    expected = estimated(pending, datasets, variants, rates or Rates(), n_others)
+    return Plan(cells, done & ids, expected, away)
 
 
 def _feature_cells(
@@ -130,6 +137,7 @@ def _feature_cells(
     variants: Sequence[Variant],
     uses_seed: Callable[[str, bool], bool],
     served: Served,
+    shifted: Mapping[str, str],
 ) -> Iterator[Keyed]:
     if "features" not in uses(spec):
         return
@@ -138,13 +146,14 @@ def _feature_cells(
             for per_class in sizes_of(data, spec):
                 validated = data.partition(None).has_validation and not per_class
                 driven = bool(per_class) or not data.given or uses_seed(head, validated)
-                for seed in range(spec.seeds) if driven else (None,):
+                for seed in range(data.n_seeds(spec.seeds)) if driven else (None,):
                     cell = _cell(data, variant, place, pooling, seed, served(data.table.name, variant))
                     version = HEAD_VERSIONS.get(head, CELL_VERSION)
                     cell = replace(
                         cell, head=head, version=version, split_digest=data.partition(seed, per_class).digest
                     )
-                    yield (seed or 0, 0), replace(cell, per_class=per_class)
+                    others = shifted.get(data.table.name, "")
+                    yield (seed or 0, 0), replace(cell, per_class=per_class, shifted=others)
 
 
 def _retrieval_cells(
@@ -154,7 +163,7 @@ def _retrieval_cells(
         return
     for variant, place, pooling, search in _methods(spec.search, spec, variants):
         for data in datasets:
-            for seed in (None,) if data.given else range(spec.seeds):
+            for seed in (None,) if data.given else range(data.n_seeds(spec.seeds)):
                 cell = _cell(data, variant, place, pooling, seed, served(data.table.name, variant))
                 yield (
                     (seed or 0, 1),
@@ -163,13 +172,14 @@ def _retrieval_cells(
 
 
 def _training_cells(
-    spec: StudySpec, datasets: Sequence[Dataset], trained: Sequence[TrainedMethod]
+    spec: StudySpec, datasets: Sequence[Dataset], trained: Sequence[TrainedMethod], shifted: Mapping[str, str]
 ) -> Iterator[Keyed]:
     for training in trained:
         for data in datasets:
             for per_class in sizes_of(data, spec):
-                for seed in range(spec.train_seeds or spec.seeds):
-                    yield (seed, 2), trained_cell(data, training, seed, per_class)
+                for seed in range(data.n_seeds(spec.train_seeds or spec.seeds)):
+                    others = shifted.get(data.table.name, "")
+                    yield (seed, 2), trained_cell(data, training, seed, per_class, others)
 
 
 def _tuned_cells(keyed: Sequence[Keyed], tuned: Mapping[str, str]) -> list[Keyed]:
@@ -220,6 +230,7 @@ def _cell(
         head="",
         seed=seed,
         version=CELL_VERSION,
+        fold=data.fold_of(seed),
     )
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.base.errors import UnknownName, UsageError
+from headstart.study.advice_record import META as ADVICE
+from headstart.study.audit_record import META as AUDIT
 from headstart.study.findings import all_findings
 from headstart.study.halving import META, stored_cut
 from headstart.study.records import Cell, CellResult, MethodSummary, StudyRecord, most_images
@@ -80,6 +82,8 @@ def load_record(folder: str | Path) -> StudyRecord:
         best_retrieval=choose_best(retrieval, results),
         tricks=meta.get("tricks") or {},
         maps=maps,
+        audits={name: each for name, each in (meta.get(AUDIT) or {}).items() if name in meta["targets"]},
+        advised=tuple(name for name in meta.get(ADVICE) or {} if name in meta["targets"]),
     )
 
 

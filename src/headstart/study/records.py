@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from headstart.base.findings import Finding
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-NEW = ("cut", "training", "per_class", "tuned", "tricks")
+DEFAULT_AUGMENT = "medium"
+"""Augmentation that the name of a method that trains leaves out."""
+NEW = ("cut", "training", "per_class", "tuned", "tricks", "fold", "shifted")
 """Fields of a cell that its id leaves out where they are empty."""
 TUNED = ", tuned"
 """What the name of a tuned method ends with."""
@@ -37,7 +39,9 @@ class Cell:
 
     `per_class` is the number of images a class that it may learn from; 0: all of them. `tuned` is JSON text of how
     its options are tuned (`headstart.study.tuned`); "" where the method's own defaults serve. `tricks` are those that
-    are on, where a study holds tricks to account ("bare": none; "ema+mixup").
+    are on, where a study holds tricks to account ("bare": none; "ema+mixup"). `fold` is the given fold (1, 2, ...)
+    that it is tested on, and stands for a seed then; 0 where the source gives none. `shifted` is the digest of what
+    it is tested on besides: a second test folder, corrupted test images.
     """
 
     dataset: str
@@ -63,6 +67,8 @@ class Cell:
     per_class: int = 0
     tuned: str = ""
     tricks: str = ""
+    fold: int = 0
+    shifted: str = ""
 
     @property
     def id(self) -> str:
@@ -81,7 +87,9 @@ class Cell:
         if not self.trains:
             return f"{self.scenario} {self.backbone} {self.layer} {self.pooling} {self.head}{size}"
         plain = " plain" if self.scenario != "scratch" and self.options.get("start") == "plain" else ""
-        return f"{self.scenario} {self.backbone} {self.training_of}{plain}{size}"
+        augment = str(self.options.get("augment", DEFAULT_AUGMENT))
+        views = "" if self.tricks or augment == DEFAULT_AUGMENT else f" {augment}"
+        return f"{self.scenario} {self.backbone} {self.training_of}{plain}{views}{size}"
 
     @property
     def training_of(self) -> str:
@@ -94,6 +102,11 @@ class Cell:
     def trains(self) -> bool:
         """Whether the network itself is trained."""
         return bool(self.training)
+
+    @property
+    def classifies(self) -> bool:
+        """Whether it is a run of the task classification."""
+        return self.scenario != "retrieval"
 
     @property
     def options(self) -> dict[str, Any]:
@@ -122,6 +135,38 @@ def _cell_id(cell: Cell) -> str:
 
 
 @dataclass(frozen=True)
+class ShiftResult:
+    """What one run, or a method over its seeds, did on other test images than those of the split.
+
+    Attributes
+    ----------
+    kind : {"folder", "corruptions"}
+    name : str
+    n : int
+        Images; under corruptions each stands for itself and all its changed selves.
+    accuracy : Score
+        Under corruptions the mean over all of them and all severities.
+    drop : Score
+        What was lost against the test split, -1..1; paired under corruptions, on the same images.
+    clean : float
+        Accuracy that the drop is from: of the test split, or of the images that were corrupted.
+    by : dict of str to float
+        Accuracy under each condition ("jpeg/3"); empty for a folder.
+    right : str
+        Under how many conditions (or fits) each image was right, packed (`headstart.study.shifted.unpacked`).
+    """
+
+    kind: str
+    name: str
+    n: int
+    accuracy: Score
+    drop: Score
+    clean: float
+    by: dict[str, float] = field(default_factory=dict)
+    right: str = ""
+
+
+@dataclass(frozen=True)
 class CellResult:
     """What one cell gave. A failed cell has status "failed" and its error, and no scores.
 
@@ -133,6 +178,9 @@ class CellResult:
     images seen, seconds, curve (`headstart.methods.finetune.FineTuneClassifier.record_`), and `selection` and
     `start_selection`. `findings` are signs that the result is not what it seems. `tuning` holds the search of each
     fit of a tuned method, trials included (`headstart.methods.tune.found.SearchRecord` as JSON-like values).
+
+    `tried` is the number of settings that a fit compared on the images that choose, by what was tuned; `n_fits`
+    the number of fits (one, or one a fold) and `test_reads` how often test images were read: as often.
     """
 
     cell: Cell
@@ -155,6 +203,10 @@ class CellResult:
     training: tuple[dict[str, Any], ...] = ()
     findings: tuple[Finding, ...] = ()
     tuning: tuple[dict[str, Any], ...] = ()
+    tried: dict[str, int] = field(default_factory=dict)
+    n_fits: int = 0
+    test_reads: int = 0
+    shifts: tuple[ShiftResult, ...] = ()
 
     @property
     def images_seen(self) -> int:
@@ -240,7 +292,8 @@ class MethodSummary:
 
     A method that trains has a `cut` in place of layer, pooling and head, and means over its seeds of the
     seconds of training and of the images seen. `n_train` is the number of images that a fit learned from. `options`
-    is "tuned" where they were found by a search, else "defaults".
+    is "tuned" where they were found by a search, else "defaults". `shifts` are what it did on other test images,
+    over its seeds; `augment` how the images of one that trains were changed.
     """
 
     dataset: str
@@ -266,6 +319,8 @@ class MethodSummary:
     per_class: int = 0
     n_train: int = 0
     options: str = "defaults"
+    shifts: tuple[ShiftResult, ...] = ()
+    augment: str = ""
 
     @property
     def trains(self) -> bool:
@@ -297,6 +352,9 @@ class StudyRecord:
     `summaries` are of the classifiers that learned from most images a class; `sized` are those of every number
     of images a class, where there are several; `retrieval` are those of the task retrieval. `maps[cell id]` are of
     the surest errors of the best methods' runs, where there are any.
+
+    `audits[dataset]` is what the fast audit found before the first run, as JSON-like values; `advised` are the
+    datasets whose advice was recorded before it.
     """
 
     folder: str
@@ -324,3 +382,15 @@ class StudyRecord:
     best_retrieval: dict[str, str] = field(default_factory=dict)
     tricks: dict[str, Any] = field(default_factory=dict)
     maps: dict[str, tuple[ErrorMap, ...]] = field(default_factory=dict)
+    audits: dict[str, dict[str, Any]] = field(default_factory=dict)
+    advised: tuple[str, ...] = ()
+
+    @cached_property
+    def by_id(self) -> dict[str, CellResult]:
+        """The results by the id of their cell."""
+        return {result.cell.id: result for result in self.results}
+
+    @cached_property
+    def cells(self) -> dict[str, Cell]:
+        """Every cell that has run, by its id."""
+        return {id: result.cell for id, result in self.by_id.items()}

@@ -15,6 +15,7 @@ from headstart.study.cells import NUMERIC_ERRORS, CellOutcome, failed
 from headstart.study.cost import measured
 from headstart.study.partition import Dataset, Fold, Rows
 from headstart.study.records import Cell, CellResult
+from headstart.study.rules import TestRows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,17 +71,19 @@ def _run(cell: Cell, data: Dataset, features: np.ndarray, judge: np.ndarray) -> 
     from headstart.measure.retrieval import summarise
 
     folds, codes, classes = data.partition(cell.seed).folds, data.codes(), data.classes()
-    parts, choices, fit_seconds, search_seconds, peaks, copies = [], [], 0.0, 0.0, [0], 0
+    parts, choices, fit_seconds, search_seconds, peaks, copies, reads = [], [], 0.0, 0.0, [0], 0, 0
     for fold in folds:
         with measured() as fitting:
             vectors = _compared(features, fold, cell)
-        with measured() as searching:
-            found, n_copies = _searched(fold.test, vectors, judge, codes, data, fold, cell)
-        parts.append(found)
-        copies += n_copies
+        rows = TestRows(fold)
         # without validation images every training image is searched among the others
         held, _ = _searched(fold.validation or fold.train, vectors, judge, codes, data, fold, cell)
         choices.append(float(np.nanmean(held["map"])))
+        with measured() as searching:
+            found, n_copies = _searched(rows.read(has_chosen=True), vectors, judge, codes, data, fold, cell)
+        reads += rows.n_reads
+        parts.append(found)
+        copies += n_copies
         fit_seconds, search_seconds = fit_seconds + fitting.seconds, search_seconds + searching.seconds
         peaks += [fitting.peak_bytes, searching.peak_bytes]
     tested = [row for fold in folds for row in fold.test]
@@ -99,6 +102,8 @@ def _run(cell: Cell, data: Dataset, features: np.ndarray, judge: np.ndarray) -> 
         "chosen": {"copies": copies, "n_nothing_to_find": quality.n_nothing_to_find},
         "seconds": {"fit": fit_seconds, "search": search_seconds},
         "peak_bytes": max(peaks),
+        "n_fits": len(folds),
+        "test_reads": reads,
     }  # fmt: skip
 
 

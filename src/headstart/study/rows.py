@@ -9,7 +9,7 @@ from typing import Any
 from headstart.base.findings import Finding
 from headstart.images.table import ImageTable, Problem
 from headstart.measure.values import Score
-from headstart.study.records import Cell, CellResult
+from headstart.study.records import Cell, CellResult, ShiftResult
 
 
 def plain(value: Any) -> Any:
@@ -48,8 +48,14 @@ def result_from(row: dict[str, Any]) -> CellResult:
         training=tuple(given.pop("training", ())),
         tuning=tuple(given.pop("tuning", ())),
         findings=tuple(Finding(**each) for each in given.pop("findings", ())),
+        shifts=tuple(_shift(each) for each in given.pop("shifts", ())),
         **given,
     )
+
+
+def _shift(row: dict[str, Any]) -> ShiftResult:
+    scores = {name: Score(**_numbers(row[name])) for name in ("accuracy", "drop")}
+    return ShiftResult(**{**row, **scores})
 
 
 def _numbers(row: dict[str, Any]) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from headstart.base.errors import DataError, HeadstartError
 from headstart.base.events import warn
 from headstart.images.table import ImageTable, Problem
+from headstart.study.given_folds import GivenFolds, folded_dataset, read_folds
 from headstart.study.partition import Dataset, make_dataset
 from headstart.study.spec import StudySpec, n_seeds
 
@@ -34,6 +36,12 @@ class Source:
         By path: images that a decoder refused.
     features : dict of FeatureKey to ndarray
         One row for each row of `table`.
+    kind : {"data", "folder", "corruptions"}
+        What it is: a dataset, or other test images of one.
+    calibrations : dict
+        By backbone, height and width: the sample that a network of lower precision was calibrated on.
+    folds : GivenFolds, optional
+        The folds that the table gives, where the spec names their column.
     """
 
     table: ImageTable
@@ -41,6 +49,9 @@ class Source:
     digest: str
     bad: dict[str, Problem] = field(default_factory=dict)
     features: dict[FeatureKey, np.ndarray] = field(default_factory=dict)
+    kind: str = "data"
+    calibrations: dict[tuple[str, int, int], Any] = field(default_factory=dict)
+    folds: GivenFolds | None = None
 
     def add_bad(self, problems: Sequence[Problem]) -> bool:
         """Note unreadable images; whether any of them is new."""
@@ -51,6 +62,8 @@ class Source:
     def dataset(self, spec: StudySpec) -> Dataset:
         """The dataset without its unreadable images, divided for every seed."""
         clean = self.table.without([self.bad[path] for path in sorted(self.bad)]) if self.bad else self.table
+        if self.folds is not None:
+            return folded_dataset(clean, self.target, self.folds)
         return make_dataset(clean, self.target, seeds=n_seeds(spec), folds=spec.folds)
 
     def rows(self, key: FeatureKey) -> np.ndarray:
@@ -86,7 +99,9 @@ def scan_sources(spec: StudySpec) -> list[Source]:
                 split_column=spec.split_column or None,
                 on_bad=spec.on_bad,
             )
-            found.append(_labelled(table, spec.target, {source.table.name for source in found}))
+            source = _labelled(table, spec.target, {source.table.name for source in found})
+            source.folds = read_folds(given, spec) if spec.fold_column else None
+            found.append(source)
         except HeadstartError as error:
             errors.append(error)
     if len(errors) == 1:
@@ -94,6 +109,21 @@ def scan_sources(spec: StudySpec) -> list[Source]:
     if errors:
         raise DataError("; ".join(str(error) for error in errors))
     return found
+
+
+def scan_shifted(folder: str, spec: StudySpec) -> ImageTable:
+    """The table of a second test folder; the columns of a spec are looked for in a table file alone."""
+    from headstart.images.scan import scan
+
+    if not Path(folder).is_file():
+        return scan(folder, on_bad=spec.on_bad)
+    return scan(
+        folder,
+        path_column=spec.path_column or None,
+        label_columns=spec.label_columns,
+        image_root=spec.image_root or None,
+        on_bad=spec.on_bad,
+    )
 
 
 def _labelled(table: ImageTable, target: str, taken: set[str]) -> Source:

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
 from headstart.backbones.input_size import Size, read_size
 from headstart.base.errors import BadOptions, UsageError
 from headstart.base.files import write_text
-from headstart.base.options import complaints, mistakes, option
+from headstart.base.options import mistakes, option
+from headstart.images.augment.corruptions import ALL, CORRUPTIONS
 from headstart.methods.heads_catalog import HEAD_NAMES
 from headstart.methods.training_options import DEFAULT_TRAINABLE, SCENARIOS, TRAINED, TrainingOptions
+from headstart.study.spec_folders import shifted_folders
+from headstart.study.spec_values import read_values, validated
 from headstart.study.trick_designs import DESIGNS, ONE
 from headstart.study.trick_spec import trick_mistakes
 
@@ -44,10 +47,10 @@ NAMED = (
     "trainable",
     "per_class",
     "search",
+    "augment",
 )
-MAY_BE_EMPTY = ("input_size", "train_input_size", "label_columns", "tricks")
+MAY_BE_EMPTY = ("input_size", "train_input_size", "label_columns", "shifted", "corruptions", "tricks")
 
-_SPOKEN = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -100,6 +103,12 @@ class StudySpec:
     label_columns: tuple[str, ...] = option((), "label columns to keep (default: found)", metavar="COLUMN")
     group_column: str = option("", "column whose groups no split may part", metavar="COLUMN")
     split_column: str = option("", "column that holds the given split", metavar="COLUMN")
+    fold_column: str = option(
+        "",
+        "column with the fold that holds each image out, as split --folds writes it: a run a fold; columns "
+        "inner_FOLD beside it are the inner folds",
+        metavar="COLUMN",
+    )
     image_root: str = option("", "folder that the image paths are relative to", metavar="FOLDER")
     task: tuple[str, ...] = option(
         ("classification",),
@@ -153,6 +162,20 @@ class StudySpec:
         "a TOML file that narrows or widens search spaces: a table a method, NAME = [low, high], a list, or a value",
         metavar="FILE",
     )
+    shifted: tuple[str, ...] = option(
+        (),
+        "a second test folder (another camera, another month), with the same classes or some of them; "
+        "DATASET=FOLDER where there are several datasets",
+        metavar="FOLDER",
+    )
+    corruptions: tuple[str, ...] = option(
+        (),
+        "test on corrupted test images too, each at five severities: names, or all (Hendrycks and Dietterich 2019)",
+        choices=(ALL, *CORRUPTIONS),
+    )
+    corruption_images: int = option(
+        500, "most test images that are corrupted, of each dataset", low=1, high=1000000
+    )
     seeds: int = option(3, "runs of each method, wherever the seed changes something", low=1, high=100)
     folds: int = option(
         0, "test on every image once, in this many folds (0: the given split, or 60/20/20)", low=0, high=50
@@ -184,7 +207,7 @@ class StudySpec:
     label_smoothing: float = _training("label_smoothing")
     patience: int = _training("patience")
     views: int = _training("views")
-    augment: str = _training("augment")
+    augment: tuple[str, ...] = _training("augment", (TRAINING["augment"].default,))
     fresh: bool = _training("fresh")
     dtype: str = _training("dtype")
     tricks: tuple[str, ...] = option(
@@ -252,9 +275,14 @@ def spec_mistakes(spec: StudySpec) -> list[str]:
         twice = sorted({str(value) for value in values if values.count(value) > 1})
         found.extend(f"{name}: {value!r} is named twice" for value in twice)
         found.extend(f"{name}: a name is empty" for value in values if value == "")
+    if spec.folds and spec.fold_column:
+        found.append("folds: the fold column says the folds; leave one of the two out")
     if spec.folds == 1:
         found.append("folds: 1 fold leaves nothing to train on; give 2 or more, or 0 for one split")
-    for look in (lambda: budget_seconds(spec.budget), lambda: policy(spec.augment)):
+    looks: list[Callable[[], Any]] = [partial(budget_seconds, spec.budget)]
+    looks.append(partial(shifted_folders, spec.data, spec.shifted))
+    looks += [partial(policy, name) for name in dict.fromkeys(spec.augment) if name]
+    for look in looks:
         try:
             look()
         except BadOptions as error:
@@ -328,8 +356,11 @@ def spec_from(document: dict[str, Any]) -> StudySpec:
     found: list[str] = []
     values: dict[str, Any] = {}
     other = {each: name for name, field in FIELDS.items() for each in field.metadata["also"]}
-    for key, given in document.items():
+    for key, raw in document.items():
         name = other.get(key, key)
+        # shifted = {photos = "later"} is written as the flags are: photos=later
+        named = name == "shifted" and isinstance(raw, dict)
+        given = [f"{dataset}={folder}" for dataset, folder in raw.items()] if named else raw
         if name not in hints:
             near = difflib.get_close_matches(key, [*hints, *other], n=1)
             hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(hints)
@@ -338,7 +369,7 @@ def spec_from(document: dict[str, Any]) -> StudySpec:
             found.append(f"{key}: the same as {name}, which is given too; leave one out")
         else:
             read = FIELDS[name].metadata["read"]
-            value, wrong = _read(key, read, given) if read else _validated(key, hints[name], given)
+            value, wrong = read_values(key, read, given) if read else validated(key, hints[name], given)
             found.extend(wrong)
             if not wrong:
                 values[name] = value
@@ -349,35 +380,6 @@ def spec_from(document: dict[str, Any]) -> StudySpec:
     if found:
         raise BadOptions(found)
     return spec
-
-
-def _read(key: str, read: Any, given: Any) -> tuple[Any, list[str]]:
-    """A tuple of what `read` understands; one value may stand for a tuple of one."""
-    items = given if isinstance(given, list) else [given]
-    wrong = [line for item in items for line in complaints(key, read, item)]
-    return (None if wrong else tuple(read(item) for item in items)), wrong
-
-
-def _validated(key: str, kind: Any, given: Any) -> tuple[Any, list[str]]:
-    from pydantic import TypeAdapter, ValidationError
-
-    several = str(kind).startswith("tuple")
-    try:
-        text = json.dumps([given] if several and not isinstance(given, list) else given)
-    except (TypeError, ValueError):
-        return None, [f"{key}: expected {_spoken(kind)}, got {given!r}"]
-    try:
-        return TypeAdapter(kind).validate_json(text, strict=True), []
-    except ValidationError as error:
-        inputs = [item["input"] for item in error.errors()]
-        return None, [f"{key}: expected {_spoken(kind)}, got {value!r}" for value in inputs]
-
-
-def _spoken(kind: Any) -> str:
-    for each in (kind, *get_args(kind)[:1]):
-        if each in _SPOKEN and not str(kind).startswith("tuple"):
-            return _SPOKEN[each]
-    return "a list of texts"
 
 
 def spec_dict(spec: StudySpec) -> dict[str, Any]:

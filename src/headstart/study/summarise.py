@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from headstart.measure.intervals import over_seeds
-from headstart.study.records import Cell, CellResult, MethodSummary
+from headstart.measure.values import Score
+from headstart.study.records import Cell, CellResult, MethodSummary, ShiftResult
 
 JITTER, JITTER_SECONDS = 1.1, 0.5
 _RANK = {"done": 0, "partial": 1, "missing": 2, "cut": 3, "failed": 4}
@@ -64,10 +65,7 @@ def _summary(cells: list[Cell], results: Mapping[str, CellResult], cut: bool) ->
         head=first.head,
         scenario=first.scenario,
         selection=_mean(result.selection for result in averaged),
-        scores={
-            name: over_seeds([result.scores[name] for result in averaged], metric=name)
-            for name in (averaged[0].scores if averaged else ())
-        },
+        scores={name: _mean_score(averaged, name) for name in (averaged[0].scores if averaged else ())},
         seconds=_mean_seconds(done),
         peak_bytes=max((result.peak_bytes for result in done), default=0),
         model_bytes=max((result.model_bytes for result in done), default=0),
@@ -80,7 +78,36 @@ def _summary(cells: list[Cell], results: Mapping[str, CellResult], cut: bool) ->
         per_class=first.per_class,
         n_train=max((result.n_train for result in done), default=0),
         options="tuned" if first.tuned else "defaults",
+        shifts=_shifts(averaged),
+        augment=str(first.options.get("augment", "")),
     )
+
+
+def _mean_score(done: Sequence[CellResult], name: str) -> Score:
+    """Over seeds; over given folds with the interval that knows that they overlap."""
+    scores = [result.scores[name] for result in done]
+    if not done[0].cell.fold:
+        return over_seeds(scores, metric=name)
+    from headstart.measure.resampled import over_folds
+
+    return over_folds(scores, test_over_train=done[0].n_test / max(1, done[0].n_train))
+
+
+def _shifts(done: Sequence[CellResult]) -> tuple[ShiftResult, ...]:
+    """What the runs of a method did on other test images, over its seeds."""
+    if not done or not all(len(result.shifts) == len(done[0].shifts) for result in done):
+        return ()
+    from headstart.measure.shift import drop_over_seeds
+
+    made = []
+    for each in zip(*(result.shifts for result in done), strict=True):
+        by = {name: sum(shift.by[name] for shift in each) / len(each) for name in each[0].by}
+        accuracy = over_seeds([shift.accuracy for shift in each], metric="accuracy")
+        drop = drop_over_seeds([shift.drop for shift in each])
+        clean = sum(shift.clean for shift in each) / len(each)
+        n = min(shift.n for shift in each)
+        made.append(ShiftResult(each[0].kind, each[0].name, n, accuracy, drop, clean, by))
+    return tuple(made)
 
 
 def _status(planned: int, done: int, failed: int) -> str:

@@ -52,8 +52,9 @@ def trained_methods(spec: StudySpec, variants: Sequence[Variant]) -> tuple[Train
     found: list[TrainedMethod] = []
     for scenario, variant, cut in trainings(spec, variants):
         if not spec.tricks:
-            options = told(options_of(spec, scenario))
-            found.append(TrainedMethod(scenario, variant, cut, _text(options)))
+            for augment in spec.augment:
+                options = told(options_of(spec, scenario, augment))
+                found.append(TrainedMethod(scenario, variant, cut, _text(options)))
             continue
         shape = variant.card.preprocessing
         side = shape.height if shape.height == shape.width else 0
@@ -85,12 +86,16 @@ def _text(options: dict[str, Any]) -> str:
     return json.dumps(options, sort_keys=True)
 
 
-def options_of(spec: StudySpec, scenario: str) -> dict[str, Any]:
-    """Every option of training that changes the result, as the spec and the rule of equal terms say."""
+def options_of(spec: StudySpec, scenario: str, augment: str = "") -> dict[str, Any]:
+    """Every option of training that changes the result, as the spec and the rule of equal terms say.
+
+    `augment` is one of the spec's augmentations (default: its first).
+    """
     options: dict[str, Any] = {}
     for field in dataclasses.fields(TrainingOptions):
         if field.name not in NO_RESULT:
             options[field.name] = getattr(spec, field.name, field.default)
+    options["augment"] = augment or spec.augment[0]
     options["epochs"] = {
         "images": spec.epochs or EQUAL_EPOCHS,
         "own": DEFAULT_EPOCHS[scenario],
@@ -110,7 +115,9 @@ def _with_digest(options: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def trained_cell(data: Dataset, method: TrainedMethod, seed: int, per_class: int = 0) -> Cell:
+def trained_cell(
+    data: Dataset, method: TrainedMethod, seed: int, per_class: int = 0, shifted: str = ""
+) -> Cell:
     """One run of a method that trains; the seed always matters."""
     card = method.variant.card
     shape = card.preprocessing
@@ -137,6 +144,8 @@ def trained_cell(data: Dataset, method: TrainedMethod, seed: int, per_class: int
         training=method.options,
         per_class=per_class,
         tricks=method.tricks,
+        fold=data.fold_of(seed),
+        shifted=shifted,
     )
 
 

@@ -5,18 +5,20 @@ A run that was stopped goes on from its checkpoint when the same cell runs again
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from headstart.base.events import collected_warnings
 from headstart.base.findings import Finding
 from headstart.images.table import ImageTable
-from headstart.study.cells import NUMERIC_ERRORS, CellOutcome, agreed, failed
+from headstart.study.cells import NUMERIC_ERRORS, CellOutcome, agreed, failed, right_of
 from headstart.study.cost import measured
 from headstart.study.error_maps import network_maps
-from headstart.study.partition import Dataset, Fold
+from headstart.study.partition import Dataset, Fold, Rows
 from headstart.study.records import Cell, CellResult, ErrorMap
+from headstart.study.rules import TestRows
+from headstart.study.shifted import Shift, measured_shift
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from headstart.methods.finetune import FineTuneClassifier
 
 MakeClassifier = Callable[[Cell], "FineTuneClassifier"]
+AT_ONCE = 256
+"""Other test images that are in memory at one time."""
 
 
 def run_trained_cell(
@@ -34,6 +38,7 @@ def run_trained_cell(
     extract_seconds: float | None = None,
     extract_bytes: int = 0,
     with_maps: bool = False,
+    shifts: Sequence[Shift] = (),
 ) -> CellOutcome:
     """Run one cell of the scenarios `finetune`, `full` and `scratch`.
 
@@ -49,10 +54,12 @@ def run_trained_cell(
         Most memory that pass held.
     with_maps : bool
         Make maps of its surest errors while the network is at hand.
+    shifts : sequence of Shift
+        Other test images.
     """
     try:
         with collected_warnings() as notes:
-            result, probabilities, maps = _run(cell, data, make_classifier, with_maps)
+            result, probabilities, maps = _run(cell, data, make_classifier, with_maps, shifts)
     except NUMERIC_ERRORS as error:
         return CellOutcome(failed(cell, error), None, ())
     told = {str(finding) for finding in result["findings"]}
@@ -68,13 +75,19 @@ def run_trained_cell(
 
 
 def fitting_table(data: Dataset, fold: Fold) -> ImageTable:
-    """The images that a fit may read: train, then validation; test is not among them."""
+    """The images that a fit may read: train, then validation; test is not among them.
+
+    Of given inner folds the first one validates.
+    """
+    if fold.inner:
+        splits = tuple("train" if inner else "validation" for inner in fold.inner)
+        return replace(data.table.select(fold.train), splits=splits)
     table = data.table.select([*fold.train, *fold.validation])
     return replace(table, splits=("train",) * len(fold.train) + ("validation",) * len(fold.validation))
 
 
 def _run(
-    cell: Cell, data: Dataset, make_classifier: MakeClassifier, with_maps: bool
+    cell: Cell, data: Dataset, make_classifier: MakeClassifier, with_maps: bool, shifts: Sequence[Shift]
 ) -> tuple[dict[str, Any], np.ndarray, tuple[ErrorMap, ...] | None]:
     import numpy as np
 
@@ -82,13 +95,19 @@ def _run(
 
     partition, codes, classes = data.partition(cell.seed, cell.per_class), data.codes(), data.classes()
     maps: tuple[ErrorMap, ...] | None = None
-    models, parts, fit_seconds, predict_seconds, peaks = [], [], 0.0, 0.0, [0]
+    models, parts, fit_seconds, predict_seconds, peaks, reads = [], [], 0.0, 0.0, [0], 0
+    said: list[list[np.ndarray]] = [[] for _ in shifts]
     for fold in partition.folds:
+        tested = TestRows(fold)
         model = make_classifier(cell)
         with measured() as fitting:
             model.fit_table(fitting_table(data, fold), data.target)
         with measured() as predicting:
-            parts.append(_probabilities(model, data, fold, classes))
+            rows = tested.read(has_chosen=hasattr(model, "chosen_"))
+            parts.append(_probabilities(model, data, rows, classes))
+        reads += tested.n_reads
+        for shift, each in zip(shifts, said, strict=True):
+            each.append(_said(model, shift, classes))
         fit_seconds += fitting.seconds - model.seconds_["extract"]
         predict_seconds += predicting.seconds
         peaks += [fitting.peak_bytes, predicting.peak_bytes]
@@ -97,6 +116,7 @@ def _run(
         models.append(_brief(model))
     probabilities = np.concatenate(parts)
     found = evaluate(codes[list(partition.test_rows)], probabilities, classes)
+    clean = right_of(len(data.table), partition.test_rows, codes, probabilities)
     choices = [float(each["selection"]) for each in models]
     first = models[0]
     return (
@@ -111,6 +131,13 @@ def _run(
             "per_class": found.per_class,
             "confusion": found.confusion,
             "chosen": agreed([each["chosen"] for each in models]),
+            "tried": {"epoch": max(len(each["record"].get("curve") or ()) for each in models)},
+            "n_fits": len(models),
+            "test_reads": reads,
+            "shifts": tuple(
+                measured_shift(shift, data, partition.folds, each, clean, found.scores["accuracy"])
+                for shift, each in zip(shifts, said, strict=True)
+            ),
             "seconds": {"fit": fit_seconds, "predict": predict_seconds},
             "peak_bytes": max(peaks),
             "model_bytes": first["model_bytes"],
@@ -144,17 +171,31 @@ def _distinct(findings: list[Finding]) -> tuple[Finding, ...]:
 
 
 def _probabilities(
-    model: FineTuneClassifier, data: Dataset, fold: Fold, classes: tuple[str, ...]
+    model: FineTuneClassifier, data: Dataset, rows: Rows, classes: tuple[str, ...]
 ) -> np.ndarray:
     """Test probabilities with a column for every class; those that train lacks get 0."""
     import numpy as np
 
-    given = np.asarray(model.predict_proba([data.table.item(row) for row in fold.test]), dtype=np.float32)
+    given = np.asarray(model.predict_proba([data.table.item(row) for row in rows]), dtype=np.float32)
     if not np.isfinite(given).all():
         raise ArithmeticError("the trained network gave probabilities that are not finite")
-    full = np.zeros((len(fold.test), len(classes)), dtype=np.float32)
+    full = np.zeros((len(rows), len(classes)), dtype=np.float32)
     full[:, [classes.index(str(name)) for name in model.classes_]] = given
     return full
+
+
+def _said(model: FineTuneClassifier, shift: Shift, classes: tuple[str, ...]) -> np.ndarray:
+    """Class numbers that a network names for other test images, (n_conditions, n), some images at a time."""
+    import numpy as np
+
+    items, good = shift.source.table.items(), shift.good()
+    rows = [at * shift.n + row for at in range(len(shift.conditions)) for row in good]
+    number = np.array([classes.index(str(name)) for name in model.classes_])
+    parts = []
+    for at in range(0, len(rows), AT_ONCE):
+        given = np.asarray(model.predict_proba([items[row] for row in rows[at : at + AT_ONCE]]))
+        parts.append(number[given.argmax(axis=1)])
+    return np.concatenate(parts).reshape(len(shift.conditions), len(good))
 
 
 def run_rung(cell: Cell, data: Dataset, make_classifier: MakeClassifier) -> dict[str, Any]:

@@ -55,6 +55,8 @@ def trick_mistakes(spec: StudySpec, *, trained: bool) -> list[str]:
         found.append("budget: a budget cuts methods, and a trick cut has no effect to tell; leave it out")
     if spec.tune is not None or spec.tune_budget:
         found.append("tune: a tuned training is no longer the same but for a trick; leave tune or tricks out")
+    if len(spec.augment) > 1:
+        found.append("augment: tricks are held to account under one augmentation; give one")
     found += _owned_mistakes(spec)
     known = [name for name in asked(spec) if name in TRICKS]
     if DISTILLATION in known and not spec.teacher:

@@ -93,6 +93,8 @@ def _space(spec: StudySpec, name: str, given: Mapping[str, Any]) -> Space:
         for each in whole.dimensions
         if options[each.name] != getattr(plain, each.name) and each.name not in given
     }
+    if len(spec.augment) > 1:  # a dimension of the study: each policy is a method of its own
+        fixed["augment"] = options["augment"]
     return without(narrowed(whole, {**fixed, **given}), tuple(fixed))
 
 

@@ -66,7 +66,7 @@ def _truth(record: StudyRecord, cell: Cell) -> np.ndarray:
 
 def _cell(like: Cell, scenario: str, cut: str) -> Cell:
     start = "plain" if scenario == "scratch" else "head-first"
-    options = json.dumps({"epochs": N_EPOCHS, "start": start, "augment": "light"})
+    options = json.dumps({"epochs": N_EPOCHS, "start": start, "augment": "medium"})
     bare: dict[str, Any] = dict.fromkeys(("layer", "module", "pooling", "head", "engine", "precision"), "")
     return replace(like, **bare, scenario=scenario, cut=cut, training=options, seed=0)
 

@@ -115,6 +115,11 @@ def use_of_splits(record: StudyRecord, dataset: str) -> str:
     if not done:
         return "no run has finished yet."
     one, on = done[0], selected_on(record, dataset)
+    if one.cell.fold:
+        n = max(result.cell.fold for result in done)
+        said = f"{n} folds that the source gives, a run each: fitted on the others ({one.n_train:,} images in the "
+        said += f"first), tested on its own; options and best chosen on {on}. Intervals know that training sets of "
+        return said + "folds overlap (corrected resampled t)."
     if dataset in record.tables and one.n_train + one.n_test > len(record.tables[dataset]):
         said = (
             f"cross-validated: each of {count(one.n_test, 'image')} is tested once, by a model fitted on the "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from headstart.measure.values import Score
 from headstart.report.document import Beside, Block, Column, Entry, Figure, Paragraph, Row, Section, Table
 from headstart.report.figure_style import Mark
-from headstart.report.figures import accuracy_against_seconds, accuracy_by_layer
+from headstart.report.figures import accuracy_by_layer
+from headstart.report.sections.costs import cost_figures
 from headstart.report.sections.curves import curve_blocks
+from headstart.report.sections.shifted import shift_blocks, shift_columns, shift_entries
 from headstart.report.sections.sizes import pixels, size_blocks
 from headstart.report.told import ToldApart
 from headstart.report.verdict import accuracy, datasets, ranked, selected_on
@@ -28,7 +29,7 @@ from headstart.study.records import Cell, MethodSummary, StudyRecord
 
 Cells = dict[str, Cell]
 SERIES_SHOWN = 8
-PARTS = ("scenario", "backbone", "layer", "cut", "pooling", "head", "options")
+PARTS = ("scenario", "backbone", "layer", "cut", "augment", "pooling", "head", "options")
 METRICS = (
     ("accuracy", "accuracy"),
     ("balanced_accuracy", "balanced accuracy"),
@@ -40,7 +41,7 @@ METRICS = (
 
 def cells_of(record: StudyRecord) -> Cells:
     """Every cell that has run, by its id."""
-    return {result.cell.id: result.cell for result in record.results}
+    return record.cells
 
 
 def results_section(
@@ -53,13 +54,13 @@ def results_section(
         return Section(id, title, (Paragraph("No method was planned for this dataset."),), inner)
     blocks: list[Block] = [results_table(record, dataset, id, told)]
     scored = [row for row in rows if accuracy(row) is not None]
-    drawn = (
-        [_seconds_figure(record, dataset, scored, id, told)]
-        if any(total_seconds(row.seconds) for row in scored)
-        else []
-    )
-    drawn += _layer_figures(record, [row for row in scored if not row.trains and not row.tuned], id)
+    by, of = _shape_of([row for row in scored if not row.trains], cells_of(record))
+    names = {row.method: _trained_series(row, scored) if row.trains else of(row) for row in scored}
+    drawn = cost_figures(record, dataset, scored, (_shapes(scored, by), names), id, told)
     blocks += [Beside(tuple(drawn))] if drawn else []
+    drawn = _layer_figures(record, [row for row in scored if not row.trains and not row.tuned], id)
+    blocks += [Beside(tuple(drawn))] if drawn else []
+    blocks += shift_blocks(record, dataset, id)
     blocks += size_blocks(record, scored, id)
     blocks += curve_blocks(record, dataset, id)
     return Section(id, title, tuple(blocks), inner)
@@ -70,7 +71,7 @@ def results_table(record: StudyRecord, dataset: str, id: str, told: ToldApart | 
     rows = ranked(record, dataset)
     cells = cells_of(record)
     sizes = {row.method: pixels(cells, row) for row in rows}
-    varying = [part for part in PARTS if len({getattr(row, part) for row in rows}) > 1] or ["scenario"]
+    varying = [part for part in PARTS if _varies(rows, part)] or ["scenario"]
     by_size = len(set(sizes.values()) - {""}) > 1
     columns = [
         Column("#", "rank: the best first, then by the choosing score", numeric=True),
@@ -79,7 +80,8 @@ def results_table(record: StudyRecord, dataset: str, id: str, told: ToldApart | 
     columns += [Column("pixels")] if by_size else []
     parts = " + ".join(dict.fromkeys(name for row in rows for name in row.seconds if name != "total"))
     trains = any(row.trains for row in rows)
-    columns += _score_columns(selected_on(record, dataset), parts, trains)
+    scores = _score_columns(selected_on(record, dataset), parts, trains)
+    columns += [*scores[:2], *shift_columns(rows), *scores[2:]]
     best = record.best.get(dataset)
     made = []
     for rank, row in enumerate(rows, start=1):
@@ -88,18 +90,15 @@ def results_table(record: StudyRecord, dataset: str, id: str, told: ToldApart | 
         )
         entries = [Entry(str(rank), rank, small=mark), *(_name(getattr(row, part)) for part in varying)]
         entries += [_name(sizes[row.method])] if by_size else []
+        own = _scores(row, trains, told)
         made.append(
             Row(
-                (*entries, *_scores(row, trains, told)),
+                (*entries, *own[:2], *shift_entries(row, rows), *own[2:]),
                 "best" if row.method == best else row.status if row.status != "done" else "",
             )
         )
     same = (
-        [
-            f"{part} {value}"
-            for part in PARTS[:-1]
-            if part not in varying and (value := getattr(rows[0], part))
-        ]
+        [f"{part} {value}" for part in PARTS[:-1] if part not in varying and (value := _shared(rows, part))]
         if len(rows) > 1
         else []
     )
@@ -112,6 +111,17 @@ def results_table(record: StudyRecord, dataset: str, id: str, told: ToldApart | 
     if same:
         caption += f" The same in every row: {listed(same)}."
     return Table(f"{id}-table", caption, tuple(columns), tuple(made), sortable=True)
+
+
+def _shared(rows: Sequence[MethodSummary], part: str) -> str:
+    """What a part is in every row; "" where it is not the same in all."""
+    values = {str(getattr(row, part)) for row in rows}
+    return values.pop() if len(values) == 1 else ""
+
+
+def _varies(rows: Sequence[MethodSummary], part: str) -> bool:
+    """Whether methods differ in a part; augmentation is of those that train alone."""
+    return len({getattr(row, part) for row in rows if part != "augment" or row.trains}) > 1
 
 
 _TRAINING_COLUMNS = (
@@ -200,62 +210,6 @@ def _score(score: Score | None, *, as_percent: bool) -> Entry:
         return Entry(DASH, None)
     shown = percent(score.value) if as_percent else decimal(score.value)
     return Entry(shown, score.value if shown != DASH else None, small=interval(score, as_percent=as_percent))
-
-
-def frontier(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Positions of the (seconds, accuracy) points that no other beats in both, by growing seconds.
-
-    Examples
-    --------
-    >>> frontier([(10, 0.9), (5, 0.8), (7, 0.7)])
-    [1, 0]
-    """
-    kept: list[int] = []
-    for at in sorted(range(len(points)), key=lambda at: (points[at][0], -points[at][1])):
-        if not kept or points[at][1] > points[kept[-1]][1]:
-            kept.append(at)
-    return kept
-
-
-def _seconds_figure(
-    record: StudyRecord, dataset: str, rows: list[MethodSummary], id: str, told: ToldApart | None
-) -> Figure:
-    rows = [row for row in rows if total_seconds(row.seconds)]
-    by, of = _shape_of([row for row in rows if not row.trains], cells_of(record))
-    names = {row.method: _trained_series(row, rows) if row.trains else of(row) for row in rows}
-    rows = sorted(
-        rows, key=lambda row: (row.trains, names[row.method])
-    )  # a head looks alike in every drawing
-    marks = [
-        replace(_mark(row, names[row.method], total_seconds(row.seconds) or 0.0), level=_level(row, told))
-        for row in rows
-    ]
-    front = frontier([(mark.x, mark.value) for mark in marks])
-    best = next((at for at, row in enumerate(rows) if row.method == record.best.get(dataset)), None)
-    caption = (
-        f"Test accuracy against seconds, one mark a method, one shape a {_shapes(rows, by)}; "
-        "bars are 95 % intervals. "
-        "The line is the frontier: no method is as accurate in less time. The ring is the best (validation). "
-    )
-    if told is not None:
-        caption += "Hollow marks are worse or better than it by the paired test, filled ones are neither. "
-    caption += "On the frontier, by number:"
-    notes = tuple(
-        f"{number}. {rows[at].method}: {percent(marks[at].value)} in {duration(marks[at].x)}"
-        for number, at in enumerate(front, start=1)
-    )
-    svg = accuracy_against_seconds(marks, front, best)
-    runs = tuple(id for row in rows for id in row.cells)
-    return Figure(
-        f"{id}-seconds", caption, svg, f"Accuracy of {len(rows)} methods against seconds", notes, runs
-    )
-
-
-def _level(row: MethodSummary, told: ToldApart | None) -> bool | None:
-    """Whether a method is neither better nor worse than the best; None where it was not compared."""
-    if told is None or row.method not in told.verdicts.methods:
-        return None
-    return row.method == told.best.method or row.method in told.level()
 
 
 def _trained_series(row: MethodSummary, rows: Sequence[MethodSummary]) -> str:

@@ -1,0 +1,227 @@
+"""Results on other test images beside those of the split: columns, claims, the curve over severities, per corruption."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from headstart.images.augment.corruptions import SEVERITIES
+from headstart.measure.shift import mean_corruption_error
+from headstart.report.document import Beside, Block, Claim, Column, Entry, Figure, Paragraph, Row, Table
+from headstart.report.figure_style import Mark
+from headstart.report.figures import accuracy_by_step
+from headstart.report.verdict import best_of, ranked, results_of
+from headstart.report.wording import DASH, count, decimal, interval, percent
+from headstart.study.records import MethodSummary, ShiftResult, StudyRecord
+from headstart.study.shifted import CORRUPTED, FOLDER, unpacked
+
+LINES_SHOWN = 6
+TITLES = {FOLDER: "second folder", CORRUPTED: "corrupted"}
+
+
+def shift_columns(rows: Sequence[MethodSummary]) -> list[Column]:
+    """Accuracy and drop of each kind of other test images; nothing where there are none."""
+    found = []
+    for kind in _kinds(rows):
+        how = "the same images, paired" if kind == CORRUPTED else "other images"
+        found.append(Column(TITLES[kind], "accuracy there", numeric=True))
+        found.append(Column("drop", f"points lost against the test split; {how}", numeric=True))
+    return found
+
+
+def shift_entries(row: MethodSummary, rows: Sequence[MethodSummary]) -> list[Entry]:
+    """The entries of one method under `shift_columns`."""
+    own = {shift.kind: shift for shift in row.shifts}
+    found = []
+    for kind in _kinds(rows):
+        if (shift := own.get(kind)) is None:
+            found += [Entry(DASH, None), Entry(DASH, None)]
+            continue
+        small = interval(shift.accuracy, as_percent=True)
+        found.append(Entry(percent(shift.accuracy.value), shift.accuracy.value, small=small))
+        found.append(Entry(_points(shift.drop.value), shift.drop.value, small=_span(shift)))
+    return found
+
+
+def _kinds(rows: Sequence[MethodSummary]) -> list[str]:
+    return list(dict.fromkeys(shift.kind for row in rows for shift in row.shifts))
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}"
+
+
+def _span(shift: ShiftResult) -> str:
+    return f"{100 * shift.drop.low:+.1f} to {100 * shift.drop.high:+.1f}"
+
+
+def shift_claims(record: StudyRecord, dataset: str) -> list[Claim]:
+    """What the best method loses, and which method loses least; chosen by nothing but validation all the same."""
+    best = best_of(record, dataset)
+    if best is None:
+        return []
+    claims = []
+    for shift in best.shifts:
+        what = f"{shift.n:,} images of {shift.name}" if shift.kind == FOLDER else _corrupted_words(shift)
+        said = f"On {what}, {best.method} is right for {percent(shift.accuracy.value)}, "
+        lost = 100 * shift.drop.value
+        said += f"{abs(lost):.1f} points {'less' if lost >= 0 else 'more'} than on "
+        said += "its test images" if shift.kind == FOLDER else "the same images unchanged"
+        other, runs = _rival(record, dataset, best, shift)
+        claims.append(Claim(f"{said} (95 % interval of the loss {_span(shift)}). {other}", runs))
+    return claims
+
+
+def _corrupted_words(shift: ShiftResult) -> str:
+    kinds = {name.rpartition("/")[0] for name in shift.by}
+    return f"{shift.n:,} test images under {count(len(kinds), 'corruption')} at {len(SEVERITIES)} severities"
+
+
+def _rival(
+    record: StudyRecord, dataset: str, best: MethodSummary, shift: ShiftResult
+) -> tuple[str, tuple[str, ...]]:
+    """The method that is highest there, compared with the best on the same images."""
+    others = [row for row in ranked(record, dataset) for each in row.shifts if each.kind == shift.kind]
+    top = max(others, key=lambda row: _of(row, shift.kind).accuracy.value)
+    if top.method == best.method:
+        return "No other method is higher there.", best.cells
+    gap = paired_gap(record, top, best, shift.kind)
+    said = f"Highest there is {top.method} with {percent(_of(top, shift.kind).accuracy.value)}"
+    if gap is not None:
+        said += f", {100 * gap[0]:+.1f} points on the same images (95 %: {100 * gap[1]:+.1f} to {100 * gap[2]:+.1f})"
+    return f"{said}. It was not chosen for that.", (*best.cells, *top.cells)
+
+
+def _of(row: MethodSummary, kind: str) -> ShiftResult:
+    return next(shift for shift in row.shifts if shift.kind == kind)
+
+
+def paired_gap(
+    record: StudyRecord, one: MethodSummary, other: MethodSummary, kind: str
+) -> tuple[float, float, float] | None:
+    """Accuracy of one method less that of another on the same other test images, with its 95 % interval.
+
+    The runs of the first seed are compared; None where they did not see the same images.
+    """
+    import numpy as np
+    from scipy.stats import ttest_rel
+
+    found = []
+    for row in (one, other):
+        done = [result for result in results_of(record, row) if result.status == "done"]
+        shift = next((each for each in done[0].shifts if each.kind == kind), None) if done else None
+        if shift is None:
+            return None
+        n_times = max(1, len(shift.by) or done[0].n_fits)
+        found.append(unpacked(shift.right).astype(float) / n_times)
+    if len(found[0]) != len(found[1]) or len(found[0]) < 2:
+        return None
+    mean = float(np.mean(found[0] - found[1]))
+    if np.ptp(found[0] - found[1]) == 0:
+        return mean, mean, mean
+    span = ttest_rel(found[0], found[1]).confidence_interval(0.95)
+    return mean, float(span.low), float(span.high)
+
+
+def shift_blocks(record: StudyRecord, dataset: str, id: str) -> list[Block]:
+    """The curve over severities and the table of corruptions, of the methods that stand first."""
+    corrupted = [
+        row for row in ranked(record, dataset) if any(shift.kind == CORRUPTED for shift in row.shifts)
+    ]
+    if not corrupted:
+        return []
+    note = Paragraph(
+        "Corruptions are drawn by this package's own operators in the manner of Hendrycks and Dietterich (2019), on "
+        "images brought to 256 pixels; their strengths are its own, so figures do not compare with published ones."
+    )
+    shown = corrupted[:LINES_SHOWN]
+    figure, table = _severities(shown, len(corrupted), id), _by_corruption(record, shown, dataset, id)
+    return [note, Beside((figure, table))]
+
+
+def severities(shift: ShiftResult) -> list[float]:
+    """Mean accuracy over corruptions at each severity, mild to severe; [] for a folder."""
+    found: dict[str, list[float]] = {}
+    for name, value in shift.by.items():
+        found.setdefault(name.rpartition("/")[2], []).append(value)
+    return [sum(found[each]) / len(found[each]) for each in sorted(found, key=int)]
+
+
+def _severities(rows: Sequence[MethodSummary], n: int, id: str) -> Figure:
+    marks = []
+    for row in rows:
+        shift = _of(row, CORRUPTED)
+        values = [shift.clean, *severities(shift)]
+        marks += [Mark(row.method, float(at), value, value, value) for at, value in enumerate(values)]
+    steps = ["none", *map(str, SEVERITIES)]
+    span = (min(mark.value for mark in marks), max(mark.value for mark in marks))
+    caption = "Mean accuracy over the corruptions by severity; none: the same test images unchanged."
+    caption += f" The {len(rows)} first of {n} methods are drawn." if n > len(rows) else ""
+    svg = accuracy_by_step(steps, marks, span, "severity")
+    runs = tuple(cell for row in rows for cell in row.cells)
+    return Figure(f"{id}-severity", caption, svg, f"Accuracy of {len(rows)} methods by severity", (), runs)
+
+
+def baseline_of(record: StudyRecord, dataset: str) -> MethodSummary | None:
+    """The method that corruption errors are relative to: the first that ran of the dataset with corrupted images."""
+    rows = [row for row in record.summaries if row.dataset == dataset and row.shifts]
+    order = {result.cell.id: at for at, result in enumerate(record.results)}
+    known = [row for row in rows if any(shift.kind == CORRUPTED for shift in row.shifts)]
+    return min(known, key=lambda row: min(order.get(cell, len(order)) for cell in row.cells), default=None)
+
+
+def _by_corruption(record: StudyRecord, rows: Sequence[MethodSummary], dataset: str, id: str) -> Table:
+    base = baseline_of(record, dataset)
+    names = list(dict.fromkeys(name.rpartition("/")[0] for name in _of(rows[0], CORRUPTED).by))
+    made = []
+    for row in rows:
+        shift = _of(row, CORRUPTED)
+        error = _error(shift, base)
+        means = [
+            _mean([value for key, value in shift.by.items() if key.rpartition("/")[0] == name])
+            for name in names
+        ]
+        entries = [Entry(row.method, row.method.casefold()), Entry(decimal(error, 2), error)]
+        made.append(Row((*entries, *(Entry(percent(value), value) for value in means))))
+    caption = "Accuracy under each corruption, the mean of its severities. "
+    caption += (
+        f"Mean corruption error is relative to {base.method} (1: as many errors; lower is better)."
+        if base
+        else ""
+    )
+    columns = (
+        Column("method"),
+        Column("mean corruption error", "lower is better", numeric=True),
+        *(Column(name.replace("_", " "), numeric=True) for name in names),
+    )
+    return Table(f"{id}-corruptions", caption, columns, tuple(made), sortable=True)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _error(shift: ShiftResult, base: MethodSummary | None) -> float | None:
+    if base is None or not shift.by:
+        return None
+    return mean_corruption_error(shift.by, _of(base, CORRUPTED).by)
+
+
+def shift_dicts(record: StudyRecord, row: MethodSummary) -> list[dict[str, Any]]:
+    """What a method did on other test images, JSON-like: see docs/json.md."""
+    base = baseline_of(record, row.dataset) if row.shifts else None
+    return [
+        {
+            "kind": shift.kind,
+            "name": shift.name,
+            "n": shift.n,
+            "accuracy": shift.accuracy.to_dict(),
+            "drop": shift.drop.to_dict(),
+            "clean": shift.clean,
+            "severities": severities(shift),
+            "conditions": shift.by,
+            "mean_corruption_error": _error(shift, base),
+            "baseline": base.method if base is not None and shift.by else "",
+        }
+        for shift in row.shifts
+    ]

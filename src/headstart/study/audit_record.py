@@ -1,0 +1,75 @@
+"""A fast audit of each dataset before its first run, on the features that the study has anyway; kept in the store.
+
+It chooses nothing: no image is left out and no method preferred for what it finds; the report shows it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from headstart.base.errors import HeadstartError
+from headstart.base.events import Notice, emit, warn
+from headstart.study.partition import Dataset
+from headstart.study.spec import StudySpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+META = "audit"
+"""Name of the audits in the store: data set to audit as JSON."""
+
+FAST = ("files", "duplicates", "balance", "quality", "cues", "drift")
+"""Checks that take seconds once the features are there."""
+LABELS_UP_TO = 5000
+"""Most images whose labels are judged too: that takes a classifier in inner folds."""
+MOST_NAMED = 12
+
+
+def audit_before(
+    data: Dataset, source: str, backbone: str, features: np.ndarray, spec: StudySpec
+) -> dict[str, Any]:
+    """What a fast audit finds, as JSON-like values.
+
+    Parameters
+    ----------
+    data : Dataset
+    source : str
+        The data as the user named them, for the commands of the findings.
+    backbone : str
+        Network that the features are of.
+    features : ndarray of float32, shape (n, d)
+        One row an image of the dataset's table.
+    spec : StudySpec
+
+    Returns
+    -------
+    dict
+        As `headstart.audit.finding.Audit.to_dict`, with `data_digest`; `error` in place of findings where the
+        audit could not be made (it is warned of).
+    """
+    from headstart.audit.run import audit
+
+    splits = data.partitions[0].splits
+    table = data.table.with_splits(splits) if splits is not None else data.table
+    only = (*FAST, *(("labels",) if len(table) <= LABELS_UP_TO else ()))
+    try:
+        found = audit(
+            table, source=source, target=data.target, only=only, backbone=backbone, features=features
+        )
+    except (HeadstartError, ValueError, ArithmeticError, LookupError, RuntimeError) as error:
+        warn(f"{table.name}: the data were not audited: {error}")
+        return {"data_digest": data.digest, "error": str(error), "findings": [], "checked": []}
+    counts = [f"{n} {level}" for level in ("high", "medium", "low") if (n := _count(found, level))]
+    said = ", ".join(counts) or "nothing found"
+    emit(Notice(f"{table.name}: audited in {found.seconds:.0f} s: {said} (the report names them)"))
+    return {**found.to_dict(MOST_NAMED), "data_digest": data.digest, "splits": _splits(data)}
+
+
+def _count(found: Any, level: str) -> int:
+    return sum(each.severity == level for each in found.findings)
+
+
+def _splits(data: Dataset) -> str:
+    if data.partitions[0].splits is None:
+        return "folds"
+    return "given" if data.given else "drawn"

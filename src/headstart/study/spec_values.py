@@ -1,0 +1,40 @@
+"""Values of a spec file as the types of its options, with every mistake as a sentence."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+from headstart.base.options import complaints
+
+_SPOKEN = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def read_values(key: str, read: Any, given: Any) -> tuple[Any, list[str]]:
+    """A tuple of what `read` understands; one value may stand for a tuple of one."""
+    items = given if isinstance(given, list) else [given]
+    wrong = [line for item in items for line in complaints(key, read, item)]
+    return (None if wrong else tuple(read(item) for item in items)), wrong
+
+
+def validated(key: str, kind: Any, given: Any) -> tuple[Any, list[str]]:
+    """A value of a spec file as its type, and what is wrong with it."""
+    from pydantic import TypeAdapter, ValidationError
+
+    several = str(kind).startswith("tuple")
+    try:
+        text = json.dumps([given] if several and not isinstance(given, list) else given)
+    except (TypeError, ValueError):
+        return None, [f"{key}: expected {_spoken(kind)}, got {given!r}"]
+    try:
+        return TypeAdapter(kind).validate_json(text, strict=True), []
+    except ValidationError as error:
+        inputs = [item["input"] for item in error.errors()]
+        return None, [f"{key}: expected {_spoken(kind)}, got {value!r}" for value in inputs]
+
+
+def _spoken(kind: Any) -> str:
+    for each in (kind, *get_args(kind)[:1]):
+        if each in _SPOKEN and not str(kind).startswith("tuple"):
+            return _SPOKEN[each]
+    return "a list of texts"
