@@ -26,7 +26,7 @@ from headstart.methods.heads_linear import (
     Slopes,
     linear_path,
 )
-from headstart.methods.heads_select import Model, inner_folds
+from headstart.methods.heads_select import Model, given_folds, inner_folds
 from headstart.methods.heads_solver import lbfgs
 from headstart.methods.heads_space import EigenSpace, eigen_space
 from headstart.methods.thresholds import PLAIN, best_thresholds
@@ -137,6 +137,7 @@ class OutputHead(LinearHead):
         n_folds: int = 5,
         seed: int = 0,
         groups: Sequence[Any] | None = None,
+        folds: Sequence[int] | None = None,
         refit: bool = False,
     ) -> OutputHead:
         """Choose on `validation`, else on inner folds of train, then fit on train; see `Head.fit`."""
@@ -151,7 +152,7 @@ class OutputHead(LinearHead):
         scaled = self._scaled(features)
         space = eigen_space(scaled)
         own = scaled if space is None else space.enter(scaled)
-        rounds, rows = self._folds(own, coded, held, space, n_folds, seed, groups)
+        rounds, rows = self._folds(own, coded, held, space, n_folds, seed, groups, folds)
         values = self._values(features)
         value, model = self._chosen(rounds, rows, values, held is not None)
         if refit and held is not None:
@@ -181,18 +182,25 @@ class OutputHead(LinearHead):
         n_folds: int,
         seed: int,
         groups: Sequence[Any] | None,
+        given: Sequence[int] | None = None,
     ) -> tuple[list[Fold], list[NDArray[np.int64]]]:
         self.temperature_, self.seed_matters_ = 1.0, False
         if held is not None and len(held[1]):
             self.selected_on_ = "validation"
             scaled = self._scaled(held[0])
             return [(own, coded, scaled if space is None else space.enter(scaled), held[1])], []
-        folds = inner_folds(self._strata(coded), n_folds, seed=seed, groups=groups)
+        strata = self._strata(coded)
+        folds = (
+            inner_folds(strata, n_folds, seed=seed, groups=groups)
+            if given is None
+            else given_folds(strata, given)
+        )
         if not folds:
             self.selected_on_ = "nothing (too few images or groups to hold out)"
             warn(f"{self.name}: chosen on {self.selected_on_}, so the middle of the path is taken")
             return [], []
-        self.seed_matters_, self.selected_on_ = True, f"{len(folds)} inner folds"
+        kind = "inner" if given is None else "given inner"
+        self.seed_matters_, self.selected_on_ = given is None, f"{len(folds)} {kind} folds"
         return [(own[a], coded[a], own[b], coded[b]) for a, b in folds], [b for _, b in folds]
 
     def _chosen(
