@@ -111,3 +111,13 @@ def test_names_that_look_like_formulas_stay_text_in_the_csv(tmp_path):
         )
     )
     assert "<script>." not in page and "&lt;script&gt;" in page
+
+
+def test_where_nothing_can_be_told_that_is_what_the_section_says(section):
+    each = effect("ema", 0.01, 0.04)
+    made = section(table(each, by_dataset=(each,)))
+    said = next(block.text for block in made.blocks if isinstance(block, Claim))
+    assert said.startswith("Of 1 effect it cannot be told whether there is one.")
+    last = [block for block in made.blocks if isinstance(block, Table)][-1]
+    assert [entry.text for entry in last.rows[0].entries][:2] == ["photos", "average of the weights"]
+    assert len(last.columns) == len(last.rows[0].entries)

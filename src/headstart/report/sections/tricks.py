@@ -111,7 +111,8 @@ def trick_claims(table: TrickTable) -> list[Claim]:
         ]
         rest = sum(each.kind == CANNOT_TELL for each in known)
         if rest:
-            told.append(f"of {rest}{' more' if told else ''} it cannot be told")
+            alone = f"of {'all ' if rest > 1 else ''}{count(rest, 'effect')} it cannot be told whether there is one"
+            told.append(f"of {rest} more it cannot be told" if told else alone)
         start = (
             f" The training they start from has {percent(table.accuracy)}."
             if table.accuracy is not None
@@ -141,10 +142,10 @@ def _caption(table: TrickTable) -> str:
 
 
 def _table(effects: tuple[TrickEffect, ...], id: str, caption: str, *, datasets: bool = False) -> Table:
-    columns = (Column("dataset"), *COLUMNS) if datasets else COLUMNS
+    columns = (Column("dataset"), *COLUMNS[:-1]) if datasets else COLUMNS
     rows = tuple(
         Row(
-            (*((Entry(each.datasets[0]),) if datasets else ()), *_entries(each)),
+            (Entry(each.datasets[0]), *_entries(each)[:-1]) if datasets else _entries(each),
             "best" if each.kind == HELPS else "",
         )
         for each in sorted(effects, key=lambda one: (one.kind == MISSING, -(one.effect or 0.0)))
