@@ -11,7 +11,7 @@ from headstart.measure.resampled import corrected_t, over_folds
 from headstart.measure.values import Score
 from headstart.report.answers import load_answers
 from headstart.report.sections.compared import use_of_splits
-from headstart.report.sections.told_apart import told_apart
+from headstart.report.told import told_apart
 from headstart.study.execute import run_study
 from headstart.study.handover import hand_over
 from headstart.study.spec import StudySpec

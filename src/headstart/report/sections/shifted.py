@@ -23,9 +23,9 @@ def shift_columns(rows: Sequence[MethodSummary]) -> list[Column]:
     """Accuracy and drop of each kind of other test images; nothing where there are none."""
     found = []
     for kind in _kinds(rows):
-        how = "the same images, paired" if kind == CORRUPTED else "other images"
+        how = "the same images unchanged" if kind == CORRUPTED else "the test images"
         found.append(Column(TITLES[kind], "accuracy there", numeric=True))
-        found.append(Column("drop", f"points lost against the test split; {how}", numeric=True))
+        found.append(Column("drop", f"points lost against {how}", numeric=True))
     return found
 
 
