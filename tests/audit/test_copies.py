@@ -10,7 +10,7 @@ from PIL import ImageEnhance, ImageOps
 
 from headstart.features.duplicate_align import SIDE, likeness
 from headstart.features.duplicate_search import hashes, near_hashes, nearest_others
-from headstart.features.duplicates import FLOOR, Prints, find_copies, joined, limit, prints_of
+from headstart.features.duplicates import FLOOR, Prints, _best, _robust, find_copies, joined, limit, prints_of
 from headstart.testing.scenes import scene
 
 N = 120
@@ -98,6 +98,34 @@ def test_the_same_shape_in_another_colour_is_no_copy_where_features_differ():
         prints, digests(3), np.array([[1, 0, 0.2], [1, 0.1, 0.2], [1, 0, 0.25]], np.float32)
     )
     assert (0, 1) in [tuple(pair) for pair in agreeing.pairs.tolist()]
+
+
+def test_where_every_second_image_has_a_copy_they_are_found_all_the_same(scenes, printed):
+    rows = range(0, N, 2)
+    new = prints_of([CHANGES["re-encoded"](scenes[row]) for row in rows])
+    every = Prints(
+        *(
+            np.concatenate([getattr(printed, name), getattr(new, name)])
+            for name in ("grey", "colours", "ok", "large")
+        )
+    )
+    found = find_copies(every, digests(N + len(rows)), looks_like(every))
+    wanted = {(row, N + at) for at, row in enumerate(rows)}
+    assert {tuple(pair) for pair in found.pairs.tolist()} == wanted
+
+
+def test_a_threshold_does_not_end_at_one_where_a_third_of_the_candidates_are_copies():
+    rng = np.random.default_rng(0)
+    alike = np.tanh(np.concatenate([rng.normal(0.45, 0.3, 400), rng.normal(2.4, 0.2, 200)])).astype(
+        np.float32
+    )
+    pairs = np.stack([np.arange(600), np.arange(600) + 600], 1)
+    pairs[:400, 0] = rng.integers(400, 600, 400)  # every image of a copy has other candidates too
+    other = ~_best(pairs, alike)
+    other[:400] |= pairs[:400, 0] >= 400
+    assert limit(alike) > 0.999 > 0.97 > _robust(alike, other) >= FLOOR
+    alone = alike[:400]
+    assert _robust(alone, np.arange(400) % 2 == 0) == limit(alone)
 
 
 def test_equal_files_are_one_cluster_though_they_show_nothing():

@@ -173,7 +173,9 @@ def _field(found: Summary) -> str:
     if widest is not None and isinstance(widest.receptive_field, tuple):
         parts.append(f"{shape_text(widest.receptive_field)} pixels at {widest.name}")
     if untold is not None:
-        parts.append(f"cannot be told (-) from {untold.name}")
+        parts.append(
+            f"cannot be told (-) from {untold.name}, which moves positions about in a way no rule follows"
+        )
     if whole is not None:
         parts.append(f"the whole image from {whole.name}")
     return printable(", ".join(parts) or "-")

@@ -172,8 +172,9 @@ def find_copies(
     rows = np.flatnonzero(shown)
     pairs, mirrored = _candidates(prints, features, rows)
     alike = _compared(prints, pairs, mirrored)
+    other = ~_best(pairs, alike)
     if threshold is None:
-        threshold = limit(alike)
+        threshold = _robust(alike, other)
     close = (alike >= threshold - NEARLY) & (alike < threshold)
     back = _compared(
         prints, pairs[close][:, ::-1], mirrored[close]
@@ -182,7 +183,7 @@ def find_copies(
     kept = alike >= threshold
     if features is not None:
         cosines = _cosines(features, pairs)
-        kept |= (alike >= threshold - SLACK) & (cosines >= limit(cosines, SECOND, LEAST_COSINE))
+        kept |= (alike >= threshold - SLACK) & (cosines >= _robust(cosines, other, SECOND, LEAST_COSINE))
         kept &= (cosines >= LEAST_COSINE) | (_colour_steps(prints.colours, pairs, mirrored) <= DOUBTFUL)
     near, turned, alike = pairs[kept], mirrored[kept], alike[kept]
     near, turned, alike = _once(near, turned, alike)
@@ -219,6 +220,28 @@ def limit(alike: Floats, share: float = FALSE_PAIRS, floor: float = FLOOR) -> fl
         low, high = np.quantile(z[z <= found], TAIL)
         found = float(low + (high - low) / (ndtri(TAIL[1]) - ndtri(TAIL[0])) * far)
     return max(floor, float(np.tanh(found)))
+
+
+def _best(pairs: Rows, alike: Floats) -> NDArray[np.bool_]:
+    """Which pairs are the most alike of one of their images."""
+    found = np.zeros(len(pairs), bool)
+    order = np.argsort(-alike, kind="stable")
+    for side in (0, 1):
+        found[order[np.unique(pairs[order, side], return_index=True)[1]]] = True
+    return found
+
+
+def _robust(
+    alike: Floats, other: NDArray[np.bool_], share: float = FALSE_PAIRS, floor: float = FLOOR
+) -> float:
+    """`limit`, or that of the `other` pairs alone where more lie above it than the tail can bear.
+
+    Where every third image has a copy, copies are the tail, and its extrapolation ends at 1. An image's best pair is
+    its copy if it has one; its other pairs are of different images, or of the few that have several copies.
+    """
+    lower = limit(alike[other], share, floor)
+    crowded = int((alike >= lower).sum()) > (1 - TAIL[1]) * len(alike)
+    return lower if crowded else limit(alike, share, floor)
 
 
 def _equal_files(digests: Sequence[str]) -> list[tuple[int, int]]:

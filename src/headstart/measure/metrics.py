@@ -115,7 +115,7 @@ def evaluate(
         n=len(true),
         scores=_scores(outcomes, seed),
         per_class=_per_class(matrix, classes),
-        confusion=tuple(tuple(int(count) for count in row) for row in matrix),
+        confusion=tuple(map(tuple, matrix.tolist())),
     )
 
 
