@@ -226,8 +226,8 @@ def _best(pairs: Rows, alike: Floats) -> NDArray[np.bool_]:
     """Which pairs are the most alike of one of their images."""
     found = np.zeros(len(pairs), bool)
     order = np.argsort(-alike, kind="stable")
-    for side in (0, 1):
-        found[order[np.unique(pairs[order, side], return_index=True)[1]]] = True
+    first = np.unique(pairs[order].ravel(), return_index=True)[1]
+    found[order[first // 2]] = True
     return found
 
 
