@@ -19,6 +19,10 @@ def test_one_text_stands_for_a_list_of_one(tmp_path):
     assert spec.data == ("textiles",) and spec.input_size == (96,)
 
 
+def test_one_augmentation_may_be_given_by_its_name():
+    assert StudySpec(data=("a",), augment="none").augment == ("none",)
+
+
 def test_a_spec_without_data_takes_those_that_are_named_beside_it(tmp_path):
     (tmp_path / "s.toml").write_text("seeds = 2\n")
     assert read_spec(tmp_path / "s.toml", ["photos"]).data == ("photos",)

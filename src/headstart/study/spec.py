@@ -240,6 +240,11 @@ class StudySpec:
     on_bad: str = option("skip", "unreadable images: leave them out aloud, or stop", choices=("skip", "fail"))
     cache_gb: float = option(10.0, "most disk the feature cache may use, in GB", low=0.0, high=100000.0)
 
+    def __post_init__(self) -> None:
+        given: Any = self.augment
+        if isinstance(given, str):  # one name stands for a tuple of one, as specs once had it
+            object.__setattr__(self, "augment", (given,))
+
 
 FIELDS = {field.name: field for field in dataclasses.fields(StudySpec)}
 
