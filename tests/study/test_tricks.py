@@ -40,6 +40,8 @@ TRAINS = {"data": ("x",), "scenario": ("finetune",)}
         ({"tricks": ("ema",), "teacher": "lite1"}, "nothing learns from it"),
         ({"tricks": ("cosine", "one_cycle"), "design": "leave-one-out"}, "cosine and one_cycle cannot be on together"),
         ({"tricks": ("ema",), "design": "factorial"}, "two tricks or more"),
+        ({"tricks": ("ema",), "augment": ("light", "heavy")}, "one augmentation"),
+        ({"tricks": ("ema",), "tune": 3}, "tune: a tuned training"),
         ({"design": "factorial"}, "name some with tricks"),
         ({"tricks": ("ema",), "design": "fractorial"}, "design"),
     ],
@@ -213,7 +215,7 @@ def test_a_study_of_tricks_is_planned_run_resumed_and_judged(tmp_path):
     spec = StudySpec(
         data=(str(photos),), scenario=("finetune",), backbone=(tiny_weights(tmp_path),), input_size=((64, 64),),
         trainable=("last:1",), tricks=("ema", "label_smoothing"), seeds=1, epochs=1, views=1, batch_size=16,
-        learning_rate=1e-3, augment="none",
+        learning_rate=1e-3, augment=("none",),
     )  # fmt: skip
     record = run_study(spec, tmp_path / "out")
     assert [row.cut for row in record.summaries].count("last:1 bare") == 1 and record.n_planned == 3

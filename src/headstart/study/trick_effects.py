@@ -134,7 +134,7 @@ def trick_tables(record: StudyRecord) -> tuple[TrickTable, ...]:
     settings: dict[tuple[Any, ...], list[CellResult]] = {}
     for result in record.results:
         cell = result.cell
-        if cell.tricks:
+        if cell.tricks and not cell.shifted:
             key = (cell.scenario, cell.backbone, cell.cut, cell.height, cell.width, cell.per_class)
             settings.setdefault(key, []).append(result)
     notes = {(of["scenario"], of["backbone"], of["cut"]): of for of in record.tricks["of"]}
