@@ -37,6 +37,7 @@ METRICS: Mapping[str, tuple[str, ...]] = {
 TESTS: Mapping[str, tuple[str, ...]] = {
     "mcnemar": ("mcnemar1947", "fagerland2013"),
     "corrected_t": ("nadeau2003",),
+    "over_folds": ("nadeau2003",),
     "correlated_t": ("benavoli2017",),
     "signed_rank": ("benavoli2017",),
     "paired_bootstrap": ("efron1993",),
