@@ -99,7 +99,7 @@ def test_the_abstract_says_what_won_how_sure_that_is_and_at_what_cost(record, pa
     told = paper.told["shapes"]
     assert row.entries[1].text == record.best["shapes"]
     assert row.entries[3].text == told.kind(told.verdicts.pairs[0].b) and "p " in row.entries[3].small
-    assert " s" in row.entries[5].text and "MB" in row.entries[6].text
+    assert " s" in row.entries[5].text and "MB" in row.entries[5].small
 
 
 def test_more_than_two_datasets_are_told_together_so_that_the_paper_stays_short(tmp_path):

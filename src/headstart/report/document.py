@@ -118,7 +118,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing as SVG text; the caption says what to see in it, `alt` what it shows."""
+    """A drawing as SVG text; the caption says what to see in it, `alt` what it shows; a `wide` one stands alone."""
 
     id: str
     caption: str
@@ -126,6 +126,7 @@ class Figure:
     alt: str
     notes: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
+    wide: bool = False
 
     kind = "figure"
 

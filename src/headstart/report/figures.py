@@ -95,7 +95,7 @@ def accuracy_against_cost(
         else:
             axes.ticklabel_format(axis="x", style="plain", useOffset=False)
             if from_zero:
-                axes.set_xlim(left=0.0)
+                axes.set_xlim(0.0, 1.07 * max((mark.x for mark in marks), default=1.0))
         axes.set_xlabel(cost)
         percent_axis(axes, "test accuracy, %")
         legend(figure, axes)

@@ -14,13 +14,17 @@ from headstart.report.wording import count, decimal, listed, percent
 from headstart.study.records import CellResult, StudyRecord
 
 FEW_TESTED = 30
+APART = 2
+"""Of more datasets each is told in one sentence."""
 GAP, HIGH_ECE = 0.02, 0.05
 
 
 def discussion(record: StudyRecord, told: dict[str, ToldApart | None]) -> Section:
     """Limits, improvements, threats."""
+    names = datasets(record)
+    most = 1 if len(names) > APART else None
     improving: list[Block] = [
-        claim for name in datasets(record) for claim in _improving(record, name, told.get(name))
+        claim for name in names for claim in _improving(record, name, told.get(name))[:most]
     ]
     improving = improving or [Paragraph("Nothing has finished, so there is nothing to improve on yet.")]
     return Section(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from headstart.report.document import (
     Block,
     Claim,
@@ -32,7 +34,7 @@ from headstart.study.records import MethodSummary, StudyRecord
 ROWS_SHOWN, PAIRS_SHOWN, FIGURES_SHOWN = 12, 8, 3
 MATRIX_SHOWN = 10
 MAP_BYTES = 400_000
-APART, FEW_ROWS, FEW_FIGURES = 2, 6, 2
+APART, FEW_ROWS, FEW_FIGURES = 2, 6, 1
 """Of more datasets than `APART` each is told in so many rows and figures."""
 
 
@@ -49,10 +51,20 @@ def results(record: StudyRecord, cited: Bibliography, told: dict[str, ToldApart 
         if part is not None
     ]
     over = over_datasets_section(record)
+    if over is not None and len(parts) > APART:
+        over = replace(over, blocks=tuple(_first_rows(block) for block in over.blocks))
     blocks: list[Block] = [*missing_claims(record), *cut_claims(record)]
     if not parts:
         blocks.append(Paragraph("Nothing has finished yet."))
     return Section("results", "Results", tuple(blocks), (*parts, *((over,) if over is not None else ())))
+
+
+def _first_rows(block: Block) -> Block:
+    """A table of many rows cut to what a short paper holds, and that said."""
+    if not isinstance(block, Table) or len(block.rows) <= FEW_ROWS:
+        return block
+    said = f"{block.caption} The first {FEW_ROWS} of {len(block.rows)} are shown."
+    return replace(block, caption=said, rows=block.rows[:FEW_ROWS])
 
 
 def _classified(

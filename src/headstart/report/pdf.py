@@ -105,13 +105,15 @@ def _blocks(blocks: Iterable[Block], known: set[str]) -> Iterator[dict[str, Any]
     waiting: list[Figure] = []
     flat = [inner for block in blocks for inner in (block.blocks if isinstance(block, Beside) else (block,))]
     for block in flat:
-        if isinstance(block, Figure):
+        if isinstance(block, Figure) and not block.wide:
             waiting.append(block)
             if len(waiting) < 2:
                 continue
         if waiting:
             yield {"kind": "figures", "figures": [_figure(each, known) for each in waiting]}
             waiting = []
+        if isinstance(block, Figure) and block.wide:
+            yield {"kind": "figures", "figures": [_figure(block, known)]}
         if not isinstance(block, Figure):
             yield _block(block, known)
     if waiting:
@@ -122,6 +124,7 @@ def _figure(figure: Figure, known: set[str]) -> dict[str, Any]:
     return {
         "file": f"{figure.id}.svg",
         "alt": _text(figure.alt),
+        "wide": figure.wide,
         "caption": _text(figure.caption),
         "notes": [_text(note) for note in figure.notes],
         **_runs(figure.runs, known),

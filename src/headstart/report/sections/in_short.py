@@ -27,8 +27,8 @@ def in_short_table(record: StudyRecord, told: Told, id: str = "in-short") -> Tab
     )
     columns = (
         Column("images"), Column("best"), Column("accuracy", "on the test images", numeric=True),
-        Column("the next is"), Column("as good, and cheaper"), Column("time", "of one run", numeric=True),
-        Column("memory", "most in use", numeric=True),
+        Column("the next is"), Column("as good, and cheaper"),
+        Column("cost", "time of one run, and the most memory in use", numeric=True),
     )  # fmt: skip
     return Table(id, caption, columns, rows)
 
@@ -42,8 +42,7 @@ def _row(record: StudyRecord, name: str, best: MethodSummary, told: ToldApart | 
             Entry(percent(score.value), score.value, small=interval(score)) if score else Entry(DASH),
             _next(told),
             _cheaper(record, name, best, told),
-            Entry(duration(took), took),
-            Entry(size(best.peak_bytes), best.peak_bytes or None),
+            Entry(duration(took), took, small=size(best.peak_bytes)),
         )
     )
 
@@ -55,7 +54,8 @@ def _next(told: ToldApart | None) -> Entry:
     gap, kind = pair.difference, told.kind(pair.b)
     if isinstance(gap, CannotTell):
         return Entry(kind, small=str(gap))
-    by = f"best ahead by {points(gap.value)} points, {p_words(pair.p, pair.alpha)}"
+    ahead = "ahead" if gap.value >= 0 else "behind"
+    by = f"best {ahead} by {points(abs(gap.value))} points, {p_words(pair.p, pair.alpha)}"
     return Entry(kind, small=by)
 
 

@@ -105,7 +105,7 @@ def _diagram(found: Comparison, names: dict[str, str], id: str, runs: tuple[str,
     if len(shown) < len(found.order):
         caption += f" The first {len(shown)} of {len(found.order)} methods are drawn."
     svg = critical_difference([Ranked(names[m], ranks[m]) for m in shown], groups, len(found.methods))
-    return Figure(f"{id}-diagram", caption, svg, f"Mean ranks of {len(shown)} methods", (), runs)
+    return Figure(f"{id}-diagram", caption, svg, f"Mean ranks of {len(shown)} methods", (), runs, wide=True)
 
 
 def bayes_chances(found: Comparison, names: dict[str, str]) -> list[tuple[str, Posterior]]:
