@@ -205,8 +205,9 @@ def missing_claims(record: StudyRecord) -> list[Claim]:
     failed = tuple(result.cell.id for result in record.results if result.status == "failed")
     claims = []
     if ran < record.n_planned:
-        said = f"This study is not complete: {ran:,} of {count(record.n_planned, 'planned run')} were made, "
-        said += f"{record.n_planned - ran:,} are missing. The same command goes on where it stopped."
+        missing = record.n_planned - ran
+        said = f"This study is not complete: {ran:,} of {count(record.n_planned, 'planned run')} were made, {missing:,} "
+        said += f"{'is' if missing == 1 else 'are'} missing. The same command goes on where it stopped."
         claims.append(Claim(said, strong=True))
     if failed:
         one = len(failed) == 1
