@@ -231,3 +231,45 @@ def _n_done(folder: os.PathLike) -> int:
             return base.execute("SELECT count(*) FROM cells").fetchone()[0]
         except sqlite3.OperationalError:
             return 0
+
+
+def test_a_study_of_several_targets_is_documented_json(run, photos, tmp_path, as_documented):
+    file = tmp_path / "tools.csv"
+    paths = sorted(path.relative_to(photos) for path in photos.rglob("*.*") if path.is_file())
+    lines = [
+        f"{path.as_posix()},{path.parent.name},{('', 'new', 'old')[at % 3]}" for at, path in enumerate(paths)
+    ]
+    file.write_text("\n".join(["path,shape,state", *lines]))
+    options = (
+        "--input-size",
+        "32",
+        "--engine",
+        "torch",
+        "--layer",
+        "pool",
+        "--head",
+        "logistic",
+        "--seeds",
+        "1",
+    )
+    said = ("--target", "shape,state", "--levels", "state=new,old", "--image-root", photos)
+    ran = run("study", file, *options, *said, "--out", tmp_path / "out", "--json")
+    found = as_documented("study", ran.out)
+    (row,) = found["outputs"]
+    assert row["best"] and set(row["outputs"]) == {"shape", "state"} and "kappa" in row["outputs"]["state"]
+    assert (
+        found["methods"] == []
+        and found["sharing"] == []
+        and found["verdict"][0].startswith("Best on tools for")
+    )
+    shown = run("study", file, *options, *said, "--out", tmp_path / "out").out
+    assert "all right" in shown and "frozen" in shown
+
+
+def test_a_level_that_is_not_named_stops_a_study_of_several_targets(run, photos, tmp_path):
+    file = tmp_path / "tools.csv"
+    paths = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.*") if path.is_file())
+    file.write_text("\n".join(["path,a,b", *(f"{path},{at % 2},{at % 3}" for at, path in enumerate(paths))]))
+    options = ("--target", "a,b", "--levels", "b=0,1", "--image-root", photos)
+    ran = run("study", file, *options, "--out", tmp_path / "out")
+    assert ran.status == 2 and "'2' not named" in ran.err

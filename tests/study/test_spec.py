@@ -57,8 +57,8 @@ def test_wrong_types_inside_a_list_name_the_value(tmp_path):
 
 
 def test_a_date_where_a_text_belongs_is_a_mistake_like_another(tmp_path):
-    (tmp_path / "s.toml").write_text('data = ["x"]\ntarget = 2020-01-01\n')
-    with pytest.raises(BadOptions, match="target: expected a text"):
+    (tmp_path / "s.toml").write_text('data = ["x"]\npath_column = 2020-01-01\n')
+    with pytest.raises(BadOptions, match="path_column: expected a text"):
         read_spec(tmp_path / "s.toml")
 
 

@@ -28,7 +28,7 @@ class DataOptions:
     """How a source of images is read."""
 
     target: str = same(
-        "target", help="label column (default: the first, or the model's); several with commas"
+        "target", "", help="label column (default: the first, or the model's); several with commas"
     )
     path_column: str = same("path_column")
     label_columns: tuple[str, ...] = same("label_columns")

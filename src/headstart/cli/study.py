@@ -35,6 +35,7 @@ headstart study photos/ --scenario finetune --tricks mixup,ema,sam --design leav
 headstart study textiles elpv --seeds 5 --out runs/both
 headstart study photos/ --shifted photos-of-may/ --corruptions all
 headstart study folds.csv --image-root photos/ --label-columns label --fold-column fold
+headstart study elpv --target defect,type --scenario features,finetune --sharing hard,separate
 headstart study --spec study.toml
 """
 
@@ -143,7 +144,9 @@ def show(summary: Summary, report: Path, worths: list[TunedWorth], tricks: Seque
     several = len({row["dataset"] for row in summary.rows}) > 1
     for line in result_table(list(summary.rows), several) if summary.rows else ():
         say(line)
-    if any(row["best"] for row in summary.rows):
+    for line in joint_table(list(summary.joint)) if summary.joint else ():
+        say(line)
+    if any(row["best"] for row in (*summary.rows, *summary.joint)):
         say("* best: highest in `chosen by` (validation images or inner folds), never on test images")
     if summary.searches:
         say()
@@ -179,6 +182,53 @@ def result_table(rows: list[dict[str, Any]], several: bool) -> list[str]:
     lines = table(header, shown_rows, right=range(first, first + 5 + 2 * len(kinds)))
     hidden = sum(max(0, count - MOST_ROWS) for count in counts.values())
     return [*lines, f"... and {hidden} more in the report"] if hidden else lines
+
+
+def joint_table(rows: list[dict[str, Any]]) -> list[str]:
+    """The ways of serving several outputs, the best first; at most twenty a dataset."""
+    several = len({row["dataset"] for row in rows}) > 1
+    names = list(dict.fromkeys(name for row in rows for name in row["outputs"]))
+    header = ["dataset"] * several + [
+        "method",
+        "sharing",
+        "chosen by",
+        "all right",
+        "95 %",
+        *names,
+        "training",
+    ]
+    lines, counts = [], dict[str, int]()
+    for row in rows:
+        counts[row["dataset"]] = counts.get(row["dataset"], 0) + 1
+        if counts[row["dataset"]] <= MOST_ROWS:
+            lines.append([row["dataset"]] * several + _joint_cells(row, names))
+    hidden = sum(max(0, count - MOST_ROWS) for count in counts.values())
+    made = table(header, lines, right=range(2 + several, 6 + several + len(names)))
+    return [*made, f"... and {hidden} more in the report"] if hidden else made
+
+
+def _joint_cells(row: dict[str, Any], names: list[str]) -> list[str]:
+    from headstart.measure.outputs import MEASURES
+    from headstart.report.wording import decimal, duration, percent
+
+    first = {measures[0].key: measures[0] for measures in MEASURES.values()}
+    told = []
+    for name in names:
+        scores = row["outputs"].get(name, {})
+        key = next(
+            (key for key in first if key in scores and not (key == "macro_f1" and "accuracy" in scores)), ""
+        )
+        told.append((percent if key and first[key].share else decimal)(scores[key]["value"] if key else None))
+    joint = row["joint"]
+    return [
+        row["method"].removesuffix(f" {row['sharing']}") + " *" * row["best"],
+        row["sharing"] if row["cut"] else "frozen",
+        percent(row["selection"]) if row["outputs"] else row["status"],
+        percent(joint["value"]) if joint else "",
+        f"{100 * joint['low']:.1f}-{100 * joint['high']:.1f}" if joint else "",
+        *told,
+        duration(row["train_seconds"] if row["cut"] else row["fit_seconds"]),
+    ]
 
 
 def search_table(rows: list[dict[str, Any]]) -> list[str]:
@@ -288,6 +338,8 @@ def as_json(
         "methods": summary.rows,
         "sized": summary.sized,
         "searches": summary.searches,
+        "outputs": summary.joint,
+        "sharing": summary.sharing,
         "findings": summary.findings,
         "cut": [asdict(each) for each in record.cut],
         "tricks": [each.to_dict() for each in tricks],

@@ -64,8 +64,8 @@ def evaluate_labels(
     probabilities : array of float, shape (n, k)
         Of each label by itself, 0 to 1.
     labels : sequence of str
-    thresholds : array of float, shape (k,), optional
-        A label is said at this probability or above; 0.5 where not given.
+    thresholds : array of float, shape (k,) or (n, k), optional
+        A label is said at this probability or above; 0.5 where not given. Images of several folds may have their own.
     seed : int
         Of the bootstrap.
 
@@ -163,7 +163,7 @@ def _per_label(
             "recall": float(hits[j] / max(truth[j], 1)),
             "f1": float(2 * hits[j] / max(truth[j] + said[j], 1)),
             "ap": ap,
-            "threshold": float(limits[j]),
+            "threshold": float(np.atleast_2d(limits)[:, j].mean()),
             "n": int(truth[j]),
         }
     return found
@@ -184,7 +184,7 @@ def _checked(
     if not np.isfinite(p).all() or p.min() < -1e-6 or p.max() > 1 + 1e-6:
         raise UsageError("probabilities of labels must lie between 0 and 1")
     limits = np.full(len(labels), THRESHOLD) if thresholds is None else np.asarray(thresholds, dtype=float)
-    if limits.shape != (len(labels),):
+    if limits.shape not in ((len(labels),), true.shape):
         raise UsageError(
             f"one threshold a label is needed, {len(labels)} of them; got the shape {limits.shape}"
         )

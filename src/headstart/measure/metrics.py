@@ -75,8 +75,9 @@ class _Outcomes:
 
 
 def evaluate(
-    y_true: ArrayLike, probabilities: ArrayLike, classes: Sequence[str], *, seed: int = 0
-) -> Evaluation:
+    y_true: ArrayLike, probabilities: ArrayLike, classes: Sequence[str], *,
+    answers: ArrayLike | None = None, seed: int = 0,
+) -> Evaluation:  # fmt: skip
     """All metrics of one test set, with 95 % intervals over its images.
 
     Accuracy has Wilson's interval, the others bootstrap percentile intervals of 1,000 resamples. Where every
@@ -91,6 +92,8 @@ def evaluate(
         One row an image, each summing to 1. The chosen class is the first with the largest probability.
     classes : sequence of str
         Names of the k classes. A class the classifier has never seen takes a column of zeros.
+    answers : array of int, shape (n,), optional
+        The chosen classes, where they are not the most probable ones.
     seed : int
         Of the bootstrap.
 
@@ -109,7 +112,7 @@ def evaluate(
     true, p = _checked(y_true, probabilities)
     if len(classes) != p.shape[1]:
         raise UsageError(f"{p.shape[1]} columns of probabilities but {len(classes)} class names")
-    outcomes = _outcomes(true, p, N_BINS)
+    outcomes = _outcomes(true, p, N_BINS, None if answers is None else _pair(true, answers)[1])
     matrix = confusion_matrix(true, outcomes.chosen, p.shape[1])
     return Evaluation(
         n=len(true),
@@ -207,8 +210,10 @@ def _losses(true: NDArray[np.int64], p: NDArray[np.float64]) -> NDArray[np.float
     return np.asarray(-np.log(clipped), dtype=np.float64)
 
 
-def _outcomes(true: NDArray[np.int64], p: NDArray[np.float64], n_bins: int) -> _Outcomes:
-    chosen = p.argmax(axis=1)
+def _outcomes(
+    true: NDArray[np.int64], p: NDArray[np.float64], n_bins: int, answers: NDArray[np.int64] | None = None
+) -> _Outcomes:
+    chosen = p.argmax(axis=1) if answers is None else answers
     confidence = np.clip(p[np.arange(len(true)), chosen], 0.0, 1.0)
     # confidences that are the edge of a bin but for float32 rounding belong below the edge
     bins = np.clip(np.ceil(confidence * n_bins - 1e-6).astype(np.int64) - 1, 0, n_bins - 1)

@@ -17,7 +17,7 @@ from headstart.measure import labels as labels_of
 from headstart.measure.labels import evaluate_labels
 from headstart.measure.metrics import evaluate
 from headstart.measure.number import evaluate_number
-from headstart.measure.ordinal import evaluate_ordinal
+from headstart.measure.ordinal import evaluate_ordinal, median_level
 from headstart.measure.values import Score
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def evaluate_output(
         float (n,), NaN where missing.
     given : array of float
         Probabilities (n, k), of a label each by itself; for numbers the answers (n,).
-    thresholds : array of float, shape (k,), optional
+    thresholds : array of float, shape (k,) or (n, k), optional
         Of labels; 0.5 where not given.
     seed : int
         Of the bootstrap.
@@ -149,7 +149,7 @@ def evaluate_output(
     if kind == NUMBER:
         return OutputScores(name, kind, n, n_missing, evaluate_number(true, answers, seed=seed).scores)
     if kind == LABELS:
-        found = evaluate_labels(true, answers, levels, thresholds=thresholds, seed=seed)
+        found = evaluate_labels(true, answers, levels, thresholds=_limits(thresholds, there), seed=seed)
         return OutputScores(name, kind, n, n_missing, found.scores, found.per_label)
     measured = evaluate_ordinal if kind == ORDINAL else evaluate
     each = measured(true, answers, levels, seed=seed)
@@ -178,6 +178,14 @@ def labelled(kind: str, y_true: ArrayLike) -> NDArray[np.bool_]:
     if true.dtype.kind not in "iu":
         raise UsageError(f"labels of the kind {kind} are whole numbers, -1 where missing; got {true.dtype}")
     return np.asarray(true >= 0)
+
+
+def _limits(thresholds: ArrayLike | None, there: NDArray[np.bool_]) -> Floats | None:
+    """Thresholds of the images that have a label."""
+    if thresholds is None:
+        return None
+    limits = np.asarray(thresholds, dtype=np.float64)
+    return limits[there] if limits.ndim == 2 else limits
 
 
 def right(
@@ -210,8 +218,10 @@ def image_scores(
         plain = float(np.abs(known - np.median(known)).mean()) if len(known) else 0.0
         found[there] = 1 - np.abs(answers[there] - known) / (plain or 1.0)
     elif kind == LABELS:
-        limits = labels_of.THRESHOLD if thresholds is None else np.asarray(thresholds, dtype=np.float64)
-        found[there] = ((answers[there] >= limits) == (true[there] == 1)).mean(axis=1)
+        limits = _limits(thresholds, there)
+        called = answers[there] >= (labels_of.THRESHOLD if limits is None else limits)
+        found[there] = (called == (true[there] == 1)).mean(axis=1)
     else:
-        found[there] = answers[there].argmax(axis=1) == true[there]
+        said = median_level(answers[there]) if kind == ORDINAL else answers[there].argmax(axis=1)
+        found[there] = said == true[there]
     return found

@@ -27,6 +27,7 @@ def run_rows(record: StudyRecord) -> list[dict[str, Cell]]:
     """One row a run, finished or failed, in the order in which they ended."""
     searched = any(result.cell.scenario == "retrieval" for result in record.results)
     metrics = (*METRICS, *(SEARCH_METRICS if searched else ()))
+    metrics += tuple(dict.fromkeys(n for r in record.results if r.cell.sharing for n in r.scores))
     return [_run(result, metrics) for result in record.results]
 
 
@@ -35,7 +36,7 @@ def _run(result: CellResult, metrics: Sequence[str]) -> dict[str, Cell]:
     row: dict[str, Cell] = {
         "run": cell.id, "dataset": cell.dataset, "target": cell.target, "method": cell.method,
         "scenario": cell.scenario, "backbone": cell.backbone, "layer": cell.layer, "pooling": cell.pooling,
-        "head": cell.head, "cut": cell.cut, "height": cell.height, "width": cell.width,
+        "head": cell.head, "cut": cell.cut, "sharing": cell.sharing, "height": cell.height, "width": cell.width,
         "per_class": cell.per_class, "seed": cell.seed, "engine": cell.engine, "precision": cell.precision,
         "data_digest": cell.data_digest, "split_digest": cell.split_digest,
         "weights_digest": cell.weights_digest, "status": result.status, "error": result.error,
@@ -58,7 +59,18 @@ def method_rows(record: StudyRecord) -> list[dict[str, Cell]]:
     """One row a method and dataset, the best first: means over seeds, as in the results table."""
     summary = summary_lines(record)
     rows = [_flat(row, SCORE_KEYS) for row in summary.rows]
-    return rows or [_flat(row, SEARCH_METRICS) for row in summary.searches]
+    return (
+        rows
+        or [_flat_outputs(row) for row in summary.joint]
+        or [_flat(r, SEARCH_METRICS) for r in summary.searches]
+    )
+
+
+def _flat_outputs(row: Mapping[str, Any]) -> dict[str, Cell]:
+    """A row of several outputs, with a column for each metric of each output."""
+    left = {name: value for name, value in row.items() if name not in ("outputs", "errors_together")}
+    scores = {f"{name}/{key}": score for name, each in row["outputs"].items() for key, score in each.items()}
+    return _flat({**left, **scores}, ("joint", *scores))
 
 
 def _flat(row: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Cell]:

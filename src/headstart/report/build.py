@@ -25,6 +25,7 @@ from headstart.report.sections.references import references_of
 from headstart.report.sections.results import results_section
 from headstart.report.sections.retrieval import retrieval_section
 from headstart.report.sections.rules import rules_section
+from headstart.report.sections.several import several_section
 from headstart.report.sections.side_by_side import side_by_side_section
 from headstart.report.sections.told_apart import told_apart_section
 from headstart.report.sections.tricks import tricks_section
@@ -89,7 +90,13 @@ def build_document(
     pairs = (PAIR_BYTES if most else 0) // max(1, len(given := answers or {}))
     names, told = datasets(record), told_all(record, given)
     data = tuple(
-        data_section(record.tables[name], record.targets[name], PictureBook(budget), f"data-{at}")
+        data_section(
+            record.tables[name],
+            record.targets[name],
+            PictureBook(budget),
+            f"data-{at}",
+            record.outputs.get(name, ()),
+        )
         for at, name in enumerate(names)
         if name in record.tables
     )
@@ -97,9 +104,10 @@ def build_document(
     results = tuple(
         _results(record, name, (PictureBook(budget), PictureBook(pairs)), at, given.get(name), told)
         for at, name in enumerate(names)
-        if name in classified or name not in {row.dataset for row in record.retrieval}
+        if name in classified or name not in {row.dataset for row in (*record.retrieval, *record.joint)}
     )
-    found = [retrieval_section(record, name, f"search-{at}") for at, name in enumerate(names)]
+    found = [several_section(record, name, f"outputs-{at}") for at, name in enumerate(names)]
+    found += [retrieval_section(record, name, f"search-{at}") for at, name in enumerate(names)]
     networks, rules, audited = networks_section(record), rules_section(record), audited_section(record)
     over = over_datasets_section(record)
     tricks = tricks_section(record)
@@ -116,10 +124,10 @@ def build_document(
         *(each for each in found if each is not None),
         wrong_section(record),
         repeat_section(record),
-        metrics_section(),
+        metrics_section(several=bool(record.joint)),
         references_of(record, given, style),
     )
-    n_methods = len({row.method for row in (*record.summaries, *record.retrieval)})
+    n_methods = len({row.method for row in (*record.summaries, *record.retrieval, *record.joint)})
     subtitle = f"{count(n_methods, 'method')} on {count(len(names), 'dataset')}, "
     subtitle += (
         f"{len(record.results):,} of {count(record.n_planned, 'run')}, {duration(record.seconds_total)}"

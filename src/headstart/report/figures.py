@@ -293,6 +293,21 @@ def reliability(confidence: Sequence[float], correct: Sequence[float], n: Sequen
     return drawn(draw, 5.2, 4.4)
 
 
+def said_against_true(true: Sequence[float], said: Sequence[float], name: str) -> str:
+    """Answers against true numbers, one dot an image, with the line on which they are equal."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        ends = (min(*true, *said), max(*true, *said))
+        axes.plot(ends, ends, color=INK, lw=1, ls="--", label="answer = truth")
+        axes.plot(true, said, "o", ms=3.5, color=COLOURS[0], mfc="none", mew=0.9, label="test image")
+        axes.set_xlabel(drawable(f"{name}, true"))
+        axes.set_ylabel(drawable(f"{name}, said"))
+        legend(figure, axes)
+
+    return drawn(draw, 5.2, 4.4)
+
+
 def score_by_number(
     numbers: Sequence[int], values: Sequence[float], errors: Sequence[float], chosen: int, label: str
 ) -> str:

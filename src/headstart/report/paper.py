@@ -142,7 +142,7 @@ def tests_used(record: StudyRecord, told: dict[str, ToldApart | None]) -> list[s
 
 
 def _subtitle(record: StudyRecord) -> str:
-    n_methods = len({row.method for row in (*record.summaries, *record.retrieval)})
+    n_methods = len({row.method for row in (*record.summaries, *record.retrieval, *record.joint)})
     said = f"{count(n_methods, 'method')} on {count(len(datasets(record)), 'dataset')}, {len(record.results):,} of "
     return said + f"{count(record.n_planned, 'run')}, {duration(record.seconds_total)}"
 

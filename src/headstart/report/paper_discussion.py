@@ -165,6 +165,8 @@ def _of_data(record: StudyRecord, name: str) -> list[str]:
     said = []
     if facts.n_across:
         said.append(f"{facts.n_across:,} contents of {name} lie in more than one split.")
+    if record.outputs.get(name):
+        return said
     if facts.n_contradictions:
         said.append(
             f"{facts.n_contradictions:,} contents of {name} carry more than one label: no method can be right."

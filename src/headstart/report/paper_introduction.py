@@ -18,6 +18,7 @@ from headstart.report.document import (
 from headstart.report.label_facts import LabelFacts, label_facts
 from headstart.report.papers import DATASETS
 from headstart.report.published import identity
+from headstart.report.sections.data import outputs_blocks
 from headstart.report.sections.images_a_class import images_section
 from headstart.report.sources import Bibliography
 from headstart.report.told import ToldApart
@@ -58,12 +59,12 @@ def _dataset(record: StudyRecord, name: str, cited: Bibliography, told: ToldApar
     facts = label_facts(table, target)
     marks = cited.cite(*DATASETS.get(identity(table), ()))
     origin = f"Origin: {table.source or 'not stated'}" + (f" {marks}" if marks else "")
+    outputs = outputs_blocks(table, record.outputs.get(name, ()), id)
     blocks: list[Block] = [
         Paragraph(origin if origin.endswith((".", "]", ")")) else f"{origin}."),
-        Paragraph(statistics_words(facts, target)),
-        _classes(record, name, facts, id),
+        *(outputs or [Paragraph(statistics_words(facts, target)), _classes(record, name, facts, id)]),
         Blank("Define each class in a sentence: what belongs to it, what does not, and who decides."),
-        *_enough(record, name, told, id),
+        *([] if outputs else _enough(record, name, told, id)),
         Paragraph(consistent_words(facts)),
     ]
     return Section(id, f"The images of {name}", tuple(blocks))

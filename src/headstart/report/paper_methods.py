@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from headstart.report import method_words, papers
 from headstart.report.document import Block, Column, Entry, Paragraph, Row, Section, Table, plain_table
 from headstart.report.sections.compared import use_of_splits
-from headstart.report.sections.metrics import METRICS
+from headstart.report.sections.metrics import METRICS, SEVERAL
 from headstart.report.sections.retrieval import METRICS as SEARCH_METRICS
 from headstart.report.sources import Bibliography
 from headstart.report.training_words import TECHNIQUES, techniques_of
@@ -33,9 +33,9 @@ def methods(record: StudyRecord, cited: Bibliography, tests: Iterable[str]) -> S
 
 
 def _compared(record: StudyRecord, cited: Bibliography) -> Section:
-    rows = [*record.summaries, *record.retrieval]
+    rows = [*record.summaries, *record.retrieval, *record.joint]
     scenarios = list(dict.fromkeys(row.scenario for row in rows))
-    heads = list(dict.fromkeys(row.head for row in record.summaries if row.head))
+    heads = list(dict.fromkeys(row.head for row in (*record.summaries, *record.joint) if row.head))
     words = [
         (method_words.SCENARIOS.get(name, method_words.RETRIEVAL), papers.SCENARIOS[name])
         for name in scenarios
@@ -99,6 +99,7 @@ def _backbone(name: str, card: dict[str, object], cited: Bibliography) -> str:
 
 def _measures(record: StudyRecord, cited: Bibliography) -> Section:
     rows = [(name, said, formula) for name, said, formula in METRICS if name not in MEASURED]
+    rows += SEVERAL if record.joint else ()
     if record.retrieval:
         rows += [(title, f"Of a search: {help}.", DASH) for _, title, help in SEARCH_METRICS]
     made = [

@@ -24,6 +24,7 @@ from headstart.report.sections.images_a_class import images_section
 from headstart.report.sections.over_datasets import over_datasets_section
 from headstart.report.sections.results import against_entry, results_section, run_entry
 from headstart.report.sections.retrieval import retrieval_section
+from headstart.report.sections.several import several_section
 from headstart.report.sections.told_apart import told_figure, told_table
 from headstart.report.sources import Bibliography
 from headstart.report.told import ToldApart
@@ -46,6 +47,7 @@ def results(record: StudyRecord, cited: Bibliography, told: dict[str, ToldApart 
         for at, name in enumerate(datasets(record))
         for part in (
             _classified(record, name, cited, told.get(name), f"found-{at}") if name in classified else None,
+            several_section(record, name, f"outputs-{at}"),
             retrieval_section(record, name, f"searched-{at}"),
         )
         if part is not None

@@ -6,15 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from headstart.measure.cannot_tell import CannotTell
 from headstart.measure.retrieval import METRICS as SEARCH_METRICS
 from headstart.report.answers import Answers, load_answers
 from headstart.report.document import Claim
 from headstart.report.sections.retrieval import ranked_for_search, search_claims
+from headstart.report.sections.several import several_claims
 from headstart.report.sections.shifted import shift_claims, shift_dicts
 from headstart.report.sections.sizes import sides_of
+from headstart.report.sharing import NAMES, Ways, ranked_jointly, ways_of
 from headstart.report.told import Told, told_all
-from headstart.report.verdict import cut_claims, datasets, missing_claims, ranked, verdict
+from headstart.report.verdict import cut_claims, datasets, missing_claims, ranked, results_of, verdict
 from headstart.report.wording import total_seconds
+from headstart.study.joint_cells import JOINT
 from headstart.study.records import MethodSummary, StudyRecord
 
 SCORE_KEYS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece")
@@ -45,6 +49,14 @@ class Summary:
         Of the task retrieval, one a way and dataset, the best first. Keys: dataset, backbone, height, width, layer,
         pooling, search, status, best, selection (mAP), map, precision_at_k, recall_at_k, r_precision and ndcg (each
         {"value", "low", "high"} or None), n, n_seeds, seconds, errors.
+    joint : tuple of dict
+        Of several outputs, one a method, way and dataset, the best first. Keys: dataset, method, scenario, backbone,
+        height, width, layer, pooling, head, cut, sharing, status, best, selection, joint ({"value", "low", "high"} or
+        None), outputs (output to metric to {"value", "low", "high"}), errors_together (of one run), n, n_seeds,
+        n_failed, seconds, fit_seconds, train_seconds, images_seen, peak_bytes, model_bytes, errors.
+    sharing : tuple of dict
+        Pairs of ways of one method: dataset, method, output ("" for all at once), a, b, verdict, difference, low, high
+        and p (None where it cannot be told), seconds_ratio (training of a over training of b).
     """
 
     verdict: tuple[str, ...]
@@ -53,19 +65,20 @@ class Summary:
     findings: tuple[dict[str, Any], ...] = ()
     searches: tuple[dict[str, Any], ...] = ()
     sized: tuple[dict[str, Any], ...] = ()
+    joint: tuple[dict[str, Any], ...] = ()
+    sharing: tuple[dict[str, Any], ...] = ()
 
 
 def all_claims(record: StudyRecord, told: Told) -> list[Claim]:
     """What the study found, dataset by dataset: the best method, and what is best for search."""
-    searched, classified = (
-        {row.dataset for row in record.retrieval},
-        {row.dataset for row in record.summaries},
-    )
+    others = {row.dataset for row in (*record.retrieval, *record.joint)}
+    classified = {row.dataset for row in record.summaries}
     claims: list[Claim] = []
     for name in datasets(record):
-        if name in classified or name not in searched:
+        if name in classified or name not in others:
             claims += verdict(record, name, told.get(name)).claims
             claims += shift_claims(record, name)
+        claims += several_claims(record, name)
         claims += search_claims(record, name)
     return claims
 
@@ -99,6 +112,13 @@ def summary_lines(record: StudyRecord, answers: Mapping[str, Answers] | None = N
         _findings(record),
         tuple(searches),
         tuple(_row(record, row, {}) for row in record.sized),
+        tuple(_joint_row(record, row) for name in datasets(record) for row in ranked_jointly(record, name)),
+        tuple(
+            line
+            for name in datasets(record)
+            for ways in ways_of(record, name)
+            for line in _sharing_rows(name, ways)
+        ),
     )
 
 
@@ -164,3 +184,44 @@ def _search_row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
         "seconds": total_seconds(row.seconds),
         "errors": list(row.errors),
     }
+
+
+def _joint_row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
+    cells = {result.cell.id: result.cell for result in record.results}
+    height, width = sides_of(cells, row) or (None, None)
+    outputs: dict[str, dict[str, Any]] = {}
+    for key, score in row.scores.items():
+        name, _, metric = key.rpartition("/")
+        if name:
+            outputs.setdefault(name, {})[metric] = score.to_dict()
+    first = next((r for r in results_of(record, row) if r.status == "done"), None)
+    joint = row.scores.get(JOINT)
+    return {
+        "dataset": row.dataset, "method": row.method, "scenario": row.scenario, "backbone": row.backbone,
+        "height": height, "width": width, "layer": row.layer, "pooling": row.pooling, "head": row.head,
+        "cut": row.cut, "sharing": row.sharing, "status": row.status,
+        "best": record.best_joint.get(row.dataset) == row.method, "selection": row.selection,
+        "joint": None if joint is None else joint.to_dict(), "outputs": outputs,
+        "errors_together": list(first.joint.get("pairs", ())) if first else [],
+        "n": max((score.n for score in row.scores.values()), default=0), "n_seeds": row.n_seeds,
+        "n_failed": row.n_failed, "seconds": total_seconds(row.seconds), "fit_seconds": row.seconds.get("fit"),
+        "train_seconds": row.train_seconds,
+        "images_seen": row.images_seen, "peak_bytes": row.peak_bytes, "model_bytes": row.model_bytes,
+        "errors": list(row.errors),
+    }  # fmt: skip
+
+
+def _sharing_rows(dataset: str, ways: Ways) -> list[dict[str, Any]]:
+    """Every pair of ways on every output, with the words' own numbers."""
+    way, rows = {name: key for key, name in NAMES.items()}, []
+    for output, found in ways.verdicts.items():
+        for pair in found.pairs:
+            gap, told = pair.difference, not isinstance(pair.difference, CannotTell)
+            ends = {key: getattr(gap, key) if told else None for key in ("value", "low", "high")}
+            a, b = way[pair.a], way[pair.b]
+            rows.append({
+                "dataset": dataset, "method": ways.name, "output": "" if output == JOINT else output, "a": a, "b": b,
+                "verdict": pair.kind, "difference": ends["value"], "low": ends["low"], "high": ends["high"],
+                "p": pair.p if told else None, "seconds_ratio": ways.seconds_ratio(a, b),
+            })  # fmt: skip
+    return rows

@@ -134,7 +134,8 @@ def _images(record: StudyRecord, paper: Paper, name: str, book: PictureBook) -> 
 
 
 def _examples(record: StudyRecord, name: str, book: PictureBook) -> list[Block]:
-    section = data_section(record.tables[name], record.targets[name], book, "example")
+    table, outputs = record.tables[name], record.outputs.get(name, ())
+    section = data_section(table, record.targets[name], book, "example", outputs)
     found = next((block for block in section.blocks if isinstance(block, Gallery)), None)
     if found is None:
         return []

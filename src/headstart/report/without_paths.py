@@ -46,6 +46,7 @@ def without_paths(record: StudyRecord) -> StudyRecord:
         summaries=rows(record.summaries),
         sized=rows(record.sized),
         retrieval=rows(record.retrieval),
+        joint=rows(record.joint),
     )
 
 

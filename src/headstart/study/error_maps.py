@@ -47,7 +47,7 @@ def best_heads(cells: Sequence[Cell], results: Mapping[str, CellResult]) -> list
 
     A tuned head was fitted with options of its own, and is not fitted again for maps.
     """
-    asked = [cell for cell in cells if cell.scenario != RETRIEVAL]
+    asked = [cell for cell in cells if cell.scenario != RETRIEVAL and not cell.sharing]
     known = {cell.id: results[cell.id] for cell in asked if cell.id in results}
     most = most_images(asked)
     rows = [row for row in summarise(asked, known) if row.per_class == most[row.dataset]]

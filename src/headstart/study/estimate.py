@@ -139,7 +139,9 @@ def cell_seconds(cell: Cell, data: Dataset, variant: Variant, rates: Rates) -> f
         epoch *= 2 if options.get("sam") else 1
         epoch += n_train / speed if cell.scenario == "finetune" and _mixes(options) else 0.0
     training = options["seconds"] or epoch * (options["epochs"] or 1) * options.get("soup", 1)
-    return float((training + rest) * n_folds)
+    # separate networks are fits of their own, which rates are of; tied ones are one fit
+    alike = cell.sharing == "separate" or (cell.sharing == "soft" and not known)
+    return float((training + rest) * n_folds * (len(data.outputs) if alike else 1))
 
 
 def _mixes(options: Mapping[str, Any]) -> bool:

@@ -25,6 +25,7 @@ from headstart.study.cells import CellOutcome, failed, run_cell
 from headstart.study.error_maps import best_heads, map_best, shown_closely
 from headstart.study.estimate import cell_seconds, n_fits, spoken
 from headstart.study.halving import OutOfTime, Race, contenders, stored_cut
+from headstart.study.joint_cells import model_of, run_joint_cell
 from headstart.study.machine import machine
 from headstart.study.networks import networks_of
 from headstart.study.partition import Dataset
@@ -34,6 +35,7 @@ from headstart.study.records import Cell, StudyRecord
 from headstart.study.resolve import Variant, resolve
 from headstart.study.retrieval import RETRIEVAL, run_retrieval_cell
 from headstart.study.rules import check_plan
+from headstart.study.several_spec import several
 from headstart.study.shifted import Shift, block_of, shift_digest, shifts_of
 from headstart.study.sources import FeatureKey, Source, scan_shifted, scan_sources
 from headstart.study.spec import StudySpec, budget_seconds, spec_dict
@@ -83,6 +85,8 @@ def run_study(
     """
     started = time.monotonic()
     variants = resolve(spec)
+    if advise and several(spec):
+        raise UsageError("advice is of one target; leave --advice out, or name one target")
     if is_tuned(spec):
         require("optuna", extra="tune", purpose="tuning")
     if Path(out).exists() and not Path(out).is_dir():
@@ -172,14 +176,14 @@ class _Run:
             for line in remarks(self.spec, self.plan.cells, self.datasets, self.shifts):
                 emit(Notice(line))
         self._write_plan(command)
-        if self.advises is not False and self.plan.pending:
+        if self.advises is not False and self.plan.pending and not several(self.spec):
             record_advice(self.store, self.plan, self.datasets, self.spec, asked=bool(self.advises))
         for _ in range(2):  # twice only where another engine served new layers than the old ones
             if self.plan.pending:
                 self._extract()
                 self.plan = self._planned()
                 self._write_plan(command)
-        if self.audits:
+        if self.audits and not several(self.spec):  # what it looks for is of one target
             record_audits(self.store, self.datasets, self.sources, self.variants[0].card, self.spec)
         tell_what_changed(self.store, self.plan.cells, self.datasets)
 
@@ -202,7 +206,12 @@ class _Run:
             machine=machine(),
             warnings=self.warnings,
             plan=[asdict(cell) for cell in self.plan.cells],
-            targets={name: data.target for name, data in self.datasets.items()},
+            targets={name: source.target for name, source in self.sources.items()},
+            outputs={
+                name: [output.to_dict() for output in source.outputs]
+                for name, source in self.sources.items()
+                if source.outputs
+            },
             passes=keys,
             tricks=self.tricks,
         )
@@ -335,7 +344,7 @@ class _Run:
         if cell.scenario == RETRIEVAL:
             self._keep(self._retrieved(cell, data, pass_cost), data)
             return
-        if not cell.trains:
+        if not cell.trains and not cell.sharing:
             self._keep(self._fitted(cell, data, pass_cost), data)
             return
         from headstart.methods.kept import kept_until_done
@@ -375,6 +384,8 @@ class _Run:
         return run_retrieval_cell(cell, data, features, judge, weights_bytes=weights, **pass_cost)
 
     def _trained(self, cell: Cell, data: Dataset, pass_cost: dict[str, Any]) -> CellOutcome:
+        if cell.sharing:
+            return self._joint(cell, data, pass_cost)
         rates = passes.known_rates(self.store)
         expected = n_fits(cell) * cell_seconds(cell, data, self._variant(cell), rates)
         emit(Notice(f"{cell.dataset}, seed {cell.seed}: {cell.method}, about {spoken(expected)}"))
@@ -394,6 +405,16 @@ class _Run:
 
         self.trials = self.trials or open_storage(self.store.folder)
         return run_tuned_cell(cell, data, self.trials, run, **given)
+
+    def _joint(self, cell: Cell, data: Dataset, pass_cost: dict[str, Any]) -> CellOutcome:
+        variant = self._variant(cell)
+        if cell.trains:
+            expected = n_fits(cell) * cell_seconds(cell, data, variant, passes.known_rates(self.store))
+            emit(Notice(f"{cell.dataset}, seed {cell.seed}: {cell.method}, about {spoken(expected)}"))
+        make = partial(model_of, cache_gb=self.spec.cache_gb)
+        return run_joint_cell(
+            cell, data, make_model=make, weights_bytes=variant.card.weights_bytes, **pass_cost
+        )
 
     def _variant(self, cell: Cell) -> Variant:
         shapes = {

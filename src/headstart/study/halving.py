@@ -30,8 +30,10 @@ class OutOfTime(Exception):
 def contenders(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     """The runs that race, by dataset: every method that trains, under the first seed, on most images a class.
 
-    Tuned runs do not race: they go on, or not, with the method that they tune.
+    Tuned runs do not race: they go on, or not, with the method that they tune. Methods of several outputs do not
+    either: what they would be cut by is no one score.
     """
+    cells = [cell for cell in cells if not cell.sharing]
     found: dict[str, list[Cell]] = {}
     most = most_images([cell for cell in cells if cell.trains])
     for cell in cells:

@@ -10,16 +10,20 @@ from headstart.base.errors import DataError, UnknownName, UsageError
 from headstart.base.events import Notice, emit, warn
 from headstart.base.hashing import digest_json
 from headstart.images.table import ImageTable
+from headstart.methods.output import Output
 from headstart.study.given_folds import folded_dataset
+from headstart.study.joint_cells import model_of
 from headstart.study.partition import make_dataset
 from headstart.study.record import find_cell, load_record
 from headstart.study.records import Cell, CellResult, StudyRecord
+from headstart.study.several import make_several
 from headstart.study.sources import Source, scan_sources
 from headstart.study.spec import StudySpec
 from headstart.study.trained import classifier_of
 
 if TYPE_CHECKING:
     from headstart.methods.finetune import FineTuneClassifier
+    from headstart.methods.multi_output import MultiOutputTransfer
     from headstart.methods.probe import TransferClassifier
 
 
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
 class Handover:
     """A fitted classifier with the run it comes from."""
 
-    classifier: TransferClassifier | FineTuneClassifier
+    classifier: TransferClassifier | FineTuneClassifier | MultiOutputTransfer
     cell: Cell
     dataset: str
     target: str
@@ -59,7 +63,7 @@ def hand_over(
         The images have changed since the study.
     """
     record = load_record(folder)
-    if cell in record.best:
+    if cell in record.best or cell in record.best_joint:
         cell, dataset = "", cell
     found = find_cell(record, cell, dataset)
     run = found.cell
@@ -68,6 +72,10 @@ def hand_over(
             f"{run.method} needs its validation images to choose the epoch that is kept; leave refit out"
         )
     table = same_split(record, run)
+    if run.sharing:
+        several = model_of(run, cache_gb=cache_gb, refit=refit, **_settled(found))
+        names = [output["name"] for output in record.outputs[run.dataset]]
+        return Handover(several.fit_table(table, names), run, run.dataset, ",".join(names))
     classifier = _retrained(found, cache_gb) if run.trains else _refitted(found, refit, cache_gb)
     return Handover(classifier.fit_table(table, run.target), run, run.dataset, run.target)
 
@@ -110,7 +118,12 @@ def _refitted(found: CellResult, refit: bool, cache_gb: float) -> TransferClassi
 
 
 def _retrained(found: CellResult, cache_gb: float) -> FineTuneClassifier:
-    """The same options, with what the run had found by measuring: rate, epochs that fitted its time, precision."""
+    """The same options, with what the run had found by measuring."""
+    return classifier_of(found.cell, cache_gb=cache_gb, **_settled(found))
+
+
+def _settled(found: CellResult) -> dict[str, Any]:
+    """What a run had found by measuring: rate, epochs that fitted its time, precision; nothing of several fits."""
     settled: dict[str, Any] = tuned_options(found)
     if len(found.training) == 1:
         (fit,) = found.training
@@ -118,7 +131,7 @@ def _retrained(found: CellResult, cache_gb: float) -> FineTuneClassifier:
         served = (fit.get("prefix") or {}).get("precision")
         settled |= {"prefix_precision": served} if served in ("float32", "int8") else {}
         settled |= {"seconds": None}
-    return classifier_of(found.cell, cache_gb=cache_gb, **settled)
+    return settled
 
 
 def same_split(record: StudyRecord, run: Cell) -> ImageTable:
@@ -132,6 +145,8 @@ def same_split(record: StudyRecord, run: Cell) -> ImageTable:
     options: dict[str, Any] = {
         name: tuple(each) if isinstance(each, list) else each for name, each in record.spec.items()
     }
+    if isinstance(target := options.get("target", ()), str):  # of an older study
+        options["target"] = (target,) if target else ()
     spec = StudySpec(**options)
     kept = record.tables[run.dataset]
     source = _scanned(spec, run.dataset, record.folder)
@@ -139,6 +154,9 @@ def same_split(record: StudyRecord, run: Cell) -> ImageTable:
     clean = now.select([row for row, path in enumerate(now.paths) if path in there])
     if source.folds is not None:
         data = folded_dataset(clean, run.target, source.folds)
+    elif run.sharing:
+        outputs = [Output.from_dict(each) for each in record.outputs[run.dataset]]
+        data = make_several(clean, outputs, seeds=(run.seed or 0) + 1, folds=spec.folds)
     else:
         data = make_dataset(clean, run.target, seeds=(run.seed or 0) + 1, folds=spec.folds)
     partition = data.partition(run.seed)

@@ -17,6 +17,8 @@ from headstart.images.table import SPLITS, ImageTable
 if TYPE_CHECKING:
     import numpy as np
 
+    from headstart.methods.output import Output
+
 Rows = tuple[int, ...]
 
 
@@ -58,6 +60,8 @@ class Dataset:
 
     `given` says that the seed leaves the split alone; `digest` is the content of the table. With `by_fold` the
     source gives folds, and each partition is one of them: a run a fold, which stands in the place of a seed.
+
+    Of several outputs `outputs` says what they are; then `target` names them all, and there are no codes of one class.
     """
 
     table: ImageTable
@@ -67,6 +71,7 @@ class Dataset:
     digest: str
     reduced: dict[tuple[int | None, int], Partition] = field(default_factory=dict)
     by_fold: bool = False
+    outputs: tuple[Output, ...] = ()
 
     def n_seeds(self, asked: int) -> int:
         """Runs of a method: the folds that the source gives, or as many as were asked for."""
@@ -96,7 +101,11 @@ class Dataset:
         return int(np.bincount(self.codes()[list(self.partitions[0].folds[0].train)]).max())
 
     def classes(self) -> tuple[str, ...]:
-        """Sorted classes of the target."""
+        """Sorted classes of the target; of several outputs a name for each column of their probabilities."""
+        if self.outputs:
+            return tuple(
+                f"{o.name}={level}" if level else o.name for o in self.outputs for level in o.levels or ("",)
+            )
         return self.table.classes(self.target)
 
     def codes(self) -> np.ndarray:
@@ -130,25 +139,28 @@ def make_dataset(table: ImageTable, target: str, *, seeds: int, folds: int) -> D
             f"{table.name}: {target!r} has {len(classes)} class{'' if len(classes) == 1 else 'es'} "
             "among the readable images; a study needs two or more"
         )
+    return Dataset(table, target, *divided(table, target, seeds=seeds, folds=folds), table.digest())
+
+
+def divided(table: ImageTable, target: str, *, seeds: int, folds: int) -> tuple[tuple[Partition, ...], bool]:
+    """The partitions of a table for `seeds` seeds, and whether the source gives the split; see `make_dataset`."""
     given = not folds and table.has_split("train") and table.has_split("test")
     if folds:
-        partitions = [_folded(table, target, folds, seed) for seed in range(seeds)]
-    else:
-        partitions = [_split(table, target, seed) for seed in range(1 if given else seeds)]
-    return Dataset(table, target, tuple(partitions), given, table.digest())
+        return tuple(_folded(table, target, folds, seed) for seed in range(seeds)), given
+    return tuple(_split(table, target, seed) for seed in range(1 if given else seeds)), given
 
 
 def _split(table: ImageTable, target: str, seed: int) -> Partition:
     from headstart.images.split import ensure_splits, split_digest
 
-    divided = ensure_splits(table, seed=seed, target=target)
+    parted = ensure_splits(table, seed=seed, target=target)
     order = by_content(table)
     train, validation, test = (
-        tuple(row for row in order if divided.splits and divided.splits[row] == split) for split in SPLITS
+        tuple(row for row in order if parted.splits and parted.splits[row] == split) for split in SPLITS
     )
     if not train or not test:
         raise DataError(f"{table.name}: no images to {'test' if train else 'train'} on; give more images")
-    return Partition((Fold(train, validation, test),), split_digest(divided), divided.splits)
+    return Partition((Fold(train, validation, test),), split_digest(parted), parted.splits)
 
 
 def _folded(table: ImageTable, target: str, n_folds: int, seed: int) -> Partition:

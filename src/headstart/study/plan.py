@@ -16,6 +16,8 @@ from headstart.study.partition import Dataset
 from headstart.study.records import Cell
 from headstart.study.resolve import Place, Variant
 from headstart.study.retrieval import RETRIEVAL, RETRIEVAL_VERSION
+from headstart.study.several import joint_cells
+from headstart.study.several_spec import several
 from headstart.study.spec import StudySpec, uses
 from headstart.study.trained import TrainedMethod, trained_cell
 
@@ -122,6 +124,9 @@ def make_plan(
         *_training_cells(spec, datasets, trained, digests),
     ]
     keyed += _tuned_cells(keyed, tuned or {})
+    if several(spec):
+        of = {data.table.name: data for data in datasets}
+        keyed = [(at, made) for at, cell in keyed for made in joint_cells(cell, of[cell.dataset], spec)]
     cells = tuple(cell for _, cell in sorted(keyed, key=lambda pair: pair[0]))
     ids = {cell.id for cell in cells}
     away = frozenset(cell.id for cell in cells if (cell.dataset, cell.base_method) in cut)
@@ -192,6 +197,8 @@ def _tuned_cells(keyed: Sequence[Keyed], tuned: Mapping[str, str]) -> list[Keyed
 
 def sizes_of(data: Dataset, spec: StudySpec) -> tuple[int, ...]:
     """Images a class to learn from, most first; a number that no class exceeds is all of them (0)."""
+    if data.outputs:
+        return (0,)
     asked = {0 if each >= data.most_per_class() else each for each in spec.per_class}
     return tuple(sorted(asked, key=lambda each: -each if each else -math.inf))
 

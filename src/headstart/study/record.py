@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,11 +39,13 @@ def load_record(folder: str | Path) -> StudyRecord:
         meta = store.meta()
         if "plan" not in meta:
             raise UsageError(f"the study in {folder} stopped before its plan was made; run its command again")
-        cells = [Cell(**row) for row in meta["plan"]]
+        cells = planned = [Cell(**row) for row in meta["plan"]]
         stored = store.results()
         results = {cell.id: stored[cell.id] for cell in cells if cell.id in stored}
         cut = stored_cut(store, cells) if meta["spec"].get("budget") else ()
         away = {(each.dataset, each.method) for each in cut}
+        together = summarise([cell for cell in cells if cell.sharing], results)
+        cells = [cell for cell in cells if not cell.sharing]
         every = summarise(cells, results, away)
         retrieval = tuple(row for row in every if row.scenario == RETRIEVAL)
         sized = tuple(row for row in every if row.scenario != RETRIEVAL)
@@ -51,7 +53,10 @@ def load_record(folder: str | Path) -> StudyRecord:
         summaries = tuple(row for row in sized if row.per_class == most[row.dataset])
         best = choose_best(summaries, results)
         tables = {name: table for name in meta["targets"] if (table := store.table(name)) is not None}
-        rows, probabilities = _winners(store, summaries, best, tables)
+        best_joint = choose_best(together, results)
+        shown = [row for row in summaries if best.get(row.dataset) == row.method]
+        shown += [row for row in together if row.trains or best_joint.get(row.dataset) == row.method]
+        rows, probabilities = _held(store, shown, tables)
         maps = {cell: found for cell in rows if (found := store.maps(cell))}
         known = store.passes()
         facts = [known[key] for key in meta["passes"] if key in known]
@@ -73,9 +78,9 @@ def load_record(folder: str | Path) -> StudyRecord:
         machine=meta["machine"],
         warnings=_warnings(meta, facts, results),
         seconds_total=seconds,
-        n_planned=sum(cell.id in results or (cell.dataset, cell.base_method) not in away for cell in cells),
+        n_planned=sum(cell.id in results or (cell.dataset, cell.base_method) not in away for cell in planned),
         engines=tuple(_engine(each) for each in facts),
-        findings=all_findings(summaries, results),
+        findings=(*all_findings(summaries, results), *all_findings(together, results)),
         cut=cut,
         sized=sized if len(sized) > len(summaries) else (),
         retrieval=retrieval,
@@ -84,6 +89,9 @@ def load_record(folder: str | Path) -> StudyRecord:
         maps=maps,
         audits={name: each for name, each in (meta.get(AUDIT) or {}).items() if name in meta["targets"]},
         advised=tuple(name for name in meta.get(ADVICE) or {} if name in meta["targets"]),
+        joint=together,
+        best_joint=best_joint,
+        outputs={name: tuple(each) for name, each in (meta.get("outputs") or {}).items()},
     )
 
 
@@ -105,28 +113,27 @@ def find_cell(record: StudyRecord, name: str = "", dataset: str = "") -> CellRes
         if len(fits) > 1:
             raise UsageError(f"{len(fits)} runs start with {name!r}; give more of the id")
         return done[fits[0]]
-    if dataset and dataset not in record.best:
-        raise UnknownName("dataset with a finished run", dataset, record.best)
-    if not record.best:
+    best = {**record.best_joint, **record.best}
+    if dataset and dataset not in best:
+        raise UnknownName("dataset with a finished run", dataset, best)
+    if not best:
         raise UsageError(f"no run of the study in {record.folder} has finished; run its command again")
-    if not dataset and len(record.best) > 1:
-        raise UsageError(f"the study has several datasets; name one of {', '.join(record.best)}")
-    dataset = dataset or next(iter(record.best))
-    row = next(s for s in record.summaries if (s.dataset, s.method) == (dataset, record.best[dataset]))
+    if not dataset and len(best) > 1:
+        raise UsageError(f"the study has several datasets; name one of {', '.join(best)}")
+    dataset = dataset or next(iter(best))
+    rows = (*record.summaries, *record.joint)
+    row = next(s for s in rows if (s.dataset, s.method) == (dataset, best[dataset]))
     return next(done[cell] for cell in row.cells if cell in done)
 
 
-def _winners(
-    store: StudyStore,
-    summaries: tuple[MethodSummary, ...],
-    best: Mapping[str, str],
-    tables: Mapping[str, ImageTable],
+def _held(
+    store: StudyStore, shown: Iterable[MethodSummary], tables: Mapping[str, ImageTable]
 ) -> tuple[dict[str, tuple[int, ...]], dict[str, np.ndarray]]:
-    """Test rows and probabilities of the best method's cells."""
+    """Test rows and probabilities of the cells of some methods."""
     rows: dict[str, tuple[int, ...]] = {}
     probabilities: dict[str, np.ndarray] = {}
-    for summary in summaries:
-        if best.get(summary.dataset) != summary.method or summary.dataset not in tables:
+    for summary in shown:
+        if summary.dataset not in tables:
             continue
         number = {path: row for row, path in enumerate(tables[summary.dataset].paths)}
         for cell in summary.cells:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_AUGMENT = "medium"
 """Augmentation that the name of a method that trains leaves out."""
-NEW = ("cut", "training", "per_class", "tuned", "tricks", "fold", "shifted")
+NEW = ("cut", "training", "per_class", "tuned", "tricks", "fold", "shifted", "sharing", "outputs")
 """Fields of a cell that its id leaves out where they are empty."""
 TUNED = ", tuned"
 """What the name of a tuned method ends with."""
@@ -42,6 +42,9 @@ class Cell:
     are on, where a study holds tricks to account ("bare": none; "ema+mixup"). `fold` is the given fold (1, 2, ...)
     that it is tested on, and stands for a seed then; 0 where the source gives none. `shifted` is the digest of what
     it is tested on besides: a second test folder, corrupted test images.
+
+    A run of several outputs has how they share in `sharing`, what is said of them as JSON text in `outputs`, and
+    the names of all of them, with commas, as its target.
     """
 
     dataset: str
@@ -69,6 +72,8 @@ class Cell:
     tricks: str = ""
     fold: int = 0
     shifted: str = ""
+    sharing: str = ""
+    outputs: str = ""
 
     @property
     def id(self) -> str:
@@ -84,12 +89,13 @@ class Cell:
     def base_method(self) -> str:
         """Name of the method with its own defaults."""
         size = f" {self.height}px" if self.height == self.width else f" {self.height}x{self.width}px"
+        way = f" {self.sharing}" if self.sharing else ""
         if not self.trains:
-            return f"{self.scenario} {self.backbone} {self.layer} {self.pooling} {self.head}{size}"
+            return f"{self.scenario} {self.backbone} {self.layer} {self.pooling} {self.head}{size}{way}"
         plain = " plain" if self.scenario != "scratch" and self.options.get("start") == "plain" else ""
         augment = str(self.options.get("augment", DEFAULT_AUGMENT))
         views = "" if self.tricks or augment == DEFAULT_AUGMENT else f" {augment}"
-        return f"{self.scenario} {self.backbone} {self.training_of}{plain}{views}{size}"
+        return f"{self.scenario} {self.backbone} {self.training_of}{plain}{views}{size}{way}"
 
     @property
     def training_of(self) -> str:
@@ -170,6 +176,10 @@ class ShiftResult:
 class CellResult:
     """What one cell gave. A failed cell has status "failed" and its error, and no scores.
 
+    A run of several outputs has the scores `joint` (all right at once) and `OUTPUT/METRIC`, in `outputs` what each
+    output is and its counts (JSON-like), and in `joint` what `headstart.measure.joint.Joint` says. The columns of
+    its probabilities are those of the outputs, one after the other.
+
     `selection` is the score that chooses "best": accuracy on the validation split or on inner folds of
     train (`selected_on` says which). `scores` are of the test split and choose nothing. `chosen` holds what
     was tuned, e.g. {"C": 0.1}. Probabilities (n_test, n_classes) stay in the store.
@@ -207,6 +217,8 @@ class CellResult:
     n_fits: int = 0
     test_reads: int = 0
     shifts: tuple[ShiftResult, ...] = ()
+    outputs: tuple[dict[str, Any], ...] = ()
+    joint: dict[str, Any] = field(default_factory=dict)
 
     @property
     def images_seen(self) -> int:
@@ -321,6 +333,7 @@ class MethodSummary:
     options: str = "defaults"
     shifts: tuple[ShiftResult, ...] = ()
     augment: str = ""
+    sharing: str = ""
 
     @property
     def trains(self) -> bool:
@@ -344,14 +357,16 @@ class StudyRecord:
 
     `tables` are the datasets with the splits of the first seed; `test_rows[cell id]` are the row numbers
     (in the dataset's table) behind the rows of `probabilities[cell id]`, held for the best method of each
-    dataset alone. `best[dataset]` is a method name, or absent where nothing finished. `n_planned` counts no
-    runs of methods that the budget cut; `findings` are those of the runs and of the study as a whole.
+    dataset, and for the networks with several outputs that train. `best[dataset]` is a method name, or absent where
+    nothing finished. `n_planned` counts no runs of methods that the budget cut; `findings` are those of the runs and
+    of the study as a whole.
 
     `tricks` says how tricks were tried, where they were (`headstart.study.trick_spec.note_of`).
 
     `summaries` are of the classifiers that learned from most images a class; `sized` are those of every number
-    of images a class, where there are several; `retrieval` are those of the task retrieval. `maps[cell id]` are of
-    the surest errors of the best methods' runs, where there are any.
+    of images a class, where there are several; `retrieval` are those of the task retrieval, `joint` those of several
+    outputs; `outputs[dataset]` are these, as JSON-like values. `maps[cell id]` are of the surest errors of the best
+    methods' runs, where there are any.
 
     `audits[dataset]` is what the fast audit found before the first run, as JSON-like values; `advised` are the
     datasets whose advice was recorded before it.
@@ -384,6 +399,9 @@ class StudyRecord:
     maps: dict[str, tuple[ErrorMap, ...]] = field(default_factory=dict)
     audits: dict[str, dict[str, Any]] = field(default_factory=dict)
     advised: tuple[str, ...] = ()
+    joint: tuple[MethodSummary, ...] = ()
+    best_joint: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, tuple[dict[str, Any], ...]] = field(default_factory=dict)
 
     @cached_property
     def by_id(self) -> dict[str, CellResult]:

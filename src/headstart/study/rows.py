@@ -49,6 +49,7 @@ def result_from(row: dict[str, Any]) -> CellResult:
         tuning=tuple(given.pop("tuning", ())),
         findings=tuple(Finding(**each) for each in given.pop("findings", ())),
         shifts=tuple(_shift(each) for each in given.pop("shifts", ())),
+        outputs=tuple(given.pop("outputs", ())),
         **given,
     )
 

@@ -12,10 +12,14 @@ from headstart.base.events import warn
 from headstart.images.table import ImageTable, Problem
 from headstart.study.given_folds import GivenFolds, folded_dataset, read_folds
 from headstart.study.partition import Dataset, make_dataset
+from headstart.study.several import labelled_rows, make_several, outputs_in
+from headstart.study.several_spec import several
 from headstart.study.spec import StudySpec, n_seeds
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from headstart.methods.output import Output
 
 FeatureKey = tuple[str, int, int, str, str]
 """Backbone, height, width, module, pooling."""
@@ -32,6 +36,8 @@ class Source:
     target : str
     digest : str
         Content of `table`.
+    outputs : tuple of Output
+        Where there are several.
     bad : dict of str to Problem
         By path: images that a decoder refused.
     features : dict of FeatureKey to ndarray
@@ -47,6 +53,7 @@ class Source:
     table: ImageTable
     target: str
     digest: str
+    outputs: tuple[Output, ...] = ()
     bad: dict[str, Problem] = field(default_factory=dict)
     features: dict[FeatureKey, np.ndarray] = field(default_factory=dict)
     kind: str = "data"
@@ -64,6 +71,8 @@ class Source:
         clean = self.table.without([self.bad[path] for path in sorted(self.bad)]) if self.bad else self.table
         if self.folds is not None:
             return folded_dataset(clean, self.target, self.folds)
+        if self.outputs:
+            return make_several(clean, self.outputs, seeds=n_seeds(spec), folds=spec.folds)
         return make_dataset(clean, self.target, seeds=n_seeds(spec), folds=spec.folds)
 
     def rows(self, key: FeatureKey) -> np.ndarray:
@@ -99,7 +108,7 @@ def scan_sources(spec: StudySpec) -> list[Source]:
                 split_column=spec.split_column or None,
                 on_bad=spec.on_bad,
             )
-            source = _labelled(table, spec.target, {source.table.name for source in found})
+            source = _labelled(table, spec, {source.table.name for source in found})
             source.folds = read_folds(given, spec) if spec.fold_column else None
             found.append(source)
         except HeadstartError as error:
@@ -126,14 +135,16 @@ def scan_shifted(folder: str, spec: StudySpec) -> ImageTable:
     )
 
 
-def _labelled(table: ImageTable, target: str, taken: set[str]) -> Source:
-    name = table.target(target or None)
-    labels = table.labels[name]
-    rows = [row for row, label in enumerate(labels) if label is not None]
-    if len(rows) < len(labels):
-        warn(f"{table.name}: {len(labels) - len(rows)} images have no label in {name!r} and are left out")
+def _labelled(table: ImageTable, spec: StudySpec, taken: set[str]) -> Source:
+    targets = [table.target(name) for name in spec.target or (table.target(),)]
+    rows = labelled_rows(table, targets)
+    if (n_without := len(table) - len(rows)) > 0:
+        where = ", ".join(map(repr, targets))
+        warn(f"{table.name}: {n_without} images have no label in {where} and are left out")
         table = table.select(rows)
     if table.name in taken:
         number = next(n for n in range(2, len(taken) + 3) if f"{table.name} ({n})" not in taken)
         table = replace(table, name=f"{table.name} ({number})")
-    return Source(table, name, table.digest())
+    if several(spec):
+        return Source(table, targets[0], table.digest(), outputs_in(table, spec, targets))
+    return Source(table, targets[0], table.digest())

@@ -23,6 +23,7 @@ from headstart.base.options import mistakes, option
 from headstart.images.augment.corruptions import ALL, CORRUPTIONS
 from headstart.methods.heads_catalog import HEAD_NAMES
 from headstart.methods.training_options import DEFAULT_TRAINABLE, SCENARIOS, TRAINED, TrainingOptions
+from headstart.study.several_spec import SeveralOptions, several_mistakes
 from headstart.study.spec_folders import shifted_folders
 from headstart.study.spec_values import read_values, validated
 from headstart.study.trick_designs import DESIGNS, ONE
@@ -37,19 +38,12 @@ SEARCHES = ("cosine", "l2", "whitened")
 TRAINING = {field.name: field for field in dataclasses.fields(TrainingOptions)}
 
 NAMED = (
-    "data",
-    "task",
-    "scenario",
-    "backbone",
-    "layer",
-    "pooling",
-    "head",
-    "trainable",
-    "per_class",
-    "search",
-    "augment",
-)
-MAY_BE_EMPTY = ("input_size", "train_input_size", "label_columns", "shifted", "corruptions", "tricks")
+    "data", "task", "scenario", "backbone", "layer", "pooling", "head", "trainable", "per_class", "search", "augment",
+    "sharing",
+)  # fmt: skip
+MAY_BE_EMPTY = (
+    "input_size", "train_input_size", "label_columns", "shifted", "corruptions", "tricks", "target",
+)  # fmt: skip
 
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -83,7 +77,7 @@ def _training(name: str, default: Any = dataclasses.MISSING, help: str = "") -> 
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudySpec:
+class StudySpec(SeveralOptions):
     """Datasets x backbones x methods x input sizes x seeds, and how to run them.
 
     Methods of the scenario `features` are layers x poolings x heads; those that train (`finetune`, `full`,
@@ -98,7 +92,9 @@ class StudySpec:
     data: tuple[str, ...] = option(
         (), "folders, ground-truth files or names of packaged sets", metavar="DATA"
     )
-    target: str = option("", "label column to learn (default: the first)", metavar="COLUMN")
+    target: tuple[str, ...] = option(
+        (), "label column to learn (default: the first); several are outputs of one model", metavar="COLUMN"
+    )
     path_column: str = option("", "column that holds the image paths (default: found)", metavar="COLUMN")
     label_columns: tuple[str, ...] = option((), "label columns to keep (default: found)", metavar="COLUMN")
     group_column: str = option("", "column whose groups no split may part", metavar="COLUMN")
@@ -294,7 +290,8 @@ def spec_mistakes(spec: StudySpec) -> list[str]:
             found.extend(error.mistakes)
         except UsageError as error:
             found.append(f"augment: {error}")
-    return found + _unequal(spec) + trick_mistakes(spec, trained=bool(trained_scenarios(spec)))
+    found += _unequal(spec) + several_mistakes(spec)
+    return found + trick_mistakes(spec, trained=bool(trained_scenarios(spec)))
 
 
 def _unequal(spec: StudySpec) -> list[str]:
@@ -366,6 +363,7 @@ def spec_from(document: dict[str, Any]) -> StudySpec:
         # shifted = {photos = "later"} is written as the flags are: photos=later
         named = name == "shifted" and isinstance(raw, dict)
         given = [f"{dataset}={folder}" for dataset, folder in raw.items()] if named else raw
+        given = [] if name == "target" and given == "" else given  # the first column, as older files say it
         if name not in hints:
             near = difflib.get_close_matches(key, [*hints, *other], n=1)
             hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(hints)

@@ -65,7 +65,11 @@ def _summary(cells: list[Cell], results: Mapping[str, CellResult], cut: bool) ->
         head=first.head,
         scenario=first.scenario,
         selection=_mean(result.selection for result in averaged),
-        scores={name: _mean_score(averaged, name) for name in (averaged[0].scores if averaged else ())},
+        scores={
+            name: _mean_score(averaged, name)
+            for name in (averaged[0].scores if averaged else ())
+            if all(name in each.scores for each in averaged)
+        },
         seconds=_mean_seconds(done),
         peak_bytes=max((result.peak_bytes for result in done), default=0),
         model_bytes=max((result.model_bytes for result in done), default=0),
@@ -80,6 +84,7 @@ def _summary(cells: list[Cell], results: Mapping[str, CellResult], cut: bool) ->
         options="tuned" if first.tuned else "defaults",
         shifts=_shifts(averaged),
         augment=str(first.options.get("augment", "")),
+        sharing=first.sharing,
     )
 
 
@@ -87,7 +92,7 @@ def _mean_score(done: Sequence[CellResult], name: str) -> Score:
     """Over seeds; over given folds with the interval that knows that they overlap."""
     scores = [result.scores[name] for result in done]
     if not done[0].cell.fold:
-        return over_seeds(scores, metric=name)
+        return over_seeds(scores, metric=name.rpartition("/")[2])
     from headstart.measure.resampled import over_folds
 
     return over_folds(scores, test_over_train=done[0].n_test / max(1, done[0].n_train))

@@ -142,7 +142,7 @@ def _run(
             "peak_bytes": max(peaks),
             "model_bytes": first["model_bytes"],
             "training": tuple(each["record"] for each in models),
-            "findings": _distinct([finding for each in models for finding in each["findings"]]),
+            "findings": distinct([finding for each in models for finding in each["findings"]]),
         },
         probabilities,
         maps,
@@ -165,7 +165,7 @@ def _brief(model: FineTuneClassifier) -> dict[str, Any]:
     }
 
 
-def _distinct(findings: list[Finding]) -> tuple[Finding, ...]:
+def distinct(findings: list[Finding]) -> tuple[Finding, ...]:
     """One finding of a kind, where several folds have it."""
     return tuple({finding.kind: finding for finding in reversed(findings)}.values())
 

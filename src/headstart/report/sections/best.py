@@ -253,9 +253,16 @@ def reliability_bins(
     confidence, correct, n : arrays (n_bins,)
         NaN in the first two where a bin is empty.
     """
+    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    return binned(sure, right, n_bins)
+
+
+def binned(
+    sure: np.ndarray, right: np.ndarray, n_bins: int = N_BINS
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`reliability_bins` of any stated probabilities (n,) and whether they came true (n,)."""
     import numpy as np
 
-    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     place = np.clip(np.ceil(sure * n_bins).astype(int) - 1, 0, n_bins - 1)
     n = np.bincount(place, minlength=n_bins)
     with np.errstate(invalid="ignore"):
@@ -265,20 +272,25 @@ def reliability_bins(
 
 
 def _reliability(result: CellResult, truth: np.ndarray, probabilities: np.ndarray, id: str) -> Figure:
-    confidence, correct, n = reliability_bins(truth, probabilities)
+    ece = result.scores.get("ece")
+    return reliability_figure(
+        reliability_bins(truth, probabilities), None if ece is None else ece.value, id, (result.cell.id,)
+    )
+
+
+def reliability_figure(
+    bins: tuple[np.ndarray, np.ndarray, np.ndarray], ece: float | None, id: str, runs: tuple[str, ...]
+) -> Figure:
+    """Share right against stated probability, from `reliability_bins`."""
+    confidence, correct, n = bins
     caption = (
         f"Reliability in {N_BINS} equal bins. On the dashed line the stated probability is the share of "
     )
     caption += "right answers; below it the model is too sure of itself, above it too modest. "
     caption += "Bins with few images say little."
-    if (ece := result.scores.get("ece")) is not None:
-        caption += f" Expected calibration error: {ece.value:.3f}."
+    if ece is not None:
+        caption += f" Expected calibration error: {ece:.3f}."
     svg = reliability(list(confidence), list(correct), [int(images) for images in n])
     return Figure(
-        f"{id}-reliability",
-        caption,
-        svg,
-        "Share of right answers against stated probability",
-        (),
-        (result.cell.id,),
+        f"{id}-reliability", caption, svg, "Share of right answers against stated probability", (), runs
     )

@@ -13,7 +13,7 @@ from headstart.study.records import StudyRecord
 
 def compared_section(record: StudyRecord) -> Section:
     """The methods of the study and the rules that make them comparable."""
-    rows = record.summaries
+    rows = (*record.summaries, *record.joint)
     backbones, heads = _names(record, "backbone"), _names(record, "head")
     layers, poolings = _names(record, "layer"), _names(record, "pooling")
     said = f"{count(len({row.method for row in rows}), 'method')}: "
@@ -24,6 +24,8 @@ def compared_section(record: StudyRecord) -> Section:
     if heads:
         said += f", {count(len(layers), 'layer')} ({listed(layers)}), pooling {listed(poolings)}, "
         said += f"{count(len(heads), 'head')} ({listed(heads)})"
+    if ways := list(dict.fromkeys(row.sharing for row in rows if row.sharing and row.trains)):
+        said += f"; ways of sharing: {listed(ways)}"
     if trained := list(dict.fromkeys(f"{row.scenario} {row.cut}" for row in rows if row.trains)):
         said += f"; trained: {listed(trained)}"
     blocks: list[Block] = [Paragraph(f"{said}.{_tuned(record)}")]
@@ -62,7 +64,7 @@ def _unequal_seeds(record: StudyRecord) -> str:
 def _names(record: StudyRecord, part: str) -> list[str]:
     """The different values of one part of the methods, in the order of the plan."""
     planned = [getattr(result.cell, part) for result in record.results]
-    named = dict.fromkeys([*planned, *(getattr(row, part) for row in record.summaries)])
+    named = dict.fromkeys([*planned, *(getattr(row, part) for row in (*record.summaries, *record.joint))])
     return [name for name in named if name]
 
 

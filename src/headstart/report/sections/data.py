@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 from headstart.images.table import SPLITS, ImageTable
+from headstart.methods.output import Output, encode
 from headstart.report.document import (
     Block,
     Column,
@@ -20,18 +23,27 @@ from headstart.report.document import (
 from headstart.report.pictures import PictureBook
 from headstart.report.wording import count, listed
 
+NUMBERS = ("least", "lower quarter", "median", "upper quarter", "largest")
 CLASSES_SHOWN, EXAMPLES_SHOWN, PROBLEMS_SHOWN = 12, 6, 200
 EXAMPLE_SIDE = 144
 
 
-def data_section(table: ImageTable, target: str, book: PictureBook, id: str) -> Section:
-    """Everything that a reader must know of one dataset."""
-    blocks: list[Block] = [_opening(table, target)]
+def data_section(
+    table: ImageTable, target: str, book: PictureBook, id: str, outputs: Sequence[dict[str, Any]] = ()
+) -> Section:
+    """Everything that a reader must know of one dataset; `outputs` are what a study of several learned."""
+    told, *counted = outputs_blocks(table, outputs, id) or (
+        _opening(table, target),
+        _counts(table, target, id),
+    )
+    blocks: list[Block] = [told]
     if table.source:
         blocks.append(Paragraph(f"Source: {table.source}"))
-    blocks.append(_counts(table, target, id))
-    if (examples := _examples(table, target, book, id)) is not None:
-        blocks.append(examples)
+    blocks += counted
+    named = [each["name"] for each in outputs if each["kind"] in ("classes", "ordinal")]
+    shown = [target] if not outputs else named[:1]
+    examples = [_examples(table, name, book, id) for name in shown]
+    blocks += [each for each in examples if each is not None]
     blocks += _left_out(table, id)
     return Section(id, f"The data: {table.name}", tuple(blocks))
 
@@ -49,6 +61,67 @@ def _opening(table: ImageTable, target: str) -> Paragraph:
     if others:
         said += f". Other label columns, not used here: {listed(others)}"
     return Paragraph(said + ".")
+
+
+def outputs_blocks(table: ImageTable, outputs: Sequence[dict[str, Any]], id: str) -> list[Block]:
+    """What is said of several outputs, and a table for each; [] without any."""
+    if not outputs:
+        return []
+    tables = [_output_table(table, each, f"{id}-output-{at}") for at, each in enumerate(outputs)]
+    return [_opening_of(table, outputs), *tables]
+
+
+def _opening_of(table: ImageTable, outputs: Sequence[dict[str, Any]]) -> Paragraph:
+    names = [each["name"] for each in outputs]
+    said = f"{count(len(table), 'image')} with {count(len(names), 'output')}: {listed(names)}"
+    for name in names:
+        if missing := sum(label is None for label in table.labels[name]):
+            said += f"; {count(missing, 'image has', 'images have')} no label of {name}"
+    if table.groups is not None:
+        said += f"; {count(len(set(table.groups)), 'group')} that no split parts"
+    others = [name for name in table.targets if name not in names]
+    said += f". Other label columns, not used here: {listed(others)}" if others else ""
+    return Paragraph(said + ".")
+
+
+def _output_table(table: ImageTable, output: dict[str, Any], id: str) -> Table:
+    """Images of each class, level or label of an output by split; of a number where its values lie."""
+    name, kind = output["name"], output["kind"]
+    splits = [split for split in SPLITS if table.has_split(split)]
+    columns = (Column("split"), *(Column(title, numeric=True) for title in ("images", *NUMBERS)))
+    parts = [(split, [table.labels[name][row] for row in table.rows(split)]) for split in (*splits, "all")]
+    if kind == "number":
+        made = []
+        for split, cells in parts:
+            values = sorted(float(cell) for cell in cells if cell is not None)
+            at = [values[round(share * (len(values) - 1))] for share in (0, 0.25, 0.5, 0.75, 1) if values]
+            if values:
+                made.append(Row((Entry(split), _number(len(values)), *(Entry(f"{v:.4g}", v) for v in at))))
+        return Table(id, f"{name}: a number; where its values lie.", columns, tuple(made))
+    coded = Output.from_dict(output)
+    counts = [(split, _held(coded, cells)) for split, cells in parts]
+    heading = {"labels": "label", "ordinal": "level, the lowest first"}.get(kind, "class")
+    rows = tuple(
+        Row((Entry(level, level.casefold()), *(_number(int(held[at])) for _, held in counts)))
+        for at, level in enumerate(coded.levels)
+    )
+    columns = (Column(heading), *(Column(split, numeric=True) for split, _ in counts))
+    caption = f"{name}: images of each {heading.split(',')[0]} by split."
+    return Table(
+        id,
+        caption + (" An image may bear several." if kind == "labels" else ""),
+        columns,
+        rows,
+        sortable=True,
+    )
+
+
+def _held(output: Output, cells: Sequence[str | None]) -> list[int]:
+    """How many images have each level or label."""
+    codes = encode(output, cells)
+    if output.kind == "labels":
+        return [int(n) for n in (codes == 1).sum(axis=0)]
+    return [int((codes == at).sum()) for at in range(len(output.levels))]
 
 
 def _counts(table: ImageTable, target: str, id: str) -> Table:

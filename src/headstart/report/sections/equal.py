@@ -13,7 +13,7 @@ from headstart.study.records import CellResult, MethodSummary, StudyRecord
 
 def equal_terms(record: StudyRecord) -> list[Block]:
     """What the trained methods had alike; nothing where none was trained."""
-    rows = [row for row in record.summaries if row.trains]
+    rows = [row for row in (*record.summaries, *record.joint) if row.trains]
     if not rows:
         return []
     blocks: list[Block] = [Paragraph(_rule(record))]

@@ -53,8 +53,49 @@ METRICS = (
 )
 
 
-def metrics_section() -> Section:
-    """Each metric in one sentence with its formula."""
+SEVERAL = (
+    (
+        "all right at once",
+        "Share of the images with every label whose outputs are all right; several labels are right where each is.",
+        "right in every output / n",
+    ),
+    ("micro F1", "F1 of all yes-or-no answers of a multi-label output at once.", "2 hits / (labels + said)"),
+    (
+        "mAP",
+        "Mean over labels of average precision, whatever the thresholds.",
+        "sum of precision x gained recall",
+    ),
+    ("Hamming loss", "Share of labels that are wrong.", "wrong / (n k)"),
+    ("levels off", "Mean absolute error of an ordinal output, in levels.", "(1/n) sum |said - true|"),
+    (
+        "weighted kappa",
+        "Agreement of ordered levels beyond chance, far errors counting more; 0 is chance, 1 perfect.",
+        "1 - sum of squared distances / the same of answers that know only the shares",
+    ),
+    ("MAE, RMSE", "Mean absolute and root mean squared error, in the unit of the column.", "see the names"),
+    (
+        "R2",
+        "Share of the variance of a number that is explained.",
+        "1 - sum of squared errors / sum of squares",
+    ),
+    ("Spearman", "Correlation of ranks.", "Pearson's of the ranks, ties at their mean"),
+    (
+        "slope, bias",
+        "Calibration of numbers: truth regressed on the answer, and mean error.",
+        "1 and 0 if calibrated",
+    ),
+    (
+        "errors together",
+        "Whether errors of two outputs fall on the same images: odds of an error in one where the other errs, over "
+        "those elsewhere.",
+        "conditional odds ratio, exact interval; Fisher's exact test",
+    ),
+)
+
+
+def metrics_section(*, several: bool = False) -> Section:
+    """Each metric in one sentence with its formula; those of several outputs too, where there are some."""
     caption = "n images, k classes; p_i(c) is the probability that image i was given for class c."
-    table = plain_table("formulas", caption, ("metric", "meaning", "formula"), METRICS)
+    rows = (*METRICS, *(SEVERAL if several else ()))
+    table = plain_table("formulas", caption, ("metric", "meaning", "formula"), rows)
     return Section("metrics", "Notes on metrics", (table,))

@@ -56,7 +56,7 @@ def used(record: StudyRecord, paired: bool) -> dict[str, str]:
             if what not in found.setdefault(key, []):
                 found[key].append(what)
 
-    rows = [*record.summaries, *record.retrieval]
+    rows = [*record.summaries, *record.retrieval, *record.joint]
     for name, table in record.tables.items():
         add(papers.DATASETS.get(identity(table), ()), f"the images of {name}")
     for name, card in record.cards.items():
@@ -64,12 +64,12 @@ def used(record: StudyRecord, paired: bool) -> dict[str, str]:
         add(keys, f"backbone {name}")
     for scenario in dict.fromkeys(row.scenario for row in rows):
         add(papers.SCENARIOS[scenario], f"scenario {scenario}")
-    for head in dict.fromkeys(row.head for row in record.summaries if row.head):
+    for head in dict.fromkeys(row.head for row in (*record.summaries, *record.joint) if row.head):
         add(papers.HEADS[head], method_words.HEADS[head].title)
     for scenario in dict.fromkeys(row.scenario for row in rows if row.trains):
         for technique in techniques_of(record, scenario):
             add(papers.TRAINING[technique], TECHNIQUES[technique].words.title)
-    for metric in dict.fromkeys(name for row in rows for name in row.scores):
+    for metric in dict.fromkeys(name.rpartition("/")[2] for row in rows for name in row.scores):
         add(papers.METRICS.get(metric, ()), metric.replace("_", " "))
     for name in dict.fromkeys(name for of in record.tricks.get("of", ()) for name in of["names"]):
         add(papers.TRICKS.get(name, ()), f"trick {name.replace('_', ' ')}")

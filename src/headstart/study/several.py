@@ -1,0 +1,99 @@
+"""A dataset with several outputs: what they are, how its images are divided, and the cells that learn them.
+
+Splits are balanced by the combination of all outputs. Images without any label take no part; those that lack some
+are used by the others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from headstart.images.table import ImageTable
+from headstart.study.partition import Dataset, divided
+from headstart.study.records import Cell
+from headstart.study.several_spec import said_of
+from headstart.study.spec import StudySpec
+
+if TYPE_CHECKING:
+    from headstart.methods.output import Output
+
+JOINT_VERSION = "1"
+"""Part of the id of every run of several outputs: raised when the same run would give other numbers."""
+
+SHARED = "hard"
+
+
+def said(spec: StudySpec, targets: Sequence[str]) -> dict[str, Any]:
+    """What a spec says of its outputs, as JSON-like values: targets, kinds, levels and separators."""
+    one = {
+        name: {target: values[0] for target, values in said_of(getattr(spec, name)).items()}
+        for name in ("kind", "separator")
+    }
+    one["separator"] = {
+        target: sign or "," for target, sign in one["separator"].items()
+    }  # flags part at commas
+    levels = {target: list(values) for target, values in said_of(spec.levels).items()}
+    return {
+        "targets": list(targets), "kinds": one["kind"], "levels": levels, "separators": one["separator"],
+    }  # fmt: skip
+
+
+def outputs_in(table: ImageTable, spec: StudySpec, targets: Sequence[str]) -> tuple[Output, ...]:
+    """The outputs of a table as a study measures them: with the levels of all its images, test among them.
+
+    Raises
+    ------
+    BadOptions, UnknownName
+        See `headstart.methods.outputs.read_outputs`.
+    """
+    from headstart.methods.outputs import read_outputs
+
+    told = said(spec, targets)
+    whole = replace(table, splits=None)
+    return read_outputs(
+        whole, told["targets"], told["kinds"], levels=told["levels"], separators=told["separators"]
+    )
+
+
+def make_several(table: ImageTable, outputs: Sequence[Output], *, seeds: int, folds: int) -> Dataset:
+    """Divide a table with several outputs for `seeds` seeds; see `headstart.study.partition.make_dataset`.
+
+    Raises
+    ------
+    DataError
+        A given split without images to train or to test on.
+    """
+    from headstart.methods.output import encode
+    from headstart.methods.strata import COLUMN, strata
+
+    codes = strata(outputs, [encode(output, table.labels[output.name]) for output in outputs])
+    stratified = replace(table, labels={COLUMN: tuple(map(str, codes.tolist()))})
+    partitions, given = divided(stratified, COLUMN, seeds=seeds, folds=folds)
+    target = ", ".join(output.name for output in outputs)
+    return Dataset(table, target, partitions, given, table.digest(), outputs=tuple(outputs))
+
+
+def joint_cells(cell: Cell, data: Dataset, spec: StudySpec) -> Iterator[Cell]:
+    """The cells of one method on several outputs: every way of sharing, where the network itself trains.
+
+    A frozen network is shared as it is, and its classifiers are fitted one an output: other ways would be the same.
+    """
+    told = said(spec, [output.name for output in data.outputs])
+    if cell.trains:
+        told.update(weighting=spec.weighting, tie=spec.tie)
+    outputs = json.dumps(told, sort_keys=True)
+    for way in spec.sharing if cell.trains else (SHARED,):
+        yield replace(
+            cell, target=data.target, sharing=way, outputs=outputs, version=f"{cell.version}.{JOINT_VERSION}"
+        )
+
+
+def labelled_rows(table: ImageTable, targets: Sequence[str]) -> list[int]:
+    """Rows with a label of one target or more."""
+    columns = [table.labels[table.target(name)] for name in targets]
+    return [
+        row for row, cells in enumerate(zip(*columns, strict=True)) if any(cell is not None for cell in cells)
+    ]
