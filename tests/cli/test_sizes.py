@@ -78,7 +78,7 @@ def test_sizes_are_a_dimension_of_a_study_and_a_model_keeps_its_own(
     assert "input-size: the study decides it" in refused.err
     other = run("predict", tmp_path / "model", new_photos, "--size", "96")
     assert other.status == 2
-    assert "--size" in other.err
+    assert "fitted at 48x64 pixels" in other.err and "112x96 would do" in other.err
     assert other.err.count("\n") == 1
 
 

@@ -111,6 +111,7 @@ def test_frozen_parts_stay_in_evaluation_mode_while_the_rest_trains(backbone):
 def test_kept_activations_train_the_same_network_as_the_plain_path(pictures, backbone, monkeypatch):
     table = split_table(pictures, seed=1)
     options = {"trainable": "last:1", "epochs": 4, "views": 2, "learning_rate": 3e-3, "manifold_mixup": 0.0}
+    options |= {"dtype": "float32"}  # "auto" measures each path for itself
     kept = small(backbone, **options).fit_table(table)
     assert kept.record_["path"] == "cache" and kept.record_["cache"]["share"] == 1.0
     monkeypatch.setattr(Training, "_mode", lambda self, n_views, changes: ("plain", "asked by a test"))

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from headstart.base.errors import BadImage, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from headstart.export.bundle import Bundle
 
 
@@ -18,6 +18,8 @@ class BundleTeacher:
     """A bundle with the face of a fitted classifier."""
 
     def __init__(self, bundle: Bundle) -> None:
+        import numpy as np
+
         self.bundle, self.classes_ = bundle, np.array(bundle.classes)
 
     def predict_proba(self, items: Sequence[Any]) -> np.ndarray:
