@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from headstart.base.errors import HeadstartError, UsageError
 from headstart.base.events import collected_warnings
 from headstart.study.cost import array_bytes, measured
+from headstart.study.error_map import ErrorMap
 from headstart.study.partition import Dataset, Fold
-from headstart.study.records import Cell, CellResult, ErrorMap
+from headstart.study.records import Cell, CellResult
 from headstart.study.rules import TestRows
 from headstart.study.shifted import Shift, measured_shift
 

@@ -8,43 +8,36 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import product, repeat
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from headstart.base.errors import UsageError
-from headstart.base.events import Event, Notice, Progress, emit, listening, warn
+from headstart.base.events import Notice, Progress, emit, listening, warn
 from headstart.base.files import folder_lock
 from headstart.base.optional import require
-from headstart.base.runtime import versions
 from headstart.study import passes
-from headstart.study.before import record_advice, record_audits, remarks, tell_what_changed
 from headstart.study.cells import CellOutcome, failed, run_cell
 from headstart.study.error_maps import best_heads, map_best, shown_closely
 from headstart.study.estimate import cell_seconds, n_fits, spoken
-from headstart.study.halving import OutOfTime, Race, contenders, stored_cut
+from headstart.study.halving import OutOfTime, Race, contenders
 from headstart.study.joint_cells import model_of, run_joint_cell
-from headstart.study.machine import machine
 from headstart.study.networks import networks_of
 from headstart.study.partition import Dataset
-from headstart.study.plan import Plan, make_plan
-from headstart.study.record import load_record, seconds_so_far
+from headstart.study.prepared import Prepared
+from headstart.study.record import load_record
 from headstart.study.records import Cell, StudyRecord
-from headstart.study.resolve import Variant, resolve
+from headstart.study.resolve import resolve
 from headstart.study.retrieval import RETRIEVAL, run_retrieval_cell
-from headstart.study.rules import check_plan
 from headstart.study.several_spec import several
-from headstart.study.shifted import Shift, block_of, shift_digest, shifts_of
-from headstart.study.sources import FeatureKey, Source, scan_shifted, scan_sources
-from headstart.study.spec import StudySpec, budget_seconds, spec_dict
+from headstart.study.shifted import Shift, block_of
+from headstart.study.spec import StudySpec
 from headstart.study.store import StudyStore
-from headstart.study.trained import classifier_of, estimator_options, trained_methods, tricks_note
+from headstart.study.trained import classifier_of, estimator_options
 from headstart.study.trained_cells import run_rung, run_trained_cell
-from headstart.study.trick_spec import told_of
-from headstart.study.tuned import META as TUNED_ON
-from headstart.study.tuned import how_tuned, is_tuned, refuse_tested
+from headstart.study.tuned import is_tuned
 
 TASK = "runs"
 
@@ -106,182 +99,17 @@ def run_study(
 
 
 @dataclass
-class _Run:
+class _Run(Prepared):
     """A study while it runs."""
 
-    spec: StudySpec
-    variants: tuple[Variant, ...]
-    store: StudyStore
-    started: float
-    warnings: list[str] = field(default_factory=list)
-    sources: dict[str, Source] = field(default_factory=dict)
-    datasets: dict[str, Dataset] = field(default_factory=dict)
-    failures: dict[str, BaseException] = field(default_factory=dict)
     races: dict[str, Race] = field(default_factory=dict)
-    advises: bool | None = None
     trials: Any = None
-    audits: bool = True
-    shifts: dict[str, tuple[Shift, ...]] = field(default_factory=dict)
-    known_shifts: dict[tuple[str, str], tuple[Shift, ...]] = field(default_factory=dict)
-
-    def hear(self, event: Event) -> None:
-        """Keep every warning for the report."""
-        if isinstance(event, Notice) and event.level == "warning" and event.message not in self.warnings:
-            self.warnings.append(event.message)
-
-    def begin(self) -> None:
-        """Start the clock of the record."""
-        self.store.put_meta(seconds_before=seconds_so_far(self.store), began=time.time(), running=True)
 
     def end(self) -> None:
-        """Close the record, whatever ended the run."""
+        """Close the trials and the record, whatever ended the run."""
         if self.trials is not None:
             self.trials.engine.dispose()
-        self.store.put_meta(warnings=self.warnings, running=False, seconds_before=self._seconds())
-
-    def map_errors(self) -> None:
-        """Make maps of the surest errors of each dataset's best method, where it is a head on features."""
-        for cell in best_heads(self.plan.cells, self.store.results()):
-            if (place := self._place(cell)) in self.sources[cell.dataset].features:
-                rows = self.sources[cell.dataset].rows(place)
-                map_best(cell, self.datasets[cell.dataset], rows, self.store)
-
-    def describe_networks(self) -> None:
-        """Keep what the networks are made of, for the report."""
-        known = dict(self.store.meta().get("networks") or {})
-        self.store.put_meta(networks=networks_of(self.variants, known))
-
-    def _seconds(self) -> float:
-        return float(self.store.meta()["seconds_before"]) + time.monotonic() - self.started
-
-    # ---- before the first cell ----------------------------------------------------------------------
-
-    def prepare(self, command: str) -> None:
-        """Scan, plan, say so, extract what the plan lacks."""
-        self.sources = {source.table.name: source for source in scan_sources(self.spec)}
-        self.tricks = tricks_note(self.spec, self.variants)
-        for line in told_of(self.tricks):
-            warn(line)
-        known = self.store.passes()
-        for source in self.sources.values():
-            for variant in self.variants:
-                facts = known.get(passes.pass_key(source, variant, self.spec).id)
-                source.add_bad(passes.known_problems(facts))
-        self.plan = self._planned()
-        if is_tuned(self.spec):
-            kept = self.store.meta().get(TUNED_ON) or {}
-            self.store.put_meta(**{TUNED_ON: refuse_tested(tuple(self.datasets.values()), kept)})
-        emit(Notice(self.plan.describe()))
-        if self.plan.pending:
-            for line in remarks(self.spec, self.plan.cells, self.datasets, self.shifts):
-                emit(Notice(line))
-        self._write_plan(command)
-        if self.advises is not False and self.plan.pending and not several(self.spec):
-            record_advice(self.store, self.plan, self.datasets, self.spec, asked=bool(self.advises))
-        for _ in range(2):  # twice only where another engine served new layers than the old ones
-            if self.plan.pending:
-                self._extract()
-                self.plan = self._planned()
-                self._write_plan(command)
-        if self.audits and not several(self.spec):  # what it looks for is of one target
-            record_audits(self.store, self.datasets, self.sources, self.variants[0].card, self.spec)
-        tell_what_changed(self.store, self.plan.cells, self.datasets)
-
-    def _write_plan(self, command: str) -> None:
-        """Write all that a report needs beside the results, so that a study stopped at any time has one."""
-        for data in self.datasets.values():
-            first = data.partitions[0].splits
-            self.store.put_table(data.table.with_splits(first) if first else replace(data.table, splits=None))
-        others = [shift.source for shifts in self.shifts.values() for shift in shifts]
-        keys = [
-            passes.pass_key(source, variant, self.spec).id
-            for source in (*self.sources.values(), *others)
-            for variant in self.variants
-        ]
-        self.store.put_meta(
-            command=command,
-            spec=spec_dict(self.spec),
-            cards={each.card.name: each.card.to_dict() for each in reversed(self.variants)},
-            versions=versions(),
-            machine=machine(),
-            warnings=self.warnings,
-            plan=[asdict(cell) for cell in self.plan.cells],
-            targets={name: source.target for name, source in self.sources.items()},
-            outputs={
-                name: [output.to_dict() for output in source.outputs]
-                for name, source in self.sources.items()
-                if source.outputs
-            },
-            passes=keys,
-            tricks=self.tricks,
-        )
-
-    def _planned(self) -> Plan:
-        from headstart.methods.heads import HEADS
-
-        self.datasets = {name: source.dataset(self.spec) for name, source in self.sources.items()}
-        self.shifts = {
-            name: self._shifts_of(at, data) for at, (name, data) in enumerate(self.datasets.items())
-        }
-        known, wish, runs = self.store.passes(), passes.wished(self.spec), self.store.runs()
-
-        def engine_of(dataset: str, variant: Variant) -> tuple[str, str]:
-            facts = known.get(passes.pass_key(self.sources[dataset], variant, self.spec).id)
-            return passes.served(facts) if facts else wish
-
-        planned = partial(
-            make_plan,
-            self.spec,
-            tuple(self.datasets.values()),
-            self.variants,
-            trained=trained_methods(self.spec, self.variants),
-            uses_seed=lambda head, validated: HEADS[head].uses_seed(validated),
-            engine_of=engine_of,
-            done=frozenset(run.id for run in runs if run.status == "done"),
-            rates=passes.known_rates(self.store, runs),
-            shifted={
-                name: (shift_digest(shifts), sum(len(shift.source.table) for shift in shifts))
-                for name, shifts in self.shifts.items()
-            },
-            tuned=how_tuned(self.spec),
-        )
-        plan = planned()
-        check_plan(plan.cells)
-        cut = stored_cut(self.store, plan.cells) if self.spec.budget else ()
-        return planned(cut=frozenset((each.dataset, each.method) for each in cut)) if cut else plan
-
-    def _shifts_of(self, at: int, data: Dataset) -> tuple[Shift, ...]:
-        """Other test images of a dataset as it is now; looked for once."""
-        key = (data.table.name, data.digest)
-        if key not in self.known_shifts:
-            self.known_shifts[key] = shifts_of(self.spec, data, at, partial(scan_shifted, spec=self.spec))
-        return self.known_shifts[key]
-
-    def _extract(self) -> None:
-        """Run each backbone that pending cells need, once a dataset; the first whatever the budget."""
-        for variant in self.variants:
-            for source in self.sources.values():
-                places = passes.places_of(self.plan.pending, source, variant)
-                key = passes.pass_key(source, variant, self.spec).id
-                if not places or key in self.failures or (self._time_is_up() and source.features):
-                    continue
-                if error := passes.run_pass(source, variant, places, self.spec, self.store):
-                    self.failures[key] = error
-        for variant, source in product(self.variants, self.sources.values()):
-            self._extract_others(source, variant)
-
-    def _extract_others(self, source: Source, variant: Variant) -> None:
-        """The same network over the other test images of a dataset."""
-        shape, key = variant.card.preprocessing, passes.pass_key(source, variant, self.spec).id
-        calibration = source.calibrations.get((variant.card.name, shape.height, shape.width))
-        for shift in self.shifts[source.table.name]:
-            places = passes.shift_places(self.plan.pending, source.table.name, shift.source, variant)
-            if not places or key in self.failures or (self._time_is_up() and shift.source.features):
-                continue
-            if error := passes.run_pass(shift.source, variant, places, self.spec, self.store, calibration):
-                self.failures[key] = error
-
-    # ---- the cells -------------------------------------------------------------------------------------
+        super().end()
 
     def run_cells(self) -> None:
         """Run what is pending, in the order of the plan, until the budget is up."""
@@ -416,18 +244,14 @@ class _Run:
             cell, data, make_model=make, weights_bytes=variant.card.weights_bytes, **pass_cost
         )
 
-    def _variant(self, cell: Cell) -> Variant:
-        shapes = {
-            (v.card.name, v.card.preprocessing.height, v.card.preprocessing.width): v for v in self.variants
-        }
-        return shapes[cell.backbone, cell.height, cell.width]
+    def map_errors(self) -> None:
+        """Make maps of the surest errors of each dataset's best method, where it is a head on features."""
+        for cell in best_heads(self.plan.cells, self.store.results()):
+            if (place := self._place(cell)) in self.sources[cell.dataset].features:
+                rows = self.sources[cell.dataset].rows(place)
+                map_best(cell, self.datasets[cell.dataset], rows, self.store)
 
-    def _key(self, cell: Cell) -> str:
-        return passes.pass_key(self.sources[cell.dataset], self._variant(cell), self.spec).id
-
-    def _place(self, cell: Cell) -> FeatureKey:
-        place = passes.place_of(cell, self._variant(cell).card.layers or {})
-        return cell.backbone, cell.height, cell.width, *place
-
-    def _time_is_up(self) -> bool:
-        return time.monotonic() - self.started > (budget_seconds(self.spec.budget) or float("inf"))
+    def describe_networks(self) -> None:
+        """Keep what the networks are made of, for the report."""
+        known = dict(self.store.meta().get("networks") or {})
+        self.store.put_meta(networks=networks_of(self.variants, known))

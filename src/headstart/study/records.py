@@ -13,6 +13,7 @@ from headstart.base.findings import Finding
 from headstart.base.hashing import digest_json
 from headstart.images.table import ImageTable
 from headstart.measure.values import Score
+from headstart.study.error_map import ErrorMap
 
 if TYPE_CHECKING:
     import numpy as np
@@ -230,37 +231,6 @@ class CellResult:
         """Seconds of training alone, in all fits; None where nothing trains."""
         each = [float((fit.get("seconds") or {}).get("train") or 0.0) for fit in self.training]
         return sum(each) if each else None
-
-
-@dataclass(frozen=True)
-class ErrorMap:
-    """Where a network looked when it named a wrong class: a coarse class-activation map of one image.
-
-    Attributes
-    ----------
-    path : str
-        Of the image.
-    said : str
-        The class that it named, which the map is of.
-    rows, columns : int
-    values : str
-        Base64 of uint8, row by row; the largest value is 255.
-    """
-
-    path: str
-    said: str
-    rows: int
-    columns: int
-    values: str
-
-    def grid(self) -> np.ndarray:
-        """The map as uint8, shape (rows, columns)."""
-        import base64
-
-        import numpy as np
-
-        flat = np.frombuffer(base64.b64decode(self.values), dtype=np.uint8)
-        return flat.reshape(self.rows, self.columns)
 
 
 @dataclass(frozen=True)

@@ -387,10 +387,8 @@ def spec_from(document: dict[str, Any]) -> StudySpec:
 
 def spec_dict(spec: StudySpec) -> dict[str, Any]:
     """The spec as JSON- and TOML-like values (tuples become lists)."""
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in dataclasses.asdict(spec).items()
-    }
+    given = dataclasses.asdict(spec)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
 
 
 def write_spec(spec: StudySpec, path: str | Path) -> Path:

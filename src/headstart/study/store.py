@@ -21,7 +21,8 @@ from headstart.base.errors import UsageError
 from headstart.base.files import written_aside
 from headstart.base.hashing import digest_bytes
 from headstart.images.table import ImageTable
-from headstart.study.records import CellResult, ErrorMap
+from headstart.study.error_map import ErrorMap
+from headstart.study.records import CellResult
 from headstart.study.rows import plain, result_from, result_row, table_from, table_row
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from headstart.base.findings import Finding
 from headstart.images.table import ImageTable
 from headstart.study.cells import NUMERIC_ERRORS, CellOutcome, agreed, failed, right_of
 from headstart.study.cost import measured
+from headstart.study.error_map import ErrorMap
 from headstart.study.error_maps import network_maps
 from headstart.study.partition import Dataset, Fold, Rows
-from headstart.study.records import Cell, CellResult, ErrorMap
+from headstart.study.records import Cell, CellResult
 from headstart.study.rules import TestRows
 from headstart.study.shifted import Shift, measured_shift
 

@@ -1,0 +1,218 @@
+"""A study before its first run: scanned, planned, extracted, written down, so that one stopped at any time has a report.
+
+Every step asks the store first: features that it holds are not extracted again, and the plan says what is done.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from itertools import product
+
+from headstart.base.events import Event, Notice, emit, warn
+from headstart.base.runtime import versions
+from headstart.study import passes
+from headstart.study.before import record_advice, record_audits, remarks, tell_what_changed
+from headstart.study.halving import stored_cut
+from headstart.study.machine import machine
+from headstart.study.partition import Dataset
+from headstart.study.plan import Plan, make_plan
+from headstart.study.record import seconds_so_far
+from headstart.study.records import Cell
+from headstart.study.resolve import Variant
+from headstart.study.rules import check_plan
+from headstart.study.several_spec import several
+from headstart.study.shifted import Shift, shift_digest, shifts_of
+from headstart.study.sources import FeatureKey, Source, scan_shifted, scan_sources
+from headstart.study.spec import StudySpec, budget_seconds, spec_dict
+from headstart.study.store import StudyStore
+from headstart.study.trained import trained_methods, tricks_note
+from headstart.study.trick_spec import told_of
+from headstart.study.tuned import META as TUNED_ON
+from headstart.study.tuned import how_tuned, is_tuned, refuse_tested
+
+
+@dataclass
+class Prepared:
+    """A study up to its first run, and what its runs ask of it."""
+
+    spec: StudySpec
+    variants: tuple[Variant, ...]
+    store: StudyStore
+    started: float
+    warnings: list[str] = field(default_factory=list)
+    sources: dict[str, Source] = field(default_factory=dict)
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    failures: dict[str, BaseException] = field(default_factory=dict)
+    advises: bool | None = None
+    audits: bool = True
+    shifts: dict[str, tuple[Shift, ...]] = field(default_factory=dict)
+    known_shifts: dict[tuple[str, str], tuple[Shift, ...]] = field(default_factory=dict)
+
+    def hear(self, event: Event) -> None:
+        """Keep every warning for the report."""
+        if isinstance(event, Notice) and event.level == "warning" and event.message not in self.warnings:
+            self.warnings.append(event.message)
+
+    def begin(self) -> None:
+        """Start the clock of the record."""
+        self.store.put_meta(seconds_before=seconds_so_far(self.store), began=time.time(), running=True)
+
+    def end(self) -> None:
+        """Close the record, whatever ended the run."""
+        self.store.put_meta(warnings=self.warnings, running=False, seconds_before=self._seconds())
+
+    def _seconds(self) -> float:
+        return float(self.store.meta()["seconds_before"]) + time.monotonic() - self.started
+
+    # ---- before the first cell ----------------------------------------------------------------------
+
+    def prepare(self, command: str) -> None:
+        """Scan, plan, say so, extract what the plan lacks."""
+        self.sources = {source.table.name: source for source in scan_sources(self.spec)}
+        self.tricks = tricks_note(self.spec, self.variants)
+        for line in told_of(self.tricks):
+            warn(line)
+        known = self.store.passes()
+        for source in self.sources.values():
+            for variant in self.variants:
+                facts = known.get(passes.pass_key(source, variant, self.spec).id)
+                source.add_bad(passes.known_problems(facts))
+        self.plan = self._planned()
+        if is_tuned(self.spec):
+            kept = self.store.meta().get(TUNED_ON) or {}
+            self.store.put_meta(**{TUNED_ON: refuse_tested(tuple(self.datasets.values()), kept)})
+        emit(Notice(self.plan.describe()))
+        if self.plan.pending:
+            for line in remarks(self.spec, self.plan.cells, self.datasets, self.shifts):
+                emit(Notice(line))
+        self._write_plan(command)
+        if self.advises is not False and self.plan.pending and not several(self.spec):
+            record_advice(self.store, self.plan, self.datasets, self.spec, asked=bool(self.advises))
+        for _ in range(2):  # twice only where another engine served new layers than the old ones
+            if self.plan.pending:
+                self._extract()
+                self.plan = self._planned()
+                self._write_plan(command)
+        if self.audits:
+            self._audit()
+        tell_what_changed(self.store, self.plan.cells, self.datasets)
+
+    def _audit(self) -> None:
+        if not several(self.spec):
+            record_audits(self.store, self.datasets, self.sources, self.variants[0].card, self.spec)
+        elif self.plan.pending:
+            emit(
+                Notice("the audit and the adviser are of one target, and are left out of a study of several")
+            )
+
+    def _write_plan(self, command: str) -> None:
+        """Write all that a report needs beside the results, so that a study stopped at any time has one."""
+        for data in self.datasets.values():
+            first = data.partitions[0].splits
+            self.store.put_table(data.table.with_splits(first) if first else replace(data.table, splits=None))
+        others = [shift.source for shifts in self.shifts.values() for shift in shifts]
+        keys = [
+            passes.pass_key(source, variant, self.spec).id
+            for source in (*self.sources.values(), *others)
+            for variant in self.variants
+        ]
+        self.store.put_meta(
+            command=command,
+            spec=spec_dict(self.spec),
+            cards={each.card.name: each.card.to_dict() for each in reversed(self.variants)},
+            versions=versions(),
+            machine=machine(),
+            warnings=self.warnings,
+            plan=[asdict(cell) for cell in self.plan.cells],
+            targets={name: source.target for name, source in self.sources.items()},
+            outputs={
+                name: [output.to_dict() for output in source.outputs]
+                for name, source in self.sources.items()
+                if source.outputs
+            },
+            passes=keys,
+            tricks=self.tricks,
+        )
+
+    def _planned(self) -> Plan:
+        from headstart.methods.heads import HEADS
+
+        self.datasets = {name: source.dataset(self.spec) for name, source in self.sources.items()}
+        self.shifts = {
+            name: self._shifts_of(at, data) for at, (name, data) in enumerate(self.datasets.items())
+        }
+        known, wish, runs = self.store.passes(), passes.wished(self.spec), self.store.runs()
+
+        def engine_of(dataset: str, variant: Variant) -> tuple[str, str]:
+            facts = known.get(passes.pass_key(self.sources[dataset], variant, self.spec).id)
+            return passes.served(facts) if facts else wish
+
+        planned = partial(
+            make_plan,
+            self.spec,
+            tuple(self.datasets.values()),
+            self.variants,
+            trained=trained_methods(self.spec, self.variants),
+            uses_seed=lambda head, validated: HEADS[head].uses_seed(validated),
+            engine_of=engine_of,
+            done=frozenset(run.id for run in runs if run.status == "done"),
+            rates=passes.known_rates(self.store, runs),
+            shifted={
+                name: (shift_digest(shifts), sum(len(shift.source.table) for shift in shifts))
+                for name, shifts in self.shifts.items()
+            },
+            tuned=how_tuned(self.spec),
+        )
+        plan = planned()
+        check_plan(plan.cells)
+        cut = stored_cut(self.store, plan.cells) if self.spec.budget else ()
+        return planned(cut=frozenset((each.dataset, each.method) for each in cut)) if cut else plan
+
+    def _shifts_of(self, at: int, data: Dataset) -> tuple[Shift, ...]:
+        """Other test images of a dataset as it is now; looked for once."""
+        key = (data.table.name, data.digest)
+        if key not in self.known_shifts:
+            self.known_shifts[key] = shifts_of(self.spec, data, at, partial(scan_shifted, spec=self.spec))
+        return self.known_shifts[key]
+
+    def _extract(self) -> None:
+        """Run each backbone that pending cells need, once a dataset; the first whatever the budget."""
+        for variant in self.variants:
+            for source in self.sources.values():
+                places = passes.places_of(self.plan.pending, source, variant)
+                key = passes.pass_key(source, variant, self.spec).id
+                if not places or key in self.failures or (self._time_is_up() and source.features):
+                    continue
+                if error := passes.run_pass(source, variant, places, self.spec, self.store):
+                    self.failures[key] = error
+        for variant, source in product(self.variants, self.sources.values()):
+            self._extract_others(source, variant)
+
+    def _extract_others(self, source: Source, variant: Variant) -> None:
+        """The same network over the other test images of a dataset."""
+        shape, key = variant.card.preprocessing, passes.pass_key(source, variant, self.spec).id
+        calibration = source.calibrations.get((variant.card.name, shape.height, shape.width))
+        for shift in self.shifts[source.table.name]:
+            places = passes.shift_places(self.plan.pending, source.table.name, shift.source, variant)
+            if not places or key in self.failures or (self._time_is_up() and shift.source.features):
+                continue
+            if error := passes.run_pass(shift.source, variant, places, self.spec, self.store, calibration):
+                self.failures[key] = error
+
+    def _variant(self, cell: Cell) -> Variant:
+        shapes = {
+            (v.card.name, v.card.preprocessing.height, v.card.preprocessing.width): v for v in self.variants
+        }
+        return shapes[cell.backbone, cell.height, cell.width]
+
+    def _key(self, cell: Cell) -> str:
+        return passes.pass_key(self.sources[cell.dataset], self._variant(cell), self.spec).id
+
+    def _place(self, cell: Cell) -> FeatureKey:
+        place = passes.place_of(cell, self._variant(cell).card.layers or {})
+        return cell.backbone, cell.height, cell.width, *place
+
+    def _time_is_up(self) -> bool:
+        return time.monotonic() - self.started > (budget_seconds(self.spec.budget) or float("inf"))
