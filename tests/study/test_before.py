@@ -83,3 +83,15 @@ def test_with_folds_no_advice_is_recorded_unless_it_is_asked_for(small, tmp_path
     monkeypatch.setattr(advice_record, "is_worth_it", lambda advice, study: True)
     record = run_study(small(layer=("pool",), folds=3, seeds=1), tmp_path / "out")
     assert record.advised == () and not any("advice" in line for line in record.warnings)
+
+
+def test_the_networks_run_once_for_the_study_and_the_advice(small, tmp_path, monkeypatch):
+    from headstart.features import extract as extraction
+
+    ran = []
+    real = extraction.run_items
+    monkeypatch.setattr(extraction, "run_items", lambda *given: ran.append(len(given[3])) or real(*given))
+    spec = small(layer=("stage6", "pool"), backbone=("lite0",), seeds=1, input_size=())
+    record = run_study(spec, tmp_path / "out", advise=True)
+    assert record.advised
+    assert sum(ran) == len(record.tables[record.advised[0]]), ran

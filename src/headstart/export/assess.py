@@ -11,7 +11,7 @@ from headstart.base.errors import DataError
 from headstart.base.events import warn
 from headstart.export.assess_outputs import JointAssessment, assess_outputs
 from headstart.export.bundle import Bundle
-from headstart.export.which_rows import rows_of, unseen
+from headstart.export.which_rows import asked, rows_of, unseen
 from headstart.images.table import ImageTable, Problem
 from headstart.measure.metrics import Evaluation, evaluate
 
@@ -103,14 +103,7 @@ def assess(
         warn(f"{table.name}: {lacking} images have no label in {column!r} and are left out")
     kept = unseen(bundle, table, labelled, name, leave_out=not split and name == "all")
     _known(bundle, table, column, kept)
-    found = bundle.predict_proba(
-        [table.item(row) for row in kept], [table.paths[row] for row in kept], views=views
-    )
-    if found.problems:
-        first = "; ".join(f"{each.path}: {each.reason}" for each in found.problems[:3])
-        warn(f"{table.name}: {len(found.problems)} images cannot be read and are left out ({first})")
-    if not found.rows:
-        raise DataError(f"{table.name}: none of the {len(kept)} images could be read")
+    found = asked(bundle, table, kept, views)
     code = {label: number for number, label in enumerate(bundle.classes)}
     truth = np.array([code[str(labels[kept[row]])] for row in found.rows])
     evaluation = evaluate(truth, found.probabilities, bundle.classes)

@@ -13,7 +13,7 @@ from headstart.base.events import warn
 from headstart.export.bundle import Bundle
 from headstart.export.outputs import Answer
 from headstart.export.save import finite
-from headstart.export.which_rows import rows_of, unseen
+from headstart.export.which_rows import asked, rows_of, unseen
 from headstart.images.table import ImageTable, Problem
 from headstart.measure.joint import Joint, joint
 from headstart.measure.outputs import OutputScores, evaluate_output, right
@@ -93,14 +93,7 @@ def assess_outputs(
         warn(f"{table.name}: {lacking} images have no label of any output and are left out")
     kept = unseen(bundle, table, labelled, name, leave_out=not split and name == "all")
     coded = [encode(a.output, [c[row] for row in kept]) for a, c in zip(answers, columns, strict=True)]
-    found = bundle.predict_proba(
-        [table.item(row) for row in kept], [table.paths[row] for row in kept], views=views
-    )
-    if found.problems:
-        first = "; ".join(f"{each.path}: {each.reason}" for each in found.problems[:3])
-        warn(f"{table.name}: {len(found.problems)} images cannot be read and are left out ({first})")
-    if not found.rows:
-        raise DataError(f"{table.name}: none of the {len(kept)} images could be read")
+    found = asked(bundle, table, kept, views)
     good = list(found.rows)
     truths = [column[good] for column in coded]
     return JointAssessment(

@@ -23,6 +23,7 @@ from headstart.export.weld import check_welded, facts_of, weld
 from headstart.methods.training_options import TrainingOptions
 
 if TYPE_CHECKING:
+    from headstart.features.extractor import FeatureExtractor
     from headstart.methods.finetune import FineTuneClassifier
     from headstart.methods.multi_output import MultiOutputTransfer
     from headstart.methods.probe import TransferClassifier
@@ -92,30 +93,37 @@ def _joint_facts(classifier: MultiOutputTransfer, how: Any) -> dict[str, Any]:
 
 def _joint_features(classifier: MultiOutputTransfer, folder: Path) -> dict[str, Any]:
     from headstart.export.joint_nodes import check_outputs, weld_outputs
+
+    how = classifier.extractor_.extraction_.card.preprocessing
+    graph, said = _frozen(classifier.extractor_, classifier.probe_, folder)
+    weld_outputs(graph, classifier.models_, folder / "model.onnx", _joint_facts(classifier, how))
+    check_outputs(folder / "model.onnx", classifier.models_, how)
+    skops_io().dump([each.head for each in classifier.models_], folder / HEAD)
+    return said
+
+
+def _frozen(
+    extractor: FeatureExtractor, options: TransferClassifier, folder: Path
+) -> tuple[Any, dict[str, Any]]:
+    """The graph of a frozen network, its weights beside it, and what the card of a model on its features says."""
     from headstart.features.engines.prepare import graph_for_bundle
     from headstart.features.taps import Place
 
-    extractor, probe = classifier.extractor_, classifier.probe_
-    found = extractor.extraction_
-    taps = extractor.taps()
+    found, taps = extractor.extraction_, extractor.taps()
     places = [Place(found.modules[tap], tap.pooling) for tap in taps]
     graph, weights = graph_for_bundle(
-        probe.backbone, found.card, places, found.engine["precision"], found.calibration
+        options.backbone, found.card, places, found.engine["precision"], found.calibration
     )
-    how = found.card.preprocessing
-    weld_outputs(graph, classifier.models_, folder / "model.onnx", _joint_facts(classifier, how))
-    check_outputs(folder / "model.onnx", classifier.models_, how)
     shutil.copyfile(weights, folder / "backbone.safetensors")
-    skops_io().dump([each.head for each in classifier.models_], folder / HEAD)
-    return {
+    return graph, {
         "backbone": found.card.to_dict(),
         "layer": extractor.layer if isinstance(extractor.layer, str) else list(extractor.layer),
         "modules": [found.modules[tap] for tap in taps],
         "pooling": extractor.pooling,
-        "head": probe.head,
+        "head": options.head,
         "engine": found.engine,
-        "precision": probe.precision,
-        "refit": probe.refit,
+        "precision": options.precision,
+        "refit": options.refit,
     }
 
 
@@ -202,31 +210,13 @@ def _common(classifier: Fitted) -> dict[str, Any]:
 
 def _features(classifier: TransferClassifier, target: str, folder: Path) -> dict[str, Any]:
     """Graph, weights and head of the scenario `features`; what the card says of them."""
-    from headstart.features.engines.prepare import graph_for_bundle
-    from headstart.features.taps import Place
-
-    extractor = classifier.extractor_
-    found = extractor.extraction_
-    taps = extractor.taps()
-    places = [Place(found.modules[tap], tap.pooling) for tap in taps]
-    graph, weights = graph_for_bundle(
-        classifier.backbone, found.card, places, found.engine["precision"], found.calibration
-    )
+    how = classifier.extractor_.extraction_.card.preprocessing
+    graph, said = _frozen(classifier.extractor_, classifier, folder)
     classes = [str(each) for each in classifier.classes_]
-    weld(graph, classifier.head_, folder / "model.onnx", facts_of(classes, target, found.card.preprocessing))
-    check_welded(folder / "model.onnx", classifier.head_, found.card.preprocessing)
-    shutil.copyfile(weights, folder / "backbone.safetensors")
+    weld(graph, classifier.head_, folder / "model.onnx", facts_of(classes, target, how))
+    check_welded(folder / "model.onnx", classifier.head_, how)
     skops_io().dump(classifier.head_, folder / HEAD)
-    return {
-        "backbone": found.card.to_dict(),
-        "layer": extractor.layer if isinstance(extractor.layer, str) else list(extractor.layer),
-        "modules": [found.modules[tap] for tap in taps],
-        "pooling": extractor.pooling,
-        "head": classifier.head,
-        "engine": found.engine,
-        "precision": classifier.precision,
-        "refit": classifier.refit,
-    }
+    return said
 
 
 def _trained(classifier: FineTuneClassifier, target: str, folder: Path) -> dict[str, Any]:

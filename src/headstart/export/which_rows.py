@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headstart.base.errors import DataError, UnknownName
 from headstart.base.events import Notice, emit, warn
-from headstart.export.bundle import Bundle
+from headstart.export.bundle import Bundle, Prediction
 from headstart.images.table import SPLITS, ImageTable
 
 
@@ -49,3 +49,22 @@ def unseen(bundle: Bundle, table: ImageTable, rows: list[int], split: str, *, le
             "give new ones, or --split all to count these"
         )
     return kept
+
+
+def asked(bundle: Bundle, table: ImageTable, rows: list[int], views: int) -> Prediction:
+    """What the model says of these rows; images that cannot be read are left out, aloud.
+
+    Raises
+    ------
+    DataError
+        None of them could be read.
+    """
+    found = bundle.predict_proba(
+        [table.item(row) for row in rows], [table.paths[row] for row in rows], views=views
+    )
+    if found.problems:
+        first = "; ".join(f"{each.path}: {each.reason}" for each in found.problems[:3])
+        warn(f"{table.name}: {len(found.problems)} images cannot be read and are left out ({first})")
+    if not found.rows:
+        raise DataError(f"{table.name}: none of the {len(rows)} images could be read")
+    return found

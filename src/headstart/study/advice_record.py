@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from headstart.backbones.card import BackboneCard
 from headstart.base.errors import HeadstartError
 from headstart.base.events import warn
 from headstart.study.partition import Dataset
@@ -32,6 +33,14 @@ def advice_seconds(datasets: Sequence[Dataset], backbones: Sequence[str]) -> flo
 def is_worth_it(advice: float, study: float) -> bool:
     """Whether the advice takes little beside the study, both in expected seconds."""
     return advice <= MOST_SHARE * study
+
+
+def advice_places(card: BackboneCard) -> tuple[tuple[str, str], ...]:
+    """(module, pooling) that the adviser looks at, so that the study's own pass over the images takes them too."""
+    from headstart.study.measure_situation import looked_at
+
+    layers = dict(card.layers or {})
+    return tuple((layers[name], "avg") for name in looked_at(card))
 
 
 def advice_before(data: Dataset, backbones: Sequence[str], spec: StudySpec) -> dict[str, Any] | None:

@@ -51,34 +51,43 @@ def _words(shift: Shift) -> str:
     return f"{shift.n:,} test images under {kinds}"
 
 
-def record_advice(
-    store: StudyStore, plan: Plan, datasets: Mapping[str, Dataset], spec: StudySpec, *, asked: bool
-) -> None:
-    """Keep what the adviser says of each dataset; where a run is done it comes too late, and is not asked.
+def advice_due(
+    store: StudyStore, plan: Plan, datasets: Mapping[str, Dataset], *, asked: bool
+) -> tuple[Dataset, ...]:
+    """The data sets whose advice is to be recorded; where a run is done it comes too late, and is not asked.
 
     Where it is not `asked` for it is left out, aloud, if it would cost more than half of the study.
     """
     served = {cell.dataset for cell in plan.cells if cell.id in plan.done}
-    said = dict(store.meta().get(advice_record.META) or {})
-    silent = [
+    said = store.meta().get(advice_record.META) or {}
+    silent = tuple(
         data
         for name, data in datasets.items()
         if name not in said and name not in served and (asked or data.partitions[0].splits is not None)
-    ]  # with folds every image is a test image, which the adviser may not see
+    )  # with folds every image is a test image, which the adviser may not see
     if not silent:
-        return
-    backbones = list(dict.fromkeys(cell.backbone for cell in plan.cells))
-    expected = advice_record.advice_seconds(silent, backbones)
+        return ()
+    expected = advice_record.advice_seconds(silent, _backbones(plan))
     if not asked and not advice_record.is_worth_it(expected, plan.estimate.seconds):
         emit(
             Notice(f"no advice is recorded: at about {spoken(expected)} it costs more than half of the study")
         )
-        return
+        return ()
     emit(Notice(f"what the adviser says is recorded before the first run: about {spoken(expected)}"))
-    for data in silent:
-        advice = advice_record.advice_before(data, backbones, spec)
+    return silent
+
+
+def record_advice(store: StudyStore, plan: Plan, due: Sequence[Dataset], spec: StudySpec) -> None:
+    """Keep what the adviser says of these data sets, on features that were extracted for the study where it has them."""
+    said = dict(store.meta().get(advice_record.META) or {})
+    for data in due:
+        advice = advice_record.advice_before(data, _backbones(plan), spec)
         said.update({data.table.name: advice} if advice else {})
     store.put_meta(**{advice_record.META: said})
+
+
+def _backbones(plan: Plan) -> list[str]:
+    return list(dict.fromkeys(cell.backbone for cell in plan.cells))
 
 
 def record_audits(

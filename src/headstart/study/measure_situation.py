@@ -177,6 +177,11 @@ def probed_layers(card: BackboneCard) -> tuple[str, ...]:
     return found
 
 
+def looked_at(card: BackboneCard) -> tuple[str, ...]:
+    """The places of a network that are measured: the probed layers, and its own classifier where it has one."""
+    return (*probed_layers(card), *(["logits"] if "logits" in (card.layers or {}) else []))
+
+
 def _extracted(table: ImageTable, backbone: str, engine: str, cache_gb: float) -> tuple[Any, ...]:
     """Features by layer, source probabilities (None where there are none), images a second, readable rows, card."""
     import numpy as np
@@ -185,8 +190,7 @@ def _extracted(table: ImageTable, backbone: str, engine: str, cache_gb: float) -
     from headstart.features.extract import Tap, extract
 
     card = card_of(backbone)
-    names = [*probed_layers(card), *(["logits"] if "logits" in (card.layers or {}) else [])]
-    taps = {name: Tap(name, "avg") for name in names}
+    taps = {name: Tap(name, "avg") for name in looked_at(card)}
     found = extract(
         table.items(), table.digests, paths=table.paths, backbone=backbone, taps=list(taps.values()),
         engine=engine, cache_gb=cache_gb,

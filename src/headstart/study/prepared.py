@@ -10,10 +10,13 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import product
 
+from headstart.backbones.load import card as card_of
+from headstart.base.errors import DataError
 from headstart.base.events import Event, Notice, emit, warn
 from headstart.base.runtime import versions
 from headstart.study import passes
-from headstart.study.before import record_advice, record_audits, remarks, tell_what_changed
+from headstart.study.advice_record import advice_places
+from headstart.study.before import advice_due, record_advice, record_audits, remarks, tell_what_changed
 from headstart.study.halving import stored_cut
 from headstart.study.machine import machine
 from headstart.study.partition import Dataset
@@ -47,6 +50,7 @@ class Prepared:
     failures: dict[str, BaseException] = field(default_factory=dict)
     advises: bool | None = None
     audits: bool = True
+    advised: frozenset[str] = frozenset()
     shifts: dict[str, tuple[Shift, ...]] = field(default_factory=dict)
     known_shifts: dict[tuple[str, str], tuple[Shift, ...]] = field(default_factory=dict)
 
@@ -88,13 +92,17 @@ class Prepared:
             for line in remarks(self.spec, self.plan.cells, self.datasets, self.shifts):
                 emit(Notice(line))
         self._write_plan(command)
+        due: tuple[Dataset, ...] = ()
         if self.advises is not False and self.plan.pending and not several(self.spec):
-            record_advice(self.store, self.plan, self.datasets, self.spec, asked=bool(self.advises))
+            due = advice_due(self.store, self.plan, self.datasets, asked=bool(self.advises))
+            self.advised = frozenset(data.table.name for data in due)
         for _ in range(2):  # twice only where another engine served new layers than the old ones
             if self.plan.pending:
                 self._extract()
                 self.plan = self._planned()
                 self._write_plan(command)
+        if due:
+            record_advice(self.store, self.plan, due, self.spec)
         if self.audits:
             self._audit()
         tell_what_changed(self.store, self.plan.cells, self.datasets)
@@ -181,7 +189,7 @@ class Prepared:
         """Run each backbone that pending cells need, once a dataset; the first whatever the budget."""
         for variant in self.variants:
             for source in self.sources.values():
-                places = passes.places_of(self.plan.pending, source, variant)
+                places = self._places(source, variant)
                 key = passes.pass_key(source, variant, self.spec).id
                 if not places or key in self.failures or (self._time_is_up() and source.features):
                     continue
@@ -189,6 +197,18 @@ class Prepared:
                     self.failures[key] = error
         for variant, source in product(self.variants, self.sources.values()):
             self._extract_others(source, variant)
+
+    def _places(self, source: Source, variant: Variant) -> passes.Places:
+        """What pending cells need, and with it what the adviser will look at: one pass over the images serves both."""
+        needed = passes.places_of(self.plan.pending, source, variant)
+        size = variant.card.preprocessing
+        alike = self.spec.precision == "float32" and size == card_of(variant.card.name).preprocessing
+        if not needed or not alike or source.table.name not in self.advised:
+            return needed
+        try:
+            return tuple(dict.fromkeys((*needed, *advice_places(variant.card))))
+        except DataError:  # a network without stages, which the adviser says when it is asked
+            return needed
 
     def _extract_others(self, source: Source, variant: Variant) -> None:
         """The same network over the other test images of a dataset."""
