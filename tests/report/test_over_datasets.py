@@ -79,8 +79,7 @@ def test_where_every_pair_is_told_apart_there_is_no_bar(record, monkeypatch):
 
 def test_the_chances_add_to_one_and_say_when_it_stays_open(record):
     found = over_datasets(record)
-    names = {name: name for name in found.methods}
-    for other, chance in bayes_chances(found, names):
+    for other, chance in bayes_chances(found):
         assert chance.a_better + chance.same + chance.b_better == pytest.approx(1)
         said = chance_words(found, (other, chance))
         sure = max(chance.a_better, chance.same, chance.b_better) >= 0.95

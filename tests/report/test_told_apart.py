@@ -50,7 +50,7 @@ def test_table_and_words_agree_with_the_verdicts(record, answers):
     for row, pair in zip(table.rows, expected.pairs, strict=True):
         assert row.entries[0].text == pair.b and row.entries[5].text == OF_THE_OTHER.get(pair.kind, pair.kind)
         assert row.entries[2].sort == pair.difference.value and row.entries[3].sort == pair.p
-    section = told_apart_section(record, "shapes", found, "x")
+    section = told_apart_section(record, found, "x")
     assert section.blocks[0].text == expected.pairs[0].words
     for kind, methods in found.methods_by_kind().items():
         n = len(methods)
@@ -65,7 +65,7 @@ def test_only_pairs_with_the_best_are_corrected_for(record, answers):
 
 def test_every_sentence_names_its_runs(record, answers):
     known = {result.cell.id for result in record.results}
-    for block in told_apart_section(record, "shapes", told_apart(record, "shapes", answers), "x").blocks:
+    for block in told_apart_section(record, told_apart(record, "shapes", answers), "x").blocks:
         if block.kind == "claim":
             assert block.runs and set(block.runs) <= known
 
@@ -73,7 +73,7 @@ def test_every_sentence_names_its_runs(record, answers):
 def test_without_a_store_there_is_no_such_section(tmp_path):
     record = tiny_record(tmp_path, per_class=5, seeds=(0,))
     assert load_answers(record) == {}
-    assert told_apart_section(record, "shapes", None, "x") is None
+    assert told_apart_section(record, None, "x") is None
     titles = [part.title for section in build_document(record).sections for part in section.parts]
     assert "Can they be told apart?" not in titles
 

@@ -103,7 +103,7 @@ def test_every_design_finds_the_effects_that_were_put_in(n, seed):
         }
         for contrast in design.contrasts:
             sides = [np.mean([score[run] for run in side]) for side in (contrast.plus, contrast.minus)]
-            expected = 0.0 if contrast.is_interaction else effects[names.index(contrast.name)]
+            expected = 0.0 if " x " in contrast.name else effects[names.index(contrast.name)]
             assert sides[0] - sides[1] == pytest.approx(expected, abs=1e-9)
 
 
@@ -117,6 +117,13 @@ def test_an_interaction_is_found_and_its_aliases_are_named():
     }
     assert found["a x b"] == pytest.approx(0.5) and found["a"] == found["b"] == pytest.approx(0.5)
     assert next(c for c in design.contrasts if c.name == "a x b").aliases == ("c x d",)
+
+
+def test_at_resolution_3_an_interaction_that_is_a_main_effect_is_told_once_under_both_names():
+    design = make_design("factorial", ["a", "b", "c"], 3)
+    assert [(each.name, each.aliases) for each in design.contrasts] == [
+        ("a", ("b x c",)), ("b", ("a x c",)), ("c", ("a x b",))
+    ]  # fmt: skip
 
 
 def test_labels_are_canonical_and_short_in_tables():
@@ -154,12 +161,12 @@ def made_up(gains, n_seeds=3, n=400, seed=0, noise=0.0, dataset="d"):
     right, took = [], []
     for run in design.runs:
         rates = [0.7 + sum(gains[name] for name in run) + noise * draw.normal() for _ in range(n_seeds)]
-        right.append(np.stack([ease < rate for rate in rates]))
+        right.append(np.concatenate([ease < rate for rate in rates]))
         took.append([10.0 * (1 + len(run))] * n_seeds)
-    images = [np.tile(np.arange(n), (n_seeds, 1))] * len(design.runs)
+    images, of_seed = np.tile(np.arange(n), n_seeds), np.repeat(np.arange(n_seeds), n)
     ids = {run: (label_of(run),) for run in design.runs}
     at = {run: place for place, run in enumerate(design.runs)}
-    return design, Ran(dataset, at, right, images, np.array(took), np.array(took), ids)
+    return design, Ran(dataset, at, right, images, of_seed, np.array(took), np.array(took), ids)
 
 
 def test_a_large_gain_helps_a_large_loss_hurts_and_nothing_cannot_be_told():
@@ -201,7 +208,7 @@ def test_two_datasets_give_the_mean_effect_and_a_narrower_interval():
 def test_a_run_that_is_not_there_makes_its_effect_missing_and_no_other():
     design, ran = made_up({"ema": 0.1, "sam": 0.0})
     gone = {run: at for run, at in ran.at.items() if run != frozenset({"sam"})}
-    short = replace(ran, at=gone, right=ran.right[:2], images=ran.images[:2], train_seconds=ran.train_seconds[:2],
+    short = replace(ran, at=gone, right=ran.right[:2], train_seconds=ran.train_seconds[:2],
                     seconds=ran.seconds[:2])  # fmt: skip
     kinds = {each.trick: each.kind for each in judged(design, [short])}
     assert kinds["sam"] == "missing" and kinds["ema"] != "missing"
@@ -215,7 +222,7 @@ def test_a_study_of_tricks_is_planned_run_resumed_and_judged(tmp_path):
     spec = StudySpec(
         data=(str(photos),), scenario=("finetune",), backbone=(tiny_weights(tmp_path),), input_size=((64, 64),),
         trainable=("last:1",), tricks=("ema", "label_smoothing"), seeds=1, epochs=1, views=1, batch_size=16,
-        learning_rate=1e-3, augment=("none",),
+        learning_rate=1e-3, augment=("none",), corruptions=("jpeg",), corruption_images=6,
     )  # fmt: skip
     record = run_study(spec, tmp_path / "out")
     assert [row.cut for row in record.summaries].count("last:1 bare") == 1 and record.n_planned == 3

@@ -27,7 +27,10 @@ def trick_lines(found: TrickTable) -> list[str]:
 
     title = f"{found.scenario} {found.backbone} {found.cut}: {found.design}, {len(found.effects)} effects"
     start = "" if found.accuracy is None else f", from {percent(found.accuracy)}"
-    rows = [_cells(each) for each in sorted(found.effects, key=lambda one: -(one.effect or -1.0))]
+    rows = [
+        _cells(each)
+        for each in sorted(found.effects, key=lambda one: 1.0 if one.effect is None else -one.effect)
+    ]
     header = ["trick", "points gained", "interval", "verdict", "p", "training"]
     left = [f"not there: {name} ({reason})" for name, reason in found.left_out.items()]
     return [title + start, *table(header, rows, right=(1, 2, 4, 5)), *left]

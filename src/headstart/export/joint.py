@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from headstart.backbones.load import Backbone, fill, from_module, read_weights
 from headstart.backbones.rebuild import bare_network
 from headstart.base.errors import BundleError
-from headstart.export.merge import merge_equal
 from headstart.export.outputs import scales_of, side_by_side
 from headstart.export.trained import CHECK_BATCH, rename_output
 from headstart.export.weld import BOUND, N_CHECK, PROBABILITIES, largest_difference, note, sample_pixels
@@ -85,7 +84,6 @@ def write_joint_graph(classifier: MultiOutputTransfer, path: Path, facts: dict[s
     export_onnx(whole, [Place(PROBABILITIES, "flat")], path)
     model = onnx.load(str(path), load_external_data=False)
     rename_output(model, PROBABILITIES)
-    merge_equal(model)
     note(model, facts)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))

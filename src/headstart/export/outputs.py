@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.methods.output import KINDS, Output, decide, split_labels
+from headstart.methods.output import KINDS, Output, decide
 
 if TYPE_CHECKING:
     from headstart.methods.output_heads import OutputModel
@@ -72,18 +72,16 @@ class Answer:
         own = self.of(row[None])[0]
         if self.output.kind == "number":
             return [{"value": float(own)}]
-        given = set(split_labels_of(self.said(row))) if self.output.kind == "labels" else None
+        given = None
+        if self.output.kind == "labels":
+            decided = self.decided(row[None])[0]
+            given = {level for level, there in zip(self.output.levels, decided, strict=True) if there}
         found = []
         for at in (-own).argsort(kind="stable")[:top]:
             level = self.output.levels[at]
             more = {} if given is None else {"given": level in given}
             found.append({"label": level, "probability": float(own[at]), **more})
         return found
-
-
-def split_labels_of(said: Any) -> Sequence[str]:
-    """Labels that were said."""
-    return said if isinstance(said, list) else split_labels(str(said))
 
 
 def width_of(output: Output) -> int:

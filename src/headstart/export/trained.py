@@ -182,6 +182,7 @@ def load_network(
     if n_classes != len(opened.classes):
         raise BundleError(f"{path}: holds no head for {len(opened.classes)} classes")
     head = LinearHead(width, n_classes, bool(opened.card["unit_length"]))
-    net = TransferNet(Whole(bare_network(opened.backbone, given)), head)
+    mirror = opened.card.get("options", {}).get("test_views") == "mirror"
+    net = TransferNet(Whole(bare_network(opened.backbone, given)), head, mirror)
     fill(net, state, str(path))
     return net.eval()

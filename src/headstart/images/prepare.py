@@ -42,12 +42,12 @@ def prepare(item: ImageItem, how: Preprocessing, *, fast: bool = True) -> np.nda
     BadOptions
         An interpolation or crop mode that is not known.
     """
-    _check(how)
     return prepared(open_picture(item, min_side=least_side(how) if fast else None), how, fast=fast)
 
 
 def prepared(picture: Picture, how: Preprocessing, *, fast: bool = True) -> np.ndarray:
     """What `prepare` makes of a picture that was decoded at `least_side`, for who needs the picture itself too."""
+    _check(how)
     high, wide = picture.height, picture.width
     if turned(picture.orientation):
         high, wide = wide, high

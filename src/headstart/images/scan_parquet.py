@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from headstart.base.errors import DataError
+from headstart.base.errors import BadOptions, DataError
 from headstart.base.events import Notice, Progress, emit
 from headstart.base.files import folder_written_aside
 from headstart.base.hashing import digest_bytes, digest_file
@@ -67,11 +67,20 @@ def scan_parquet(
 
     Raises
     ------
+    BadOptions
+        A path or split column, or a folder of images, was named: the images are inside.
     DataError
         Not readable, too large, or labels that differ between files.
     UnknownName
         A column that was named is absent.
     """
+    refused = [
+        name for name in ("path_column", "image_root", "split_column") if getattr(wanted, name) is not None
+    ]
+    if refused:
+        raise BadOptions([
+            f"{name}: Parquet with images inside takes label and group columns alone" for name in refused
+        ])  # fmt: skip
     content = [digest_file(path) + (split or "") for path, split in files.items()]
     content.append(json.dumps([wanted.label_columns, wanted.group_column]))
     digest = digest_bytes(*(each.encode() for each in content))

@@ -24,7 +24,7 @@ N_RESAMPLES = 1000
 DRAWS_AT_ONCE = 1 << 21  # image draws held at one time: bounds the memory on large test sets
 BOUNDS = {
     **dict.fromkeys(("log_loss", "mae", "rmse", "mae_levels"), (0.0, math.inf)),
-    **dict.fromkeys(("kappa", "spearman"), (-1.0, 1.0)),
+    **dict.fromkeys(("kappa", "spearman", "drop"), (-1.0, 1.0)),
     **dict.fromkeys(("slope", "bias"), (-math.inf, math.inf)),
     "r2": (-math.inf, 1.0),
 }

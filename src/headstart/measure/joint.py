@@ -8,7 +8,7 @@ outputs shares is told by the odds ratio of their errors with its exact conditio
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -161,9 +161,7 @@ def joint(right: Mapping[str, ArrayLike]) -> Joint:
     made = (_together(a, b, columns[a], columns[b]) for a, b in combinations(names, 2))
     pairs = [pair for pair in made if pair is not None]
     adjusted = holm([pair.p for pair in pairs]) if pairs else ()
-    found = tuple(
-        ErrorsTogether(**{**vars(pair), "p": float(p)}) for pair, p in zip(pairs, adjusted, strict=True)
-    )
+    found = tuple(replace(pair, p=float(p)) for pair, p in zip(pairs, adjusted, strict=True))
     if not n:
         return Joint(names, 0, None, None, found)
     k = int(whole[known].sum())

@@ -9,7 +9,7 @@ Mean corruption error: Hendrycks and Dietterich 2019, section 3.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,21 +65,6 @@ def unpaired_drop(before: Score, after: Score) -> Score:
     low = value - math.hypot(before.value - before.low, after.high - after.value)
     high = value + math.hypot(before.high - before.value, after.value - after.low)
     return Score(value, max(-1.0, low), min(1.0, high), min(before.n, after.n))
-
-
-def drop_over_seeds(drops: Sequence[Score]) -> Score:
-    """Mean drop over seeds, images and seeds in its interval (as `intervals.over_seeds`, which is for 0..1)."""
-    if len(drops) == 1:
-        return drops[0]
-    from scipy.stats import t
-
-    values = np.array([drop.value for drop in drops])
-    spread = float(t.ppf(0.975, len(drops) - 1)) * float(values.std(ddof=1)) / math.sqrt(len(drops))
-    below = float(np.mean([drop.value - drop.low for drop in drops]))
-    above = float(np.mean([drop.high - drop.value for drop in drops]))
-    mean = float(values.mean())
-    low, high = max(-1.0, mean - math.hypot(below, spread)), min(1.0, mean + math.hypot(above, spread))
-    return Score(mean, low, high, min(drop.n for drop in drops), len(drops))
 
 
 def mean_corruption_error(accuracy: Mapping[str, float], baseline: Mapping[str, float]) -> float | None:

@@ -68,6 +68,11 @@ def p_words(p: float, alpha: float) -> str:
     return "p < 0.001" if p < 0.001 < alpha else f"p = {shown(p, 3, (alpha,))}"
 
 
+def p_short(p: float, alpha: float) -> str:
+    """`0.004`, `< 0.001`: for a column that is headed p."""
+    return p_words(p, alpha).removeprefix("p ").removeprefix("= ")
+
+
 def unit(value: float) -> str:
     """`1 point`, `0.5 points`."""
     return "1 point" if round(value, 9) == 1 else f"{value:g} points"

@@ -183,6 +183,7 @@ class FrozenPart:
             path=self.mode, path_reason=why, views=n_views, augment=by.name,
             train_size=[shown.height, shown.width],
         )  # fmt: skip
+        self._check_growing()
         if self.mode == "plain":
             return self._grown(pixels, pixels), held_pixels
         try:
@@ -194,29 +195,43 @@ class FrozenPart:
             self.record.update(path="plain", path_reason=str(error))
             return self._grown(pixels, pixels), held_pixels
 
-    def _grown(self, source: Batches, pixels: PixelBatches) -> Batches:
-        """Smaller images first, where `progressive` asks for them; their frozen part runs in every epoch.
+    def _smaller(self) -> tuple[int, ...]:
+        """Sizes before the last one, where `progressive` asks for them."""
+        final = self.for_training.card.preprocessing
+        return (
+            sizes(min(final.height, final.width), self.options.progressive)
+            if self.options.progressive
+            else ()
+        )
+
+    def _check_growing(self) -> None:
+        """Tell before anything runs that images cannot grow.
 
         Raises
         ------
         BackboneError
             The network is tied to its input size, or too small for smaller images.
         """
-        final = self.for_training.card.preprocessing
-        smaller = sizes(min(final.height, final.width), self.options.progressive or 1.0)
         if not self.options.progressive:
-            return source
+            return
+        final, smaller = self.for_training.card.preprocessing, self._smaller()
         if not smaller or final.height != final.width:
             raise BackboneError(f"progressive: images of {final.height} x {final.width} have no smaller size")
+        if any(self.backbone.at(size).module is not self.backbone.module for size in smaller):
+            raise BackboneError(f"progressive: {self.backbone.card.name} is tied to its input size")
+
+    def _grown(self, source: Batches, pixels: PixelBatches) -> Batches:
+        """Smaller images first, where `progressive` asks for them; their frozen part runs in every epoch."""
+        smaller = self._smaller()
+        if not smaller:
+            return source
         found = [self._at_size(size, pixels) for size in smaller]
-        self.record["sizes"] = [*smaller, final.height]
+        self.record["sizes"] = [*smaller, self.for_training.card.preprocessing.height]
         self.growing = GrowingBatches([*found, source], self._epochs())
         return self.growing
 
     def _at_size(self, size: int, pixels: PixelBatches) -> Batches:
         small = self.backbone.at(size)
-        if small.module is not self.backbone.module:
-            raise BackboneError(f"progressive: {self.backbone.card.name} is tied to its input size")
         views = replace(pixels.views, how=small.card.preprocessing)
         there = PixelBatches(views, self.options, pixels.normalise)
         if self.mode == "plain":

@@ -15,6 +15,7 @@ from headstart.backbones.load import load
 from headstart.base.errors import BadOptions, DataError
 from headstart.base.runtime import n_processes
 from headstart.images.prepare import prepare
+from headstart.methods.contradictions import check_paths
 from headstart.methods.finetune import N_SAMPLES, _options
 from headstart.methods.frozen_part import Part
 from headstart.methods.heads_select import inner_folds
@@ -91,7 +92,8 @@ def fit_networks(
     backbone: Backbone = load(tuner.backbone).at(tuner.input_size)
     if tuner.scenario != "scratch":
         require_pretrained(backbone.card)
-    find_cut(backbone, tuner.trainable)
+    cut = find_cut(backbone, tuner.trainable if tuner.scenario == "finetune" else "all")
+    check_paths(backbone, cut, tuner)  # what cannot be is told before anything is computed
     if estimator.sharing != "separate":
         run = _run(estimator, tuner, backbone, rows, estimator.outputs_, coded, np.arange(len(rows.items)))
         runs = [run]

@@ -129,6 +129,7 @@ class JointTraining(Training):
             first += len(outputs)
         n_images = n_steps_of(len(self.train.items), self.options) * self.options.batch_size
         per_epoch = n_images if self.options.steps_per_epoch else len(self.train.items)
+        per_epoch *= 2 if self.options.sam else 1  # SAM asks for the losses of every step twice
         net: Any = JointNet(towers, Weighting(self.of.outputs, self.of.weighting, self.of.weights, per_epoch))
         device = "cuda" if torch.cuda.is_available() else "cpu"
         out: TransferNet = net.to(device=device, memory_format=torch.channels_last)

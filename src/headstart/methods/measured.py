@@ -46,13 +46,17 @@ class Measured(FrozenPart):
         loop = Loop(
             net, self._mode_of(net), source, self.train.codes, len(self.classes), options,
             self._groups(net, options), bfloat16=fast,
-            held_codes=None if self.held is None else self.held.codes, seconds=self.seconds,
+            held_codes=None if self.held is None else self.held.codes, seconds=self._share(),
             fitted_start=self._fitted_start(), objective=self._objective(net, options),
             **{"seed": self.seed, **more},
         )  # fmt: skip
         if shape is not None:
             loop.shape = shape
         return loop
+
+    def _share(self) -> float | None:
+        """Seconds of one training: a soup divides what there is among its trainings."""
+        return None if self.seconds is None else self.seconds / self.options.soup
 
     def _groups(self, net: TransferNet, options: TrainingOptions) -> Groups:
         stages = stage_modules(self.backbone.module)
@@ -138,11 +142,13 @@ class Measured(FrozenPart):
         expected = float(self.decided["epoch_seconds"])
         self.record["epoch_seconds_expected"] = expected
         n_epochs = self._epochs()
-        if self.seconds is not None and self.options.epochs is None:
-            n_epochs = max(1, int(self.seconds / max(expected, 1e-9)))
+        if (share := self._share()) is not None and self.options.epochs is None:
+            n_epochs = max(1, int(share / max(expected, 1e-9)))
+        n, minutes = self.options.soup, self.options.soup * n_epochs * expected / 60
+        times = f"{n} times " if n > 1 else ""
         emit(
             Notice(
-                f"training: {counted(n_epochs)} of about {max(1, round(expected))} s ({n_epochs * expected / 60:.1f} min)"
+                f"training: {times}{counted(n_epochs)} of about {max(1, round(expected))} s ({minutes:.1f} min)"
             )
         )
         return n_epochs

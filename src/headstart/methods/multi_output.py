@@ -214,6 +214,8 @@ class MultiOutputTransfer(SharingOptions, BaseEstimator):  # type: ignore[misc,u
     def _fit_features(self, rows: Rows, coded: Sequence[np.ndarray]) -> None:
         probe = clone(self.estimator) if self.estimator is not None else TransferClassifier()
         models: list[OutputModel] = []
+        self._good: set[int] = set()
+        self.problems_: tuple[Any, ...] = ()
         self.seconds_ = {"extract": 0.0}
         alone = self.sharing == "separate"
         for at, output in enumerate(self.outputs_):
@@ -257,10 +259,6 @@ class MultiOutputTransfer(SharingOptions, BaseEstimator):  # type: ignore[misc,u
         return matrix, ok
 
     def _readable(self, rows: Rows, good: np.ndarray, problems: Any) -> None:
-        earlier = getattr(self, "_good", None)
-        if earlier is None or self.sharing != "separate":
-            self._good: set[int] = set()
-            self.problems_: tuple[Any, ...] = ()
         self._good |= set(good.tolist())
         self.problems_ = tuple(dict.fromkeys((*self.problems_, *problems)))
         self.seen_ = tuple(rows.digests[row] for row in sorted(self._good))

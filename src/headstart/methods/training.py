@@ -136,9 +136,10 @@ class Training(Measured):
         if options.manifold_mixup is None:
             options.manifold_mixup = 0.0 if self.mode == "plain" or mixes_pixels(options) else DEFAULT_MIXING
         options.epochs = self._epochs()
-        fast = self._bfloat16(net, source, options)
+        timed = source if self.growing is None else self.growing.sources[-1]  # at their full size
+        fast = self._bfloat16(net, timed, options)
         options.learning_rate = self._learning_rate(net, source, options, fast)
-        options.epochs = self._plan_epochs(net, source, held, options, fast)
+        options.epochs = self._plan_epochs(net, timed, held, options, fast)
         if self.growing is not None:
             self.growing.n_epochs = options.epochs
         loop = self._stirred(net, source, options, fast, held, key)
@@ -163,13 +164,14 @@ class Training(Measured):
         key: str,
     ) -> Loop:
         """One training, or several whose weights are averaged greedily."""
+        if options.soup > 1 and held is None:
+            raise BadOptions(["soup: it is chosen on validation images, and there are none; leave it out"])
         first = {name: each.detach().clone() for name, each in net.state_dict().items()}
         terms = (net, first, source, options, fast, held, key)
         loop = self._once(*terms, 0)
         if options.soup == 1:
             return loop
-        if held is None:
-            raise BadOptions(["soup: it is chosen on validation images, and there are none; leave it out"])
+        assert held is not None
         trained, total = [copied(loop._moving())], loop.trained
         for number in range(1, options.soup):
             net.load_state_dict(first)

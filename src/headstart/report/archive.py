@@ -131,7 +131,7 @@ def archive_files(
         "requirements.txt": lock_text(clean.versions).encode(),
         "results.csv": csv_text(runs).encode(),
         "results.parquet": parquet_bytes(runs),
-        "methods.csv": csv_text(method_rows(clean)).encode(),
+        "methods.csv": csv_text(method_rows(shown)).encode(),
     }
     for at, (name, table) in enumerate(clean.tables.items()):
         plain = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.") or f"dataset-{at}"

@@ -58,11 +58,27 @@ def _run(result: CellResult, metrics: Sequence[str]) -> dict[str, Cell]:
 def method_rows(record: StudyRecord) -> list[dict[str, Cell]]:
     """One row a method and dataset, the best first: means over seeds, as in the results table."""
     summary = summary_lines(record)
-    rows = [_flat(row, SCORE_KEYS) for row in summary.rows]
+    rows = [_flat(_with_shifts(row), _keys(row)) for row in summary.rows]
     return (
         rows
         or [_flat_outputs(row) for row in summary.joint]
         or [_flat(r, SEARCH_METRICS) for r in summary.searches]
+    )
+
+
+def _with_shifts(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with a score a column for what the method did on other test images."""
+    found = {name: value for name, value in row.items() if name != "shifts"}
+    for shift in row["shifts"]:
+        found |= {f"{shift['name']} accuracy": shift["accuracy"], f"{shift['name']} drop": shift["drop"]}
+    return found
+
+
+def _keys(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Columns of a row that hold scores."""
+    return (
+        *SCORE_KEYS,
+        *(f"{each['name']} {what}" for each in row["shifts"] for what in ("accuracy", "drop")),
     )
 
 

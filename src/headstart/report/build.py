@@ -148,7 +148,7 @@ def _results(
     close = best_section(record, name, books[0], f"best-{at}")
     views = augmented_section(record, name, books[0], f"views-{at}") if name in record.tables else None
     images = images_section(record, name, f"images-{at}")
-    apart = told_apart_section(record, name, told.get(name), f"told-{at}")
+    apart = told_apart_section(record, told.get(name), f"told-{at}")
     others = published_section(record, name, f"published-{at}")
     pair = side_by_side_section(record, name, answers, books[1], f"pair-{at}")
     tuned = tuned_section(record, name, answers, f"tuned-{at}")

@@ -81,8 +81,8 @@ def build_paper(
     how = methods(record, cited, tests_used(record, told))
     found = (results(record, cited, told), discussion(record, told))
     parts = tuple(map(for_paper, (opening, how, implementation(record), *found, _conclusion(record, told))))
-    named = runs_named((abstract(record, told), *parts))
     short = abstract(record, told)
+    named = runs_named((short, *parts))
     sections = (short, *parts, references_section(cited), *_runs(record, named))
     title = f"Which head start for {listed(datasets(record)) or 'this study'}?"
     return Paper(Document(title, _subtitle(record), sections), cited, told)
@@ -100,7 +100,7 @@ def abstract(record: StudyRecord, told: Told) -> Section:
     machine = record.machine.get("processor") or "a machine that was not recorded"
     cost = f"All {count(len(record.results), 'run')} took {duration(record.seconds_total)} on {machine}."
     blocks: list[Block] = [
-        Paragraph(said if record.summaries else "Nothing was compared yet."),
+        Paragraph(said if record.summaries or record.joint else "Nothing was compared yet."),
         *missing_claims(record),
         *([table] if table is not None else []),
         *([block for block in over.blocks if isinstance(block, Claim)][:1] if over is not None else []),

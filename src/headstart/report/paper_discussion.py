@@ -26,7 +26,14 @@ def discussion(record: StudyRecord, told: dict[str, ToldApart | None]) -> Sectio
     improving: list[Block] = [
         claim for name in names for claim in _improving(record, name, told.get(name))[:most]
     ]
-    improving = improving or [Paragraph("Nothing has finished, so there is nothing to improve on yet.")]
+    done = any(result.status == "done" for result in record.results)
+    improving = improving or [
+        Paragraph(
+            "What would improve searches or classifiers of several outputs cannot be read off these results alone."
+            if done
+            else "Nothing has finished, so there is nothing to improve on yet."
+        )
+    ]
     return Section(
         "discussion",
         "Discussion",

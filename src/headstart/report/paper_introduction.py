@@ -27,6 +27,8 @@ from headstart.report.wording import count, interval, listed, percent
 from headstart.study.records import StudyRecord
 
 CLASSES_SHOWN = 12
+TOGETHER = "intro-images"
+"""Section that tells several datasets in one table."""
 APART = 2
 """More datasets than these are told together, in one table, so that the paper keeps its length."""
 
@@ -114,13 +116,14 @@ def _together(
     enough = [
         claim
         for at, name in enumerate(names)
+        if not record.outputs.get(name)
         for claim in _enough(record, name, told.get(name), f"intro-{at}")[:1]
     ]
     blank = Blank(
         "Define the classes of each data set: what belongs to them, what does not, and who decides."
     )
     return Section(
-        "intro-images", "The images", (Table("images-told", caption, columns, tuple(rows)), blank, *enough)
+        TOGETHER, "The images", (Table("images-told", caption, columns, tuple(rows)), blank, *enough)
     )
 
 

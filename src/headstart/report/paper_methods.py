@@ -168,10 +168,7 @@ def _statistics(cited: Bibliography, tests: Iterable[str]) -> Section:
 
 def methods_named(record: StudyRecord) -> str:
     """Scenarios and heads of a study in one phrase, for a slide."""
-    heads = [
-        method_words.HEADS[name].title for name in dict.fromkeys(r.head for r in record.summaries if r.head)
-    ]
-    ways = [
-        method_words.SCENARIOS[name].title for name in dict.fromkeys(r.scenario for r in record.summaries)
-    ]
+    rows = (*record.summaries, *record.joint)
+    heads = [method_words.HEADS[name].title for name in dict.fromkeys(r.head for r in rows if r.head)]
+    ways = [method_words.SCENARIOS[name].title for name in dict.fromkeys(r.scenario for r in rows)]
     return listed(ways) + (f"; classifiers: {listed(heads)}" if heads else "")

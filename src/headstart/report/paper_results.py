@@ -77,6 +77,9 @@ def _classified(
     sized = images_section(record, name, f"{id}-sized")
     if sized is not None:
         figures += [block for block in blocks_in(sized) if isinstance(block, Figure)]
+    figures.sort(
+        key=lambda each: each.id.endswith(("-memory", "-size"))
+    )  # those of seconds, layers, images first
     short = len(datasets(record)) > APART
     claims = verdict(record, name, told).claims
     rows = FEW_ROWS if short else ROWS_SHOWN

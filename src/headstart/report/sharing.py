@@ -80,7 +80,9 @@ def ranked_jointly(record: StudyRecord, dataset: str) -> list[MethodSummary]:
     """Rows of several outputs on one dataset: the best by the choosing score first."""
     best = record.best_joint.get(dataset)
     rows = [row for row in record.joint if row.dataset == dataset]
-    return sorted(rows, key=lambda row: (row.method != best, -(row.selection or -9.0), row.method))
+    return sorted(
+        rows, key=lambda row: (row.method != best, row.selection is None, -(row.selection or 0.0), row.method)
+    )
 
 
 def plain_name(row: MethodSummary) -> str:

@@ -71,16 +71,16 @@ class Summary:
 
 def all_claims(record: StudyRecord, told: Told) -> list[Claim]:
     """What the study found, dataset by dataset: the best method, and what is best for search."""
-    others = {row.dataset for row in (*record.retrieval, *record.joint)}
-    classified = {row.dataset for row in record.summaries}
+    return [claim for name in datasets(record) for claim in dataset_claims(record, name, told)]
+
+
+def dataset_claims(record: StudyRecord, name: str, told: Told) -> list[Claim]:
+    """What the study found on one dataset, each of its tasks in turn."""
     claims: list[Claim] = []
-    for name in datasets(record):
-        if name in classified or name not in others:
-            claims += verdict(record, name, told.get(name)).claims
-            claims += shift_claims(record, name)
-        claims += several_claims(record, name)
-        claims += search_claims(record, name)
-    return claims
+    others = {row.dataset for row in (*record.retrieval, *record.joint)}
+    if name in {row.dataset for row in record.summaries} or name not in others:
+        claims += [*verdict(record, name, told.get(name)).claims, *shift_claims(record, name)]
+    return [*claims, *several_claims(record, name), *search_claims(record, name)]
 
 
 def summary_lines(record: StudyRecord, answers: Mapping[str, Answers] | None = None) -> Summary:
@@ -187,8 +187,7 @@ def _search_row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
 
 
 def _joint_row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
-    cells = {result.cell.id: result.cell for result in record.results}
-    height, width = sides_of(cells, row) or (None, None)
+    height, width = sides_of(record.cells, row) or (None, None)
     outputs: dict[str, dict[str, Any]] = {}
     for key, score in row.scores.items():
         name, _, metric = key.rpartition("/")

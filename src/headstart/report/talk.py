@@ -22,14 +22,16 @@ from headstart.report.document import (
     blocks_in,
 )
 from headstart.report.paper import Paper
+from headstart.report.paper_introduction import TOGETHER
 from headstart.report.paper_methods import methods_named
 from headstart.report.pictures import PictureBook
 from headstart.report.sections.best import best_section
 from headstart.report.sections.compared import use_of_splits
 from headstart.report.sections.data import data_section
 from headstart.report.sections.told_apart import told_table
+from headstart.report.summary import dataset_claims
 from headstart.report.talk_backup import backup, cut
-from headstart.report.verdict import datasets, missing_claims, told_claims, verdict
+from headstart.report.verdict import datasets, missing_claims, told_claims
 from headstart.report.wording import (
     decimal,
     listed,
@@ -121,15 +123,19 @@ def _images(record: StudyRecord, paper: Paper, name: str, book: PictureBook) -> 
         return []
     facts = [block for block in part.blocks if isinstance(block, Table)]
     said = [block for block in part.blocks if isinstance(block, Paragraph | Claim)]
+    if part.id == TOGETHER:  # a sentence a data set, each on whether its images are enough
+        shown, enough = said[:0], said
+    else:
+        shown, enough = said[1:2], said[2:]
     examples = _examples(record, name, book)
     return [
         Slide(
             "images",
             f"The images of {name}",
-            (said[1], *(cut(table, ROWS) for table in facts), *examples),
+            (*shown, *(cut(table, ROWS) for table in facts), *examples),
             1.5,
         ),
-        Slide("enough", "Are they enough, and consistent?", tuple(said[2:]), 1.0),
+        Slide("enough", "Are they enough, and consistent?", tuple(enough), 1.0),
     ]
 
 
@@ -152,7 +158,7 @@ def _ways(record: StudyRecord, paper: Paper) -> tuple[Block, ...]:
     ]
     said = (
         Paragraph(methods_named(record)[:1].upper() + methods_named(record)[1:] + ".")
-        if record.summaries
+        if record.summaries or record.joint
         else None
     )
     shown = [replace(cut(table, 7), columns=table.columns[:2], rows=_first_two(table, 7)) for table in tables]
@@ -174,7 +180,7 @@ def _measured(record: StudyRecord) -> tuple[Block, ...]:
 
 
 def _found(record: StudyRecord, paper: Paper, name: str, at: int) -> Slide:
-    claims = [claim for claim in verdict(record, name, paper.told.get(name)).claims if claim.strong]
+    claims = [claim for claim in dataset_claims(record, name, paper.told) if claim.strong]
     tables = [
         _narrow(b) for s in paper.document.sections for b in blocks_in(s)
         if isinstance(b, Table) and b.id == f"found-{at}-methods"

@@ -184,10 +184,16 @@ def _fit(
     train, validation = (np.array(rows, dtype=int) for rows in (fold.train, fold.validation))
     groups = None if data.table.groups is None else [data.table.groups[row] for row in fold.train]
     head = make_head(cell.head)
-    inner = {"folds": fold.inner} if fold.inner else {}
     held = (features[validation], codes[validation]) if len(validation) else None
     with measured() as fitting:
-        head.fit(features[train], codes[train], validation=held, seed=cell.seed or 0, groups=groups, **inner)
+        head.fit(
+            features[train],
+            codes[train],
+            validation=held,
+            seed=cell.seed or 0,
+            groups=groups,
+            folds=fold.inner or None,
+        )
     test = np.array(tested.read(has_chosen=hasattr(head, "chosen_")), dtype=int)
     with measured() as predicting:
         given = np.asarray(head.predict_proba(features[test]), dtype=np.float32)

@@ -110,7 +110,10 @@ def head_maps(
     groups = None if data.table.groups is None else [data.table.groups[row] for row in fold.train]
     head = make_head(cell.head)
     validation = (features[held], codes[held]) if len(held) else None
-    head.fit(features[train], codes[train], validation=validation, seed=cell.seed or 0, groups=groups)
+    head.fit(
+        features[train], codes[train], validation=validation, seed=cell.seed or 0, groups=groups,
+        folds=fold.inner or None,
+    )  # fmt: skip
     classes = [data.classes()[int(code)] for code in head.classes_]
 
     def target() -> Target:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,10 +159,20 @@ def same_split(record: StudyRecord, run: Cell) -> ImageTable:
         data = make_several(clean, outputs, seeds=(run.seed or 0) + 1, folds=spec.folds)
     else:
         data = make_dataset(clean, run.target, seeds=(run.seed or 0) + 1, folds=spec.folds)
-    partition = data.partition(run.seed)
+    partition = data.partition(run.seed, run.per_class)
     if data.digest != run.data_digest or partition.digest != run.split_digest:
         raise DataError(f"the images of {run.dataset} have changed since the study; run the study again")
-    if partition.splits is None:
+    if run.per_class:  # a part of train; nothing else may choose or be learned from
+        if len(partition.folds) > 1:
+            raise UsageError(
+                f"run {run.id[:12]} learned from {run.per_class} images a class in each of {len(partition.folds)} "
+                "folds; name a run of all images"
+            )
+        fold = partition.folds[0]
+        divided = clean.select([*fold.train, *fold.validation])
+        parts = ("train",) * len(fold.train) + ("validation",) * len(fold.validation)
+        divided = divided.with_splits(parts) if fold.validation else replace(divided, splits=None)
+    elif partition.splits is None:
         emit(Notice(f"the study tested {run.dataset} by folds, so the model learns from all of its images"))
         divided = ImageTable(**{**vars(clean), "splits": None})
     else:

@@ -80,7 +80,12 @@ def said_of(items: Sequence[str]) -> dict[str, tuple[str, ...]]:
 def several_mistakes(spec: StudySpec) -> list[str]:
     """What a study of several outputs cannot take."""
     if not several(spec):
-        return []
+        own = {field.name: field.default for field in dataclasses.fields(spec)}
+        return [
+            f"{name}: it is for several targets; leave it out, or name them"
+            for name in ("sharing", "weighting", "tie")
+            if getattr(spec, name) != own[name]
+        ]
     if not spec.target:
         return ["target: name the columns of which a kind, levels or a separator are said"]
     found = []

@@ -53,6 +53,8 @@ class StoredRun:
     data_digest: str
     head: str
     fit_seconds: float | None
+    n_fits: int | None = None
+    sharing: str | None = None
 
 
 class StudyStore:
@@ -188,7 +190,7 @@ class StudyStore:
         # one call, so that SQLite parses each result once
         rows = self._rows(
             "SELECT id, status, json_extract(result, '$.cell.dataset', '$.cell.data_digest', '$.cell.head', "
-            "'$.seconds.fit') FROM cells"
+            "'$.seconds.fit', '$.n_fits', '$.cell.sharing') FROM cells"
         )
         return [StoredRun(id, status, *json.loads(parts)) for id, status, parts in rows]
 

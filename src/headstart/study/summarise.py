@@ -102,13 +102,11 @@ def _shifts(done: Sequence[CellResult]) -> tuple[ShiftResult, ...]:
     """What the runs of a method did on other test images, over its seeds."""
     if not done or not all(len(result.shifts) == len(done[0].shifts) for result in done):
         return ()
-    from headstart.measure.shift import drop_over_seeds
-
     made = []
     for each in zip(*(result.shifts for result in done), strict=True):
         by = {name: sum(shift.by[name] for shift in each) / len(each) for name in each[0].by}
         accuracy = over_seeds([shift.accuracy for shift in each], metric="accuracy")
-        drop = drop_over_seeds([shift.drop for shift in each])
+        drop = over_seeds([shift.drop for shift in each], metric="drop")
         clean = sum(shift.clean for shift in each) / len(each)
         n = min(shift.n for shift in each)
         made.append(ShiftResult(each[0].kind, each[0].name, n, accuracy, drop, clean, by))

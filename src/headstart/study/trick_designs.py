@@ -39,11 +39,6 @@ class Contrast:
     minus: tuple[On, ...]
     aliases: tuple[str, ...] = ()
 
-    @property
-    def is_interaction(self) -> bool:
-        """Whether it is of two tricks together."""
-        return " x " in self.name
-
 
 @dataclass(frozen=True)
 class Design:
@@ -106,13 +101,15 @@ def _factorial(names: tuple[str, ...], resolution: int) -> Design:
         frozenset(name for name, column in zip(names, columns, strict=True) if _odd(column & row))
         for row in rows
     )
-    contrasts = [
-        Contrast(name, tuple(r for r in runs if name in r), tuple(r for r in runs if name not in r))
-        for name in names
-    ]
     together: dict[int, list[tuple[str, str]]] = {}
     for (a, one), (b, other) in combinations(zip(names, columns, strict=True), 2):
         together.setdefault(one ^ other, []).append((a, b))
+    contrasts = []
+    for name, column in zip(names, columns, strict=True):
+        plus, minus = tuple(r for r in runs if name in r), tuple(r for r in runs if name not in r)
+        # at resolution 3 an interaction may be the same contrast: told once, under both names
+        aliases = tuple(f"{a} x {b}" for a, b in together.pop(column, ()))
+        contrasts.append(Contrast(name, plus, minus, aliases))
     for pairs in together.values():
         a, b = pairs[0]
         same = tuple(run for run in runs if (a in run) == (b in run))

@@ -107,15 +107,17 @@ class TrickTable:
 
 @dataclass(frozen=True, eq=False)
 class Ran:
-    """The runs of one setting on one dataset: right or wrong (n_runs, n_seeds, n_images) and what they took.
+    """The runs of one setting on one dataset: what each got right, seed after seed, and what they took.
 
-    `images` numbers the images: the same number is the same image, whatever the seed.
+    `images` numbers the images of these answers and `of_seed` their seeds: the same number is the same image,
+    whatever the seed; seeds may test on different numbers of images.
     """
 
     dataset: str
     at: dict[On, int]
     right: list[np.ndarray]
-    images: list[np.ndarray]
+    images: np.ndarray
+    of_seed: np.ndarray
     train_seconds: np.ndarray
     seconds: np.ndarray
     ids: dict[On, tuple[str, ...]]
@@ -134,7 +136,7 @@ def trick_tables(record: StudyRecord) -> tuple[TrickTable, ...]:
     settings: dict[tuple[Any, ...], list[CellResult]] = {}
     for result in record.results:
         cell = result.cell
-        if cell.tricks and not cell.shifted:
+        if cell.tricks:
             key = (cell.scenario, cell.backbone, cell.cut, cell.height, cell.width, cell.per_class)
             settings.setdefault(key, []).append(result)
     notes = {(of["scenario"], of["backbone"], of["cut"]): of for of in record.tricks["of"]}
@@ -176,7 +178,8 @@ def _ran(record: StudyRecord, store: StudyStore, dataset: str, results: Sequence
     whole = {on: runs for on, runs in by_run.items() if all(seed in runs for seed in seeds)}
     table, target = record.tables[dataset], record.targets[dataset]
     number = {path: row for row, path in enumerate(table.paths)}
-    right, images = [], []
+    right: list[np.ndarray] = []
+    images = of_seed = np.zeros(0, int)
     for runs in whole.values():
         answers, shown = [], []
         for seed in seeds:
@@ -187,23 +190,16 @@ def _ran(record: StudyRecord, store: StudyStore, dataset: str, results: Sequence
             order = np.argsort(rows)
             answers.append((found[0].argmax(1) == truth)[order])
             shown.append(rows[order])
-        right.append(_stacked(answers))
-        images.append(_stacked(shown))
+        right.append(np.concatenate(answers))
+        images = np.concatenate(shown)
+        of_seed = np.repeat(np.arange(len(seeds)), [len(each) for each in answers])
     took = [[runs[seed] for seed in seeds] for runs in whole.values()]
     return Ran(
-        dataset, {on: at for at, on in enumerate(whole)}, right, images,
+        dataset, {on: at for at, on in enumerate(whole)}, right, images, of_seed,
         np.array([[run.train_seconds or 0.0 for run in each] for each in took]),
         np.array([[run.seconds["fit"] + run.seconds["predict"] for run in each] for each in took]),
         {on: tuple(run.cell.id for run in each) for on, each in zip(whole, took, strict=True)},
     )  # fmt: skip
-
-
-def _stacked(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """(n_seeds, n), where seeds that test on a few images less are cut to the shortest."""
-    import numpy as np
-
-    n = min(len(part) for part in parts)
-    return np.stack([part[:n] for part in parts])
 
 
 def judged(design: Design, ran: Sequence[Ran]) -> tuple[TrickEffect, ...]:
@@ -252,8 +248,8 @@ def _estimate(contrast: Contrast, ran: Sequence[Ran]) -> dict[str, Any] | None:
                 weights[one.at[run]] += sign / len(side)
         each = np.tensordot(weights, np.stack(one.right).astype(float), 1)
         values.append(float(each.mean()))
-        parts += [_over_images(each, one.images[0]), _over_seeds(one.right, weights)]
-        n += len(np.unique(one.images[0]))
+        parts += [_over_images(each, one.images), _over_seeds(one, weights)]
+        n += len(np.unique(one.images))
         costs.append(_cost(one, weights))
     variances = [(variance / len(ran) ** 2, degrees) for variance, degrees in parts if degrees > 0]
     total = sum(variance for variance, _ in variances)
@@ -267,7 +263,7 @@ def _estimate(contrast: Contrast, ran: Sequence[Ran]) -> dict[str, Any] | None:
 
 
 def _over_images(each: np.ndarray, images: np.ndarray) -> tuple[float, float]:
-    """Variance of the mean by the spread over images (n_seeds, n), and its degrees of freedom.
+    """Variance of the mean by the spread over images, an answer each (n,), and its degrees of freedom.
 
     An image that several seeds test counts once, with the sum over them; an image more in each direction keeps
     few differing images from looking like certainty.
@@ -275,18 +271,19 @@ def _over_images(each: np.ndarray, images: np.ndarray) -> tuple[float, float]:
     import numpy as np
 
     _, place = np.unique(images, return_inverse=True)
-    sums = np.bincount(place.ravel(), weights=each.ravel())
+    sums = np.bincount(place, weights=each)
     n, most = len(sums), each.size / len(sums)
     centre = sums.sum() / (n + 2)
     spread = (float((sums**2).sum()) + 2 * most**2) / (n + 2) - centre**2
     return n * spread / each.size**2, n - 1.0
 
 
-def _over_seeds(right: Sequence[np.ndarray], weights: np.ndarray) -> tuple[float, float]:
+def _over_seeds(one: Ran, weights: np.ndarray) -> tuple[float, float]:
     """Variance of the contrast by the spread over seeds: residual of runs x seeds, shared by all runs."""
     import numpy as np
 
-    scores = np.stack([runs.mean(1) for runs in right])
+    n = np.bincount(one.of_seed)
+    scores = np.stack([np.bincount(one.of_seed, weights=answers) / n for answers in one.right])
     n_runs, n_seeds = scores.shape
     degrees = (n_runs - 1) * (n_seeds - 1)
     if not degrees:

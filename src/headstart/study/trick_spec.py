@@ -144,7 +144,7 @@ def shown(label: str) -> str:
     on = on_of(label)
     if not on:
         return BARE
-    return f"bare+{label}" if len(on) <= SHOWN else f"{len(on)} tricks {digest_json(label)[:4]}"
+    return f"bare+{label}" if len(on) <= SHOWN else f"{len(on)} tricks {digest_json(label)[:8]}"
 
 
 def note_of(spec: StudySpec, found: dict[tuple[str, str, str], Fitting]) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def _job(cell: Cell, data: Dataset, features: Any, fixed: Options | None) -> Cel
         seed=cell.seed or 0, inner_folds=INNER_FOLDS, head=(cell.head,) if cell.head else (),
     )  # fmt: skip
     folds = data.partition(cell.seed, cell.per_class).folds
-    parts = tuple(Part(fold.train, fold.validation, fold.test) for fold in folds)
+    parts = tuple(Part(fold.train, fold.validation, fold.test, fold.inner) for fold in folds)
     known = {} if features is None else {(cell.layer, cell.pooling): features}
     return CellJob(plan, data.table, data.target, parts, known, 0, cell=cell, fixed=fixed)
 

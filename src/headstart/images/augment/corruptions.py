@@ -36,7 +36,6 @@ class Corruption:
     Attributes
     ----------
     name : str
-    family : {"noise", "blur", "colour", "digital"}
     op : str
         Operator of the registry.
     parameter : str
@@ -48,7 +47,6 @@ class Corruption:
     """
 
     name: str
-    family: str
     op: str
     parameter: str
     values: tuple[float, ...]
@@ -58,19 +56,17 @@ class Corruption:
 CORRUPTIONS: dict[str, Corruption] = {
     each.name: each
     for each in (
-        Corruption("gaussian_noise", "noise", "gaussian_noise", "sigma", (0.04, 0.08, 0.12, 0.18, 0.26)),
-        Corruption("shot_noise", "noise", "poisson_noise", "photons", (200, 60, 25, 12, 5)),
-        Corruption("impulse_noise", "noise", "salt_and_pepper", "share", (0.01, 0.03, 0.06, 0.12, 0.2)),
-        Corruption("gaussian_blur", "blur", "gaussian_blur", "sigma", (0.8, 1.4, 2.0, 3.0, 4.5)),
-        Corruption(
-            "motion_blur", "blur", "motion_blur", "length", (5, 9, 13, 19, 27), (("degrees", (0, 360)),)
-        ),
-        Corruption("brightness", "colour", "brightness", "factor", (1.2, 1.4, 1.6, 1.9, 2.3)),
-        Corruption("darkness", "colour", "brightness", "factor", (0.8, 0.6, 0.45, 0.3, 0.18)),
-        Corruption("contrast", "colour", "contrast", "factor", (0.75, 0.5, 0.35, 0.22, 0.12)),
-        Corruption("saturation", "colour", "saturation", "factor", (0.6, 0.3, 0.0, 2.0, 4.0)),
-        Corruption("jpeg", "digital", "jpeg", "quality", (60, 35, 20, 12, 7)),
-        Corruption("pixelate", "digital", "resize", "scale", (0.6, 0.45, 0.33, 0.25, 0.16)),
+        Corruption("gaussian_noise", "gaussian_noise", "sigma", (0.04, 0.08, 0.12, 0.18, 0.26)),
+        Corruption("shot_noise", "poisson_noise", "photons", (200, 60, 25, 12, 5)),
+        Corruption("impulse_noise", "salt_and_pepper", "share", (0.01, 0.03, 0.06, 0.12, 0.2)),
+        Corruption("gaussian_blur", "gaussian_blur", "sigma", (0.8, 1.4, 2.0, 3.0, 4.5)),
+        Corruption("motion_blur", "motion_blur", "length", (5, 9, 13, 19, 27), (("degrees", (0, 360)),)),
+        Corruption("brightness", "brightness", "factor", (1.2, 1.4, 1.6, 1.9, 2.3)),
+        Corruption("darkness", "brightness", "factor", (0.8, 0.6, 0.45, 0.3, 0.18)),
+        Corruption("contrast", "contrast", "factor", (0.75, 0.5, 0.35, 0.22, 0.12)),
+        Corruption("saturation", "saturation", "factor", (0.6, 0.3, 0.0, 2.0, 4.0)),
+        Corruption("jpeg", "jpeg", "quality", (60, 35, 20, 12, 7)),
+        Corruption("pixelate", "resize", "scale", (0.6, 0.45, 0.33, 0.25, 0.16)),
     )
 }
 

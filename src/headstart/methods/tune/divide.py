@@ -15,16 +15,27 @@ Rows = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Part:
-    """Row numbers of one search: what is learned from, what chooses (may be empty), what is tested once."""
+    """Row numbers of one search: what is learned from, what chooses (may be empty), what is tested once.
+
+    `inner` is the inner fold of each row of train where the folds are given; () where they are drawn.
+    """
 
     train: Rows
     validation: Rows
     test: Rows
+    inner: Rows = ()
 
     @property
     def seen(self) -> Rows:
         """Every row that the search may look at."""
         return (*self.train, *self.validation)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Of the rows `seen`, for what has one validation part: the first of given inner folds is it."""
+        if self.inner:
+            return tuple("train" if inner else "validation" for inner in self.inner)
+        return ("train",) * len(self.train) + ("validation",) * len(self.validation)
 
 
 def divide(table: ImageTable, target: str, *, folds: int = 0, seed: int = 0) -> tuple[Part, ...]:

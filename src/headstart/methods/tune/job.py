@@ -68,7 +68,8 @@ class Job:
         """Images, labels and division of a part."""
         rows = (part.train, part.validation, part.test)
         labels = self.table.labels[self.target]
-        return digest_json([[(self.table.digests[row], labels[row]) for row in each] for each in rows])
+        told: list[Any] = [[(self.table.digests[row], labels[row]) for row in each] for each in rows]
+        return digest_json([*told, list(part.inner)] if part.inner else told)
 
     def searches(self) -> list[Search]:
         """Every method on every part."""
@@ -115,7 +116,7 @@ def write_job(job: Job, folder: Path) -> None:
     t = job.table
     document = {
         "plan": job.plan.to_dict(), "target": job.target, "n_stages": job.n_stages, "features": arrays,
-        "pixels": pixels, "parts": [[p.train, p.validation, p.test] for p in job.parts],
+        "pixels": pixels, "parts": [[p.train, p.validation, p.test, p.inner] for p in job.parts],
         "table": {
             "name": t.name, "root": str(Path(t.root).absolute()) if t.root else "", "paths": t.paths,
             "digests": t.digests, "labels": {job.target: t.labels[job.target]}, "groups": t.groups,

@@ -126,6 +126,7 @@ class HeadTrials:
         head.fit(
             train, self.codes[list(self.part.train)], validation=validation, n_folds=self.inner_folds,
             seed=self.seed, groups=None if self.groups is None else [self.groups[row] for row in self.part.train],
+            folds=self.part.inner or None,
         )  # fmt: skip
         return head, held
 
@@ -202,5 +203,4 @@ class NetworkTrials:
         if self.space.method == "scratch":
             model.set_params(start="plain", batchnorm="update")
         part = self.table.select(self.part.seen)
-        splits = ("train",) * len(self.part.train) + ("validation",) * len(self.part.validation)
-        return model.fit_table(dataclasses.replace(part, splits=splits), self.target)
+        return model.fit_table(dataclasses.replace(part, splits=self.part.splits), self.target)

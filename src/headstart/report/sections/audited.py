@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,7 @@ def audited_section(record: StudyRecord) -> Section | None:
     if not record.audits:
         return None
     found = list(audit_findings(record))
-    blocks: list[Block] = [_claim(record, found)]
+    blocks: list[Block] = [_claim(found)]
     if found:
         rows = [
             (
@@ -55,7 +56,7 @@ def _examples(finding: dict[str, Any]) -> str:
     return ", ".join(paths) + (f" and {more:,} more" if paths and more > 0 else "")
 
 
-def _claim(record: StudyRecord, found: list[dict[str, Any]]) -> Claim:
+def _claim(found: list[dict[str, Any]]) -> Claim:
     counts = [
         f"{n} {level}"
         for level in ("high", "medium", "low")
@@ -78,4 +79,7 @@ def _looked(name: str, audit: dict[str, Any]) -> str:
     said += f" Not looked at: {listed(skipped)}." if skipped else ""
     if audit.get("splits") == "drawn":
         said += " The splits are those that the first seed drew."
-    return said + f" The whole audit, with pictures: headstart audit {audit['data']} --html audit.html"
+    return (
+        said
+        + f" The whole audit, with pictures: headstart audit {shlex.quote(audit['data'])} --html audit.html"
+    )

@@ -12,7 +12,7 @@ from headstart.measure.bayes import signed_rank
 from headstart.measure.cannot_tell import CannotTell
 from headstart.measure.many import Comparison, Friedman, compare_over_datasets
 from headstart.measure.posterior import Posterior
-from headstart.measure.verdict_words import comparison_words, p_words
+from headstart.measure.verdict_words import comparison_words, p_short, p_words
 from headstart.measure.verdicts import ROPE
 from headstart.report.document import Claim, Column, Entry, Figure, Paragraph, Row, Section, Table
 from headstart.report.figures_told import Chances, Ranked, chances_bars, critical_difference
@@ -58,7 +58,7 @@ def over_datasets_section(record: StudyRecord, id: str = "over-datasets") -> Sec
     shown = set(found.methods)
     runs = tuple(cell for row in record.summaries if row.method in shown for cell in row.cells)
     names = short_names([row for row in record.summaries if row.method in shown])
-    chances = bayes_chances(found, names)
+    chances = bayes_chances(found)
     said = " ".join(filter(None, (_friedman(found), _too_few(found))))
     claims = (
         Claim(comparison_words(found, named=NAMED), runs, strong=True),
@@ -108,7 +108,7 @@ def _diagram(found: Comparison, names: dict[str, str], id: str, runs: tuple[str,
     return Figure(f"{id}-diagram", caption, svg, f"Mean ranks of {len(shown)} methods", (), runs, wide=True)
 
 
-def bayes_chances(found: Comparison, names: dict[str, str]) -> list[tuple[str, Posterior]]:
+def bayes_chances(found: Comparison) -> list[tuple[str, Posterior]]:
     """The method with the best mean rank against each of the next, by the Bayesian signed-rank test."""
     first = found.order[0]
     of = dict(zip(found.methods, zip(*found.scores, strict=True), strict=True))
@@ -164,7 +164,7 @@ def _ranks(found: Comparison, id: str) -> Table:
                     Entry(name, name.casefold()),
                     Entry(f"{found.mean_ranks[at]:.2f}", found.mean_ranks[at]),
                     Entry(percent(found.mean_scores[at]), found.mean_scores[at]),
-                    Entry(DASH if at == first else p_words(p, found.alpha).removeprefix("p = "), p),
+                    Entry(DASH if at == first else p_short(p, found.alpha), p),
                     Entry(DASH if at == first else decimal(effect.value, 2), effect.value),
                 ),
                 "best" if at == first else "",

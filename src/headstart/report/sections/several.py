@@ -12,7 +12,7 @@ from headstart.measure.joint import ErrorsTogether
 from headstart.measure.ordinal import median_level
 from headstart.measure.outputs import MEASURES, NUMBER, Measure, labelled
 from headstart.measure.values import Score
-from headstart.measure.verdict_words import p_words, points
+from headstart.measure.verdict_words import p_short, points
 from headstart.report.document import (
     Beside,
     Block,
@@ -224,7 +224,7 @@ def _pairs_table(ways: Ways, id: str) -> Table:
                 points(gap.value), gap.value, small=f"{points(gap.low)} to {points(gap.high)}"
             )  # fmt: skip
             p = Entry(DASH, None) if isinstance(gap, CannotTell) else Entry(
-                p_words(pair.p, pair.alpha).removeprefix("p = ").removeprefix("p "), pair.p
+                p_short(pair.p, pair.alpha), pair.p
             )  # fmt: skip
             name = "all right at once" if output == JOINT else output
             rows.append(

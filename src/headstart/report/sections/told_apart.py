@@ -6,7 +6,7 @@ All three come from the same verdicts (`headstart.report.told`).
 from __future__ import annotations
 
 from headstart.measure.cannot_tell import CannotTell
-from headstart.measure.verdict_words import p_words, points
+from headstart.measure.verdict_words import p_short, points
 from headstart.measure.verdicts import Verdict
 from headstart.report.document import Block, Column, Entry, Figure, Paragraph, Row, Section, Table
 from headstart.report.figures_told import Gap, gaps_from_the_best
@@ -19,9 +19,7 @@ from headstart.study.records import StudyRecord
 DRAWN = 16
 
 
-def told_apart_section(
-    record: StudyRecord, dataset: str, found: ToldApart | None, id: str, *, most_rows: int = 0
-) -> Section | None:
+def told_apart_section(record: StudyRecord, found: ToldApart | None, id: str) -> Section | None:
     """Claims, drawing and table of one dataset; None where there is nothing to compare."""
     if found is None:
         return None
@@ -29,7 +27,7 @@ def told_apart_section(
         "A paired test looks at each image under both methods, so it sees more than two intervals do."
     )
     blocks: list[Block] = [*told_claims(found), note, *told_figure(record, found, id)]
-    return Section(id, "Can they be told apart?", (*blocks, told_table(found, id, most_rows)))
+    return Section(id, "Can they be told apart?", (*blocks, told_table(found, id, 0)))
 
 
 def told_figure(record: StudyRecord, found: ToldApart, id: str) -> list[Figure]:
@@ -91,9 +89,7 @@ def _entries(pair: Verdict, found: ToldApart, score: float) -> tuple[Entry, ...]
         Entry(points(gap.value), gap.value, small=f"{points(gap.low)} to {points(gap.high)}")
         if not isinstance(gap, CannotTell)
         else Entry(DASH, None),
-        Entry(p_words(pair.p, pair.alpha).removeprefix("p = ").removeprefix("p "), pair.p)
-        if told
-        else Entry(DASH, None),
+        Entry(p_short(pair.p, pair.alpha), pair.p) if told else Entry(DASH, None),
         Entry(decimal(effect.value, 2), effect.value, small=effect.magnitude)
         if not isinstance(effect, CannotTell)
         else Entry(DASH, None),

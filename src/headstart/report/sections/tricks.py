@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headstart.measure.verdict_words import p_words
+from headstart.measure.verdict_words import p_short
 from headstart.methods.tricks.registry import TRICKS
 from headstart.report.document import Block, Claim, Column, Entry, Figure, Paragraph, Row, Section, Table
 from headstart.report.trick_figures import Line, forest
@@ -168,7 +168,7 @@ def _entries(each: TrickEffect) -> tuple[Entry, ...]:
         name,
         Entry(_points(each.effect), each.effect, small=f"{_points(each.low)} to {_points(each.high)}"),
         Entry(each.kind, each.kind),
-        Entry(p_words(each.adjusted_p or 0.0, 0.05).removeprefix("p = ").removeprefix("p "), each.adjusted_p),
+        Entry(p_short(each.adjusted_p or 0.0, 0.05), each.adjusted_p),
         Entry(DASH if each.times is None else f"{each.times:.2f}x", each.times),
         Entry(_seconds(each.seconds), each.seconds),
         what,
