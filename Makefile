@@ -20,7 +20,7 @@ test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 coverage: install
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=85
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 check: install
 	$(BIN)/ruff check src tests benchmarks
