@@ -54,7 +54,15 @@ def page(found, tmp_path_factory):
 
 def test_every_part_follows_and_nothing_is_loaded(page):
     titles = re.findall(r"<h2>(.*?)</h2>", page)
-    assert titles == ["In short", "The groups", "Outliers", "How many clusters", "Scores", "How to repeat it"]
+    assert titles == [
+        "In short",
+        "The groups",
+        "Outliers",
+        "How many clusters",
+        "Scores",
+        "How to repeat it",
+        "References",
+    ]
     assert "default-src &#39;none&#39;" in page
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)[^\"]*\"", page)
 

@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from headstart.report.html import render
 from headstart.report.latex import latex_tables
 from headstart.report.markdown import markdown
 from headstart.report.paper import build_paper
+from headstart.report.sections.references import used
 from headstart.report.sections.several import shared_words
 from headstart.report.sharing import helped, run_scores, ways_of
 from headstart.report.summary import summary_lines
@@ -53,6 +55,25 @@ def test_every_method_has_a_row_in_every_way_with_a_joint_column(record, documen
     assert [row.entries[1].text for row in table.rows] == ["hard", "frozen", "separate", "soft"]
     best = record.joint[0].scores["joint"]
     assert table.rows[0].entries[3].sort == best.value and table.rows[0].mark == "best"
+
+
+def test_ways_of_sharing_and_ordered_levels_are_cited(record):
+    uses = used(record, paired=False)
+    assert uses["caruana1997"] == "hard sharing" and uses["duong2015"] == "soft sharing"
+    assert uses["cao2020"] == "ordinal outputs" and "kappa" in uses["cohen1968"]
+    assert "bergstra2011" not in uses and "hendrycks2019" not in uses
+
+
+def test_tuning_pooling_and_other_test_images_are_cited_where_they_were_used(record):
+    first = dataclasses.replace(
+        record.joint[0],
+        options="tuned",
+        pooling="gem",
+        cut="all",
+        shifts=(SimpleNamespace(kind="corruptions"),),
+    )
+    uses = used(dataclasses.replace(record, joint=(first,)), paired=False)
+    assert {"bergstra2011", "li2017", "radenovic2017", "hendrycks2019"} <= set(uses)
 
 
 def test_the_ways_are_compared_in_pairs_output_by_output(record):

@@ -9,17 +9,27 @@ from hypothesis import strategies as st
 
 from headstart.backbones.classic import CLASSIC
 from headstart.base.errors import UnknownName
+from headstart.explain.gradients import METHODS as MAPS
+from headstart.features.cluster_methods import METHODS
+from headstart.features.pool import POOLINGS
 from headstart.measure import effects, intervals, metrics, multiple, paired, resampled, retrieval
+from headstart.measure.cluster_number import RULES
 from headstart.methods.heads_catalog import HEAD_NAMES
+from headstart.methods.sharing_options import SHARING, WEIGHTING
 from headstart.methods.training_options import SCENARIOS, TrainingOptions
 from headstart.methods.tricks.registry import TRICKS
+from headstart.methods.tune.plan import PRUNERS
 from headstart.report import papers
+from headstart.report.clusters import MEANINGS
+from headstart.report.map_words import NAMES
 from headstart.report.sources import STYLES, Bibliography, library
 from headstart.report.training_words import TECHNIQUES, in_use
 
 TABLES = (
     papers.HEADS, papers.SCENARIOS, papers.METRICS, papers.TESTS, papers.BACKBONES, papers.TRAINING,
-    papers.RACES, papers.EXPLANATIONS, papers.DATASETS, papers.PRETRAINING, papers.TRICKS,
+    papers.RACES, papers.EXPLANATIONS, papers.DATASETS, papers.PRETRAINING, papers.TRICKS, papers.TUNERS,
+    papers.SHARING, papers.WEIGHTING, papers.OUTPUTS, papers.SHIFTS, papers.TRANSFERABILITY, papers.POOLING,
+    papers.SEARCH, papers.CLUSTERING, papers.CLUSTER_NUMBER, papers.CLUSTER_SCORES, papers.MAPS,
 )  # fmt: skip
 KEYS = sorted(library())
 
@@ -58,8 +68,34 @@ def test_every_scenario_has_a_paper(name):
 
 
 @pytest.mark.parametrize("name", [*TRICKS])
-def test_every_trick_has_a_paper_or_a_reason(name):
-    assert bool(papers.TRICKS[name]) != (name in papers.WITHOUT_PAPER)
+def test_every_trick_declares_its_paper(name):
+    assert TRICKS[name].papers == papers.TRICKS[name] != ()
+
+
+@pytest.mark.parametrize("name", [*METHODS, "quick_kmeans"])
+def test_every_way_of_clustering_has_a_paper(name):
+    assert papers.CLUSTERING.get(name)
+
+
+@pytest.mark.parametrize("name", [*RULES])
+def test_every_rule_for_the_number_of_clusters_has_a_paper(name):
+    assert papers.CLUSTER_NUMBER.get(name)
+
+
+@pytest.mark.parametrize("name", [*MAPS])
+def test_every_map_of_what_a_network_sees_has_a_paper(name):
+    assert papers.EXPLANATIONS.get(name)
+
+
+@pytest.mark.parametrize(
+    ("names", "table"),
+    [
+        (MEANINGS, papers.CLUSTER_SCORES), (NAMES, papers.MAPS), (SHARING, papers.SHARING),
+        (WEIGHTING, papers.WEIGHTING), (PRUNERS, papers.TUNERS), (POOLINGS, papers.POOLING),
+    ],
+)  # fmt: skip
+def test_what_else_is_shipped_has_a_paper_or_a_reason(names, table):
+    assert all((name in table) != (name in papers.WITHOUT_PAPER) for name in names)
 
 
 NO_TECHNIQUE = {
@@ -67,7 +103,7 @@ NO_TECHNIQUE = {
     "optimiser": "", "momentum": "of plain SGD, in every textbook", "batchnorm": "which statistics are used",
     "keep": "which epoch is kept", "dtype": "a precision", "compile": "speed alone", "views": "a number",
     "fresh": "how views are drawn", "prefix_precision": "a precision", "checkpoint_minutes": "when it is saved",
-    "decayed": "what weight decay leaves alone", "stochastic_depth": "the page of its paper was not seen",
+    "decayed": "what weight decay leaves alone",
 }  # fmt: skip
 """Options of training that are no technique with a paper, each with the reason."""
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from headstart.base.errors import UsageError
 from headstart.base.files import write_text
+from headstart.report import papers
+from headstart.report.cited import references_section, together
 from headstart.report.document import (
     Claim,
     Column,
@@ -25,6 +27,7 @@ from headstart.study.advise import TABLE
 if TYPE_CHECKING:
     from headstart.study.advise import Advice, Candidate
 
+TRANSFERABILITY = {"logme": "LogME", "h_score": "H-score", "nce": "NCE", "leep": "LEEP"}
 HERE = "this data set is here"
 
 
@@ -63,8 +66,19 @@ def advice_document(found: Advice) -> Document:
             Section("table", "Size and similarity", (_decision(found), *_places(found))),
             Section("measured", "What was measured", (_likeness(found), _transfer(found), _curve(found))),
             Section("probes", "Probes", (_probes(found), _classes(found))),
+            references_section(together(_uses(found)), of="this advice"),
         ),
     )
+
+
+def _uses(found: Advice) -> list[tuple[tuple[str, ...], str]]:
+    transfers = found.situation.transfers
+    there = {"logme": bool(transfers), "h_score": bool(transfers)}
+    there |= {"nce": any(each.nce is not None for each in transfers)}
+    there |= {"leep": any(each.leep is not None for each in transfers)}
+    return [
+        (papers.TRANSFERABILITY[name], TRANSFERABILITY[name]) for name, measured in there.items() if measured
+    ]
 
 
 def _ranked(found: Advice) -> Table:

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.base.files import write_text
+from headstart.features.cluster_methods import MANY
+from headstart.report import papers
+from headstart.report.cited import references_section, together
 from headstart.report.document import (
     Block,
     Claim,
@@ -68,9 +71,26 @@ def cluster_document(found: Clustering) -> Document:
     if found.curve is not None:
         sections.append(_number_section(found))
     sections += [_scores_section(found), _facts_section(found)]
+    sections.append(references_section(together(_uses(found)), of="this clustering"))
     subtitle = f"{count(len(found.labels), 'image')}, {found.facts['method']} on features of "
     subtitle += f"{found.facts['backbone']}, {duration(sum(found.seconds.values()))}"
     return Document(f"Groups of images in {found.table.name}", subtitle, tuple(sections))
+
+
+def _uses(found: Clustering) -> list[tuple[tuple[str, ...], str]]:
+    method = str(found.facts["method"])
+    name = "quick_kmeans" if method == "kmeans" and len(found.labels) > MANY else method
+    uses = [(papers.CLUSTERING[name], f"clustering by {method}")]
+    uses.append((papers.POOLING.get(str(found.facts.get("pooling")), ()), "pooling"))
+    if found.curve is not None:
+        uses.append((papers.CLUSTER_NUMBER[found.curve.rule], "number of clusters"))
+    scores = {**found.shape, **found.agreement}
+    uses += [
+        (papers.CLUSTER_SCORES.get(name, ()), MEANINGS[name][0])
+        for name in scores
+        if scores[name] is not None
+    ]
+    return uses
 
 
 def _claims(found: Clustering) -> list[Block]:

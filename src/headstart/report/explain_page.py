@@ -11,6 +11,8 @@ import numpy as np
 
 from headstart.base.files import write_text
 from headstart.explain.see import Seen, View
+from headstart.report import papers
+from headstart.report.cited import references_section, together
 from headstart.report.document import (
     Block,
     Claim,
@@ -122,8 +124,23 @@ def explain_document(seen: Seen, parts: Parts) -> Document:
         sections.append(_race(parts.race))
     if remark := " ".join([book.remark(), *_left_out(seen)]).strip():
         sections.append(Section("left-out", "Left out", (Paragraph(remark),)))
+    sections.append(references_section(together(_uses(seen, parts)), of="this page"))
     subtitle = f"{count(len(seen.paths), 'image')}, {duration(seen.seconds)}"
     return Document(f"What {_short(seen.target.name)} sees", subtitle, tuple(sections))
+
+
+def _uses(seen: Seen, parts: Parts) -> list[tuple[tuple[str, ...], str]]:
+    views = (*seen.views, *(parts.beside.views if parts.beside is not None else ()))
+    uses = [(papers.EXPLANATIONS[method], METHOD_NAMES[method]) for view in views for method in view.maps]
+    for there, name, what in (
+        (any(view.sanity for view in views), "random_weights", "maps with random weights"),
+        (any(view.faithful for view in views), "deletion", "deletion and insertion"),
+        (parts.channels is not None, "channels", "what single channels do"),
+        (parts.change is not None, "cka", "what training changed"),
+        (parts.starts is not None, "landscape", "loss surfaces"),
+    ):
+        uses += [(papers.EXPLANATIONS[name], what)] if there else []
+    return uses
 
 
 def _short(name: str) -> str:

@@ -22,7 +22,7 @@ from headstart.images.collect import clean
 from headstart.report.atlas import sheets, tiles_per_row
 from headstart.report.html import filled, policy, resource
 from headstart.report.map_columns import ERRORS, MapColumn, map_columns
-from headstart.report.map_words import sentences, subtitle
+from headstart.report.map_words import references, sentences, subtitle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -176,7 +176,7 @@ def _page(found: ImageMap, data: dict[str, Any], *, inside: bool) -> str:
     script = "\n".join(resource(name) for name in SCRIPTS)
     return filled(
         "map.html", title=f"Map of {clean(found.table.name)}", subtitle=subtitle(found), style=style,
-        sentences=sentences(found), data=_json(data), script=script,
+        sentences=sentences(found), references=references(found), data=_json(data), script=script,
         policy=policy(style, script, "data:" if inside else "data: 'self' file:"),
     )  # fmt: skip
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from headstart.images.collect import clean
+from headstart.report import papers
+from headstart.report.cited import together
+from headstart.report.sources import library
 from headstart.report.wording import count, decimal, duration, interval, percent
 
 if TYPE_CHECKING:
@@ -52,6 +55,19 @@ def sentences(found: ImageMap) -> list[str]:
             "is what the map is for."
         )
     return said
+
+
+def references(found: ImageMap) -> list[str]:
+    """The papers behind the map and its measures, each as a line."""
+    uses = together(
+        (papers.MAPS.get(name, ()), what)
+        for name, what in (
+            (found.projection.method, NAMES[found.projection.method]),
+            ("trustworthiness", "trustworthiness"),
+            ("continuity", "continuity"),
+        )
+    )
+    return [f"{what}: {library()[key].text}" for key, what in uses.items()]
 
 
 def _share(score: Score) -> str:

@@ -21,6 +21,7 @@ CITED = {
     "macro F1": "macro_f1",
     "ECE": "ece",
     "NDCG": "ndcg",
+    "weighted kappa": "kappa",
 }
 MEASURED = ("seconds", "peak memory", "model size")
 

@@ -33,6 +33,7 @@ METRICS: Mapping[str, tuple[str, ...]] = {
     "macro_recall": ("sokolova2009",),
     "ece": ("naeini2015", "guo2017"),
     "ndcg": ("jarvelin2002",),
+    "kappa": ("cohen1968",),
 }
 TESTS: Mapping[str, tuple[str, ...]] = {
     "mcnemar": ("mcnemar1947", "fagerland2013"),
@@ -87,6 +88,7 @@ TRAINING: Mapping[str, tuple[str, ...]] = {
     "focal": ("lin2017",),
     "erase": ("zhong2020",),
     "dropout": ("srivastava2014",),
+    "stochastic_depth": ("huang2016",),
     "swa": ("izmailov2018",),
     "sam": ("foret2021",),
     "soup": ("wortsman2022",),
@@ -102,14 +104,76 @@ TRAINING: Mapping[str, tuple[str, ...]] = {
     "temperature": ("guo2017",),
 }
 """By the names of `headstart.report.training_words.TECHNIQUES`."""
-TRICKS: Mapping[str, tuple[str, ...]] = {
-    name: TRICKS_DECLARED[name].papers or TRAINING.get(name, ()) for name in TRICKS_DECLARED
-}
+TRICKS: Mapping[str, tuple[str, ...]] = {name: TRICKS_DECLARED[name].papers for name in TRICKS_DECLARED}
 RACES: Mapping[str, tuple[str, ...]] = {"successive_halving": ("jamieson2016",)}
 """What cuts methods under a budget."""
+TUNERS: Mapping[str, tuple[str, ...]] = {
+    "tpe": ("bergstra2011",),
+    "hyperband": ("li2017",),
+    "asha": ("li2020",),
+}
+SHARING: Mapping[str, tuple[str, ...]] = {"hard": ("caruana1997",), "soft": ("duong2015",)}
+"""How several outputs share a network."""
+WEIGHTING: Mapping[str, tuple[str, ...]] = {"uncertainty": ("kendall2018",), "dwa": ("liu2019",)}
+"""What the loss of each output counts."""
+OUTPUTS: Mapping[str, tuple[str, ...]] = {"ordinal": ("cao2020",)}
+"""Kinds of output that have a network of their own design."""
+SHIFTS: Mapping[str, tuple[str, ...]] = {"corruptions": ("hendrycks2019",), "folder": ("newcombe1998",)}
+"""Other test images: how they are made, or how the loss on them gets its interval."""
+TRANSFERABILITY: Mapping[str, tuple[str, ...]] = {
+    "logme": ("you2021",),
+    "h_score": ("bao2019", "ibrahim2021"),
+    "nce": ("tran2019",),
+    "leep": ("nguyen2020",),
+}
+POOLING: Mapping[str, tuple[str, ...]] = {"gem": ("radenovic2017",)}
+SEARCH: Mapping[str, tuple[str, ...]] = {
+    "whitened": ("jegou2012",),
+    "expand": ("chum2007",),
+    "hnsw": ("malkov2018",),
+    "ivfpq": ("jegou2011",),
+}
+CLUSTERING: Mapping[str, tuple[str, ...]] = {
+    "kmeans": ("arthur2007",),
+    "quick_kmeans": ("arthur2007", "sculley2010", "newling2016"),
+    "hdbscan": ("campello2013",),
+    "agglomerative": ("ward1963",),
+    "spectral": ("luxburg2007",),
+}
+CLUSTER_NUMBER: Mapping[str, tuple[str, ...]] = {
+    "modularity": ("newman2004",),
+    "silhouette": ("rousseeuw1987",),
+    "gap": ("tibshirani2001",),
+    "stability": ("benhur2002",),
+}
+CLUSTER_SCORES: Mapping[str, tuple[str, ...]] = {
+    "silhouette": ("rousseeuw1987",),
+    "davies_bouldin": ("davies1979",),
+    "stability": ("benhur2002",),
+    "nmi": ("rosenberg2007",),
+    "ari": ("hubert1985",),
+    "v_measure": ("rosenberg2007",),
+    "homogeneity": ("rosenberg2007",),
+    "completeness": ("rosenberg2007",),
+}
+MAPS: Mapping[str, tuple[str, ...]] = {
+    "umap": ("mcinnes2018",),
+    "tsne": ("maaten2008",),
+    "trustworthiness": ("venna2001",),
+    "continuity": ("venna2001",),
+}
 EXPLANATIONS: Mapping[str, tuple[str, ...]] = {
     "gradcam": ("selvaraju2017",),
     "gradcam++": ("chattopadhyay2018",),
+    "layercam": ("jiang2021",),
+    "eigencam": ("muhammad2020",),
+    "integrated_gradients": ("sundararajan2017",),
+    "occlusion": ("zeiler2014",),
+    "random_weights": ("adebayo2018",),
+    "deletion": ("petsiuk2018",),
+    "channels": ("zeiler2014",),
+    "cka": ("kornblith2019b",),
+    "landscape": ("li2018b",),
 }
 DATASETS: Mapping[str, tuple[str, ...]] = {
     "textiles": ("megahed2025",),
@@ -133,7 +197,15 @@ WITHOUT_PAPER: Mapping[str, str] = {
     "cliffs_delta": "not used in reports",
     "a12": "not used in reports",
     "discordant_odds": "a ratio of counts",
-    "stochastic_depth": "the page of its paper was not seen",
+    "separate": "a network an output: the baseline",
+    "fixed": "weights that the user gives",
+    "none": "no trial is given up",
+    "avg": "a mean",
+    "max": "a maximum",
+    "avg+std": "a mean and a standard deviation",
+    "flat": "every position as it is",
+    "pca": "principal components, in every textbook",
+    "purity": "a share, defined on the page",
 }
 
 

@@ -233,6 +233,16 @@ TECHNIQUES: Mapping[str, Technique] = {
             "Training takes longer.",
         ),
     ),
+    "stochastic_depth": Technique(
+        ("stochastic_depth",),
+        _above("stochastic_depth"),
+        MethodWords(
+            "stochastic depth",
+            "Each step leaves out some residual paths at random, late ones more often.",
+            "A deep network trains as several shallow ones, and no path is relied on alone.",
+            "For networks with residual paths alone; training takes longer.",
+        ),
+    ),
     "swa": Technique(
         ("swa",),
         _above("swa"),

@@ -10,6 +10,8 @@ from headstart.base.files import write_text
 from headstart.images.collect import clean
 from headstart.methods.training_options import TRAINED
 from headstart.methods.tune.found import SearchRecord, Tuning, Worth
+from headstart.report import papers
+from headstart.report.cited import references_section, together
 from headstart.report.document import (
     Block,
     Claim,
@@ -57,8 +59,16 @@ def tuning_document(found: Tuning) -> Document:
             _worth(found),
             *(_search(found, record, number) for number, record in enumerate(found.searches)),
             _repeat(found),
+            references_section(together(_uses(found)), of="this tuning"),
         ),
     )
+
+
+def _uses(found: Tuning) -> list[tuple[tuple[str, ...], str]]:
+    pruner = str(found.plan["pruner"])
+    trained = any(record.method in TRAINED for record in found.searches)
+    uses = [(papers.TUNERS["tpe"], "proposals of trials")]
+    return [*uses, (papers.TUNERS.get(pruner, ()) if trained else (), "trials that are given up")]
 
 
 def _short(found: Tuning) -> Section:

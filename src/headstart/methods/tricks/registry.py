@@ -34,7 +34,7 @@ _trick("no_bias_decay", "no decay of biases and norms", "Weight decay leaves bia
        {"decayed": "weights"}, {"decayed": "all"})  # fmt: skip
 _trick("cosine", "cosine decay", "The learning rate falls to nearly 0 along a cosine.", "he2019",
        {"schedule": "cosine"}, {"schedule": "constant"}, excludes=("one_cycle",))  # fmt: skip
-_trick("one_cycle", "one cycle", "The learning rate rises from 1/25 and falls to nearly 0.", "",
+_trick("one_cycle", "one cycle", "The learning rate rises from 1/25 and falls to nearly 0.", "smith2017",
        {"schedule": "one-cycle", "warmup": 0.15}, {"schedule": "constant", "warmup": 0.0},
        excludes=("cosine", "warmup"))  # fmt: skip
 _trick("label_smoothing", "label smoothing", "A tenth of each label is spread over all classes.", "szegedy2015",
@@ -52,19 +52,20 @@ _trick("random_erasing", "random erasing", "A quarter of the views has a rectang
 _trick("rand_augment", "RandAugment", "Two operations drawn at random change each view.", "cubuk2019",
        {"augment": "rand_augment"}, {"augment": same("augment")}, prefix="kept, of other views")  # fmt: skip
 _trick("stochastic_depth", "stochastic depth", "Training drops residual paths, the last of them with a chance of 0.2.",
-       "", {"stochastic_depth": 0.2}, {"stochastic_depth": 0.0}, needs=("path",))  # fmt: skip
+       "huang2016", {"stochastic_depth": 0.2}, {"stochastic_depth": 0.0}, needs=("path",))  # fmt: skip
 _trick("dropout", "dropout", "The head forgets a fifth of the features in each step.", "srivastava2014",
        {"dropout": 0.2}, {"dropout": 0.0})  # fmt: skip
-_trick("ema", "average of the weights", "A running average of the weights (decay 0.99) is kept.", "",
+_trick("ema", "average of the weights", "A running average of the weights (decay 0.99) is kept.", "polyak1992",
        {"ema": 0.99}, {"ema": 0.0}, excludes=("swa",), cost="a copy of the weights")  # fmt: skip
 _trick("swa", "stochastic weight averaging",
        "The ends of the last half of the epochs are averaged, at a constant rate.", "izmailov2018",
        {"swa": 0.5}, {"swa": 0.0}, excludes=("ema",), cost="a copy of the weights")  # fmt: skip
 _trick("sam", "sharpness-aware minimisation", "Each step follows the gradient of the worst point nearby (rho 0.05).",
        "foret2021", {"sam": 0.05}, {"sam": 0.0}, cost="two passes a step")  # fmt: skip
-_trick("layer_decay", "layer-wise rates", "Each stage learns at 0.65 of the rate of the one behind it.", "",
+_trick("layer_decay", "layer-wise rates", "Each stage learns at 0.65 of the rate of the one behind it.",
+       "howard2018",
        {"layer_decay": 0.65}, {"layer_decay": 1.0}, needs=("pretrained",))  # fmt: skip
-_trick("l2_sp", "L2-SP", "Weights are pulled towards their pretrained values (0.01).", "",
+_trick("l2_sp", "L2-SP", "Weights are pulled towards their pretrained values (0.01).", "li2018",
        {"l2_sp": 0.01}, {"l2_sp": 0.0}, needs=("pretrained",))  # fmt: skip
 _trick("distillation", "knowledge distillation", "Half of the loss is of a teacher's softened answers.", "hinton2015",
        {"teacher": same("teacher")}, {"teacher": ""}, cost="the teacher's features and its classifier")  # fmt: skip

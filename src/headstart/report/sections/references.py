@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
 from headstart.measure.many import Comparison
 from headstart.report import method_words, papers
 from headstart.report.answers import Answers
-from headstart.report.document import Column, Entry, Paragraph, Row, Section, Table
+from headstart.report.cited import references_section, together
+from headstart.report.document import Section
 from headstart.report.published import identity
 from headstart.report.sections.over_datasets import over_datasets
-from headstart.report.sources import Bibliography
+from headstart.report.sections.tuned import PRUNER
+from headstart.report.sharing import NAMES
 from headstart.report.training_words import TECHNIQUES, techniques_of
 from headstart.study.records import StudyRecord
 
@@ -22,6 +27,10 @@ OVER = {
     "signed_rank": "chances over several data sets",
     "rank_biserial": "effect size over several data sets",
 }
+SHIFTED = {
+    "corruptions": "corrupted test images",
+    "folder": "interval of the drop on other test images",
+}
 PAIRED = {
     "mcnemar1947": "two methods on the same images",
     "fagerland2013": "its mid-p form",
@@ -33,28 +42,26 @@ PAIRED = {
 
 def references_of(record: StudyRecord, answers: dict[str, Answers], style: str) -> Section:
     """References of the methods, backbones, metrics and tests of the study, in one table."""
-    uses = used(record, bool(answers))
-    cited = Bibliography(style)
-    cited.cite(*uses)
-    rows = tuple(
-        Row((Entry(each.label, each.label), Entry(each.text, href=each.address), Entry(uses[each.key])))
-        for each in cited.references()
-    )
-    columns = (Column("label"), Column("reference"), Column("for"))
-    caption = "Papers behind what this study used; each was looked up, none is made up."
-    if not rows:
-        return Section("references", "References", (Paragraph("Nothing was used that has a paper."),))
-    return Section("references", "References", (Table("reference-table", caption, columns, rows),))
+    return references_section(used(record, bool(answers)), of="this study", style=style, linked=True)
+
+
+def add_several(record: StudyRecord, add: Callable[[tuple[str, ...], str], None]) -> None:
+    """What stands behind several outputs: how they share, what each counts, what kinds there are."""
+    for way in dict.fromkeys(row.sharing for row in record.joint if row.trains):
+        add(papers.SHARING.get(way, ()), NAMES[way])
+    told = [json.loads(run.cell.outputs) for run in record.results if run.cell.trains and run.cell.outputs]
+    for weighting in dict.fromkeys(str(each.get("weighting", "")) for each in told):
+        add(papers.WEIGHTING.get(weighting, ()), f"weights of the outputs ({weighting})")
+    for kind in dict.fromkeys(each["kind"] for run in record.results for each in run.outputs):
+        add(papers.OUTPUTS.get(kind, ()), f"{kind} outputs")
 
 
 def used(record: StudyRecord, paired: bool) -> dict[str, str]:
     """What each paper is for, by its key, in the order of the report."""
-    found: dict[str, list[str]] = {}
+    found: list[tuple[tuple[str, ...], str]] = []
 
     def add(keys: tuple[str, ...], what: str) -> None:
-        for key in keys:
-            if what not in found.setdefault(key, []):
-                found[key].append(what)
+        found.append((keys, what))
 
     rows = [*record.summaries, *record.retrieval, *record.joint]
     for name, table in record.tables.items():
@@ -66,6 +73,10 @@ def used(record: StudyRecord, paired: bool) -> dict[str, str]:
         add(papers.SCENARIOS[scenario], f"scenario {scenario}")
     for head in dict.fromkeys(row.head for row in (*record.summaries, *record.joint) if row.head):
         add(papers.HEADS[head], method_words.HEADS[head].title)
+    for pooling in dict.fromkeys(row.pooling for row in rows):
+        add(papers.POOLING.get(pooling, ()), f"pooling {pooling}")
+    if any(row.head == "whitened" for row in record.retrieval):
+        add(papers.SEARCH["whitened"], "whitened vectors of a search")
     for scenario in dict.fromkeys(row.scenario for row in rows if row.trains):
         for technique in techniques_of(record, scenario):
             add(papers.TRAINING[technique], TECHNIQUES[technique].words.title)
@@ -73,6 +84,13 @@ def used(record: StudyRecord, paired: bool) -> dict[str, str]:
         add(papers.METRICS.get(metric, ()), metric.replace("_", " "))
     for name in dict.fromkeys(name for of in record.tricks.get("of", ()) for name in of["names"]):
         add(papers.TRICKS.get(name, ()), f"trick {name.replace('_', ' ')}")
+    add_several(record, add)
+    if any(row.tuned for row in rows):
+        add(papers.TUNERS["tpe"], "trials of the tuning")
+    if any(row.tuned and row.trains for row in rows):
+        add(papers.TUNERS[PRUNER], "trials of the tuning that are given up")
+    for kind in dict.fromkeys(shift.kind for row in rows for shift in row.shifts):
+        add(papers.SHIFTS[kind], SHIFTED[kind])
     if isinstance(over_datasets(record), Comparison):
         for name, what in OVER.items():
             add(papers.TESTS[name], what)
@@ -82,4 +100,4 @@ def used(record: StudyRecord, paired: bool) -> dict[str, str]:
         add(papers.EXPLANATIONS["gradcam"], "maps of errors")
     for key, what in (STATISTICS | PAIRED if paired else STATISTICS).items():
         add((key,), what)
-    return {key: "; ".join(uses) for key, uses in found.items()}
+    return together(found)
