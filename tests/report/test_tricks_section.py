@@ -11,6 +11,7 @@ from headstart.methods.tricks.registry import TRICKS
 from headstart.report.document import Claim, Document, Figure, Table
 from headstart.report.html import render
 from headstart.report.sections import tricks
+from headstart.report.trick_figures import Line, axis_reach
 from headstart.study.trick_effects import TrickEffect, TrickTable
 from headstart.testing.records import tiny_record
 
@@ -121,3 +122,29 @@ def test_where_nothing_can_be_told_that_is_what_the_section_says(section):
     last = [block for block in made.blocks if isinstance(block, Table)][-1]
     assert [entry.text for entry in last.rows[0].entries][:2] == ["photos", "average of the weights"]
     assert len(last.columns) == len(last.rows[0].entries)
+
+
+def test_datasets_that_disagree_in_sign_are_named_in_words_and_on_the_row(section):
+    split = replace(
+        effect("ema", 0.01, 0.9), datasets=("photos", "drawn"), values=(0.05, -0.03), between=0.05, differ_p=0.001,
+        doubt="datasets disagree in sign",
+    )  # fmt: skip
+    both = table(split, effect("sam", 0.03, 0.01), datasets=("photos", "drawn"))
+    made = section(both)
+    said = next(block.text for block in made.blocks if isinstance(block, Claim))
+    assert "on average of the weights the datasets disagree in sign" in said
+    (rows,) = [block for block in made.blocks if isinstance(block, Table)]
+    small = {row.entries[0].text: row.entries[2].small for row in rows.rows}
+    assert small == {
+        "average of the weights": "datasets disagree in sign: photos +5.0, drawn -3.0",
+        TRICKS["sam"].title: "",
+    }
+    assert "what is said holds for these two" in tricks.how(both)
+    assert "datasets like these" in tricks.how(replace(both, datasets=("a", "b", "c")))
+    assert "cannot tell (datasets disagree in sign)" in "\n".join(trick_lines(both))
+
+
+def test_an_interval_that_says_nothing_does_not_hide_the_others():
+    usual = [Line(str(at), "helps", 3.0, 1.0, 5.0, 2.0, 4.0) for at in range(3)]
+    assert axis_reach(usual) is None
+    assert axis_reach([*usual, Line("wide", "cannot tell", 2.0, -100.0, 100.0, -90.0, 90.0)]) == 20.0

@@ -205,6 +205,54 @@ def test_two_datasets_give_the_mean_effect_and_a_narrower_interval():
     assert both.high - both.low < alone.high - alone.low and both.datasets == ("d", "e")
 
 
+def over(*gains, noise=0.01):
+    """One trick's judgement over datasets with these gains."""
+    made = [
+        made_up({"ema": gain, "sam": 0.0}, noise=noise, seed=at, dataset=f"d{at}")
+        for at, gain in enumerate(gains)
+    ]
+    return judged(made[0][0], [ran for _, ran in made])[0]
+
+
+def test_a_gain_on_some_datasets_and_a_loss_on_others_is_no_help():
+    three = over(0.2, 0.18, -0.12)
+    assert three.kind == "cannot tell" and three.doubt == "datasets disagree in sign" and three.between > 0.1
+    two = over(0.25, -0.08)
+    assert two.kind == "cannot tell" and two.doubt == "datasets disagree in sign" and two.differ_p < 0.001
+    assert two.low == -1.0 and two.plain_low < 0 < two.plain_high, "the interval judges, not a word beside it"
+
+
+def test_an_even_gain_over_datasets_is_still_told():
+    for each in (over(0.15, 0.16), over(0.15, 0.16, 0.14, 0.15)):
+        assert (each.kind, each.doubt) == ("helps", "") and len(each.values) == len(each.datasets)
+    assert over(0.15).between is None
+
+
+def test_datasets_that_gain_differently_beyond_their_noise_are_told_to_differ():
+    each = over(0.25, 0.03, noise=0.0)
+    assert each.doubt == "datasets differ" and each.kind == "cannot tell"
+
+
+@given(st.integers(0, 10_000), st.integers(2, 4))
+@settings(max_examples=25, deadline=None)
+def test_over_datasets_too_interval_verdict_and_adjusted_p_never_disagree(seed, n):
+    gains = np.random.default_rng(seed).normal(0, 0.1, (n, 3))
+    made = [
+        made_up(dict(zip(("ema", "sam", "mixup"), row, strict=True)), n=80, seed=seed + at, dataset=f"d{at}")
+        for at, row in enumerate(gains)
+    ]
+    for each in judged(made[0][0], [ran for _, ran in made]):
+        assert (each.kind == "cannot tell") == (each.adjusted_p >= 0.05) == (each.low <= 0 <= each.high)
+        assert each.effect == pytest.approx(np.mean(each.values))
+
+
+def test_false_alarms_stay_rare_where_a_trick_gains_on_some_datasets_what_it_loses_on_others():
+    draw, alarms = np.random.default_rng(0), 0
+    for _seed in range(60):
+        alarms += over(*draw.normal(0, 0.1, 3)).kind != "cannot tell"
+    assert alarms <= 6, "of 60 tricks at most one in ten"
+
+
 def test_a_run_that_is_not_there_makes_its_effect_missing_and_no_other():
     design, ran = made_up({"ema": 0.1, "sam": 0.0})
     gone = {run: at for run, at in ran.at.items() if run != frozenset({"sam"})}
@@ -235,3 +283,34 @@ def test_a_study_of_tricks_is_planned_run_resumed_and_judged(tmp_path):
     done = {result.cell.id for result in record.results}
     assert done < {result.cell.id for result in further.results} and len(further.results) == 4
     assert scan(photos).name == further.results[0].cell.dataset
+
+
+def test_leaving_out_and_adding_in_order_are_judged_from_their_own_starts(tmp_path):
+    photos = class_folders(tmp_path / "photos", n_per_class=10)
+    spec = StudySpec(
+        data=(str(photos),), scenario=("finetune",), backbone=(tiny_weights(tmp_path),), input_size=((32, 32),),
+        trainable=("last:1",), tricks=("dropout", "label_smoothing"), seeds=1, epochs=1, views=1, batch_size=16,
+        learning_rate=1e-3, augment=("none",),
+    )  # fmt: skip
+    left, added = (
+        run_study(replace(spec, design=design), tmp_path / "out") for design in ("leave-one-out", "in-order")
+    )
+    ids = {result.cell.tricks: result.cell.id for record in (left, added) for result in record.results}
+    both = label_of(frozenset(spec.tricks))
+    assert len(ids) == 4 and left.n_planned == added.n_planned == 3
+
+    def accuracy(record, tricks):
+        return next(row.scores["accuracy"].value for row in record.summaries if row.cut.endswith(shown(tricks)))
+
+    for record, start, pairs in (
+        (left, both, {"dropout": (both, "label_smoothing"), "label_smoothing": (both, "dropout")}),
+        (added, "bare", {"dropout": ("dropout", "bare"), "label_smoothing": (both, "dropout")}),
+    ):
+        (table,) = trick_tables(record)
+        assert {each.trick: each.runs for each in table.effects} == {
+            name: tuple(ids[side] for side in pair) for name, pair in pairs.items()
+        }
+        assert table.accuracy == pytest.approx(accuracy(record, start))
+        for each in table.effects:
+            expected = [accuracy(record, side) for side in pairs[each.trick]]
+            assert each.effect == pytest.approx(expected[0] - expected[1])

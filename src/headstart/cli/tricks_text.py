@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FIELDS = (
     "trick", "kind", "effect", "low", "high", "plain_low", "plain_high", "p", "adjusted_p", "n_images", "n_seeds",
-    "train_seconds", "seconds", "times", "why",
+    "train_seconds", "seconds", "times", "why", "between", "differ_p", "doubt",
 )  # fmt: skip
 SETTING = ("scenario", "backbone", "cut", "pixels", "per_class", "design", "resolution")
 
@@ -40,7 +40,8 @@ def _cells(each: TrickEffect) -> list[str]:
     if each.effect is None or each.low is None or each.high is None:
         return [each.trick, each.kind, "", each.why, "", ""]
     return [
-        each.trick, f"{100 * each.effect:+.1f}", f"{100 * each.low:+.1f} to {100 * each.high:+.1f}", each.kind,
+        each.trick, f"{100 * each.effect:+.1f}", f"{100 * each.low:+.1f} to {100 * each.high:+.1f}",
+        f"{each.kind} ({each.doubt})" if each.doubt else each.kind,
         f"{each.adjusted_p:.3f}", "" if each.times is None else f"{each.times:.2f}x",
     ]  # fmt: skip
 

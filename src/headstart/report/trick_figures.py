@@ -54,7 +54,17 @@ def forest(lines: Sequence[Line], label: str) -> str:
         axes.set_yticks(range(len(lines)), [drawable(each.name) for each in reversed(lines)])
         axes.set_ylim(-0.7, len(lines) - 0.3)
         axes.grid(axis="y", visible=False)
-        axes.set_xlabel(label)
+        reach = axis_reach(lines)
+        if reach is not None:
+            axes.set_xlim(-reach, reach)
+        axes.set_xlabel(label if reach is None else f"{label} (intervals beyond the axis are cut)")
         legend(figure, axes)
 
     return drawn(draw, 6.4, 1.1 + ROW_INCHES * max(2, len(lines)))
+
+
+def axis_reach(lines: Sequence[Line]) -> float | None:
+    """Where to cut the axis, so that one interval that says nothing does not hide all others; None: nowhere."""
+    ends = sorted(max(abs(each.low), abs(each.high)) for each in lines)
+    shown = max(4 * ends[(len(ends) - 1) // 2], 1.2 * max(abs(each.effect) for each in lines))
+    return shown if ends[-1] > shown else None

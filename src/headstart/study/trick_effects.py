@@ -3,7 +3,7 @@
 Every effect is a contrast of runs (`trick_designs.Contrast`) under the same seeds on the same test images. Its
 error has two parts: the spread over images, each counted once with its mean over seeds and with one image added in
 each direction (as in `headstart.measure.paired`), and the spread over seeds, which all runs of a dataset share: the
-residual of a two-way layout of runs and seeds.
+residual of a two-way layout of runs and seeds. Over datasets their spread comes on top (`headstart.measure.between`).
 Holm's correction goes over all contrasts of a table.
 """
 
@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.measure.between import ALPHA, Part, Pooled, pooled
 from headstart.measure.multiple import holm, holm_factors
 from headstart.study.records import CellResult, StudyRecord
 from headstart.study.store import FILE, StudyStore
@@ -24,8 +25,8 @@ from headstart.study.trick_spec import on_of
 if TYPE_CHECKING:
     import numpy as np
 
-ALPHA = 0.05
 HELPS, HURTS, CANNOT_TELL, MISSING = "helps", "hurts", "cannot tell", "missing"
+SIGNS, SIZES = "datasets disagree in sign", "datasets differ"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class TrickEffect:
     kind : {"helps", "hurts", "cannot tell", "missing"}
         At Holm's correction for all rows of the table. "missing": runs are not there.
     effect, low, high : float or None
-        Accuracy gained, with the interval at its Holm-adjusted confidence.
+        Accuracy gained, with the interval at its Holm-adjusted confidence (between -1 and 1, as gains are).
     plain_low, plain_high : float or None
         The interval at 95 %, of this row alone.
     p, adjusted_p : float or None
@@ -55,6 +56,14 @@ class TrickEffect:
         Ids of the runs behind it.
     why : str
         What is missing.
+    values : tuple of float
+        The effect on each dataset.
+    between : float or None
+        Standard deviation of the effect between datasets beyond their noise; None of one dataset.
+    differ_p : float or None
+        Of the test that it is the same on all datasets; None of one.
+    doubt : str
+        Where the datasets disagree: `SIGNS` or `SIZES`.
     """
 
     trick: str
@@ -75,6 +84,10 @@ class TrickEffect:
     times: float | None = None
     runs: tuple[str, ...] = ()
     why: str = ""
+    values: tuple[float, ...] = ()
+    between: float | None = None
+    differ_p: float | None = None
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -207,12 +220,11 @@ def judged(design: Design, ran: Sequence[Ran]) -> tuple[TrickEffect, ...]:
     from scipy.stats import t
 
     found = [_estimate(contrast, ran) for contrast in design.contrasts]
-    known = [each for each in found if each is not None]
-    p = [2 * float(t.sf(abs(each["effect"]) / each["error"], each["degrees"])) for each in known]
+    known = [each.pooled for each in found if each is not None]
+    p = [2 * float(t.sf(abs(each.value) / each.error, each.degrees)) for each in known]
     adjusted, factors = holm(p), holm_factors(p)
-    made, at = [], 0
+    names, made, at = tuple(one.dataset for one in ran), [], 0
     for contrast, each in zip(design.contrasts, found, strict=True):
-        names = tuple(one.dataset for one in ran)
         if each is None:
             lacking = sum(run not in one.at for one in ran for run in (*contrast.plus, *contrast.minus))
             why = (
@@ -220,21 +232,46 @@ def judged(design: Design, ran: Sequence[Ran]) -> tuple[TrickEffect, ...]:
             )
             made.append(TrickEffect(contrast.name, contrast.aliases, names, MISSING, why=why))
             continue
-        value, error, degrees = each["effect"], each["error"], each["degrees"]
-        half = float(t.isf(ALPHA / 2 / factors[at], degrees)) * error
-        plain = float(t.isf(ALPHA / 2, degrees)) * error
-        kind = CANNOT_TELL if value - half <= 0 <= value + half else HELPS if value > 0 else HURTS
+        mean = each.pooled
+        low, high = _interval(mean, ALPHA / factors[at])
+        kind = CANNOT_TELL if low <= 0 <= high else HELPS if mean.value > 0 else HURTS
         made.append(TrickEffect(
-            contrast.name, contrast.aliases, names, kind, value, value - half, value + half, value - plain,
-            value + plain, p[at], float(adjusted[at]), each["n"], each["n_seeds"], each["train_seconds"],
-            each["seconds"], each["times"] if math.isfinite(each["times"]) else None, each["runs"],
+            contrast.name, contrast.aliases, names, kind, mean.value, low, high, *_interval(mean, ALPHA), p[at],
+            float(adjusted[at]), each.n, each.n_seeds, each.cost["train_seconds"], each.cost["seconds"],
+            each.cost["times"] if math.isfinite(each.cost["times"]) else None, each.runs, "", each.values,
+            mean.between, mean.differ_p, _doubt(each),
         ))  # fmt: skip
         at += 1
     return tuple(made)
 
 
-def _estimate(contrast: Contrast, ran: Sequence[Ran]) -> dict[str, Any] | None:
-    """Effect, standard error and degrees of freedom over datasets; None where a run is missing."""
+def _interval(mean: Pooled, alpha: float) -> tuple[float, float]:
+    from scipy.stats import t
+
+    half = float(t.isf(alpha / 2, mean.degrees)) * mean.error
+    return max(-1.0, mean.value - half), min(1.0, mean.value + half)
+
+
+def _doubt(each: _Estimate) -> str:
+    if min(each.values) < 0 < max(each.values):
+        return SIGNS
+    return SIZES if each.pooled.differ_p is not None and each.pooled.differ_p < ALPHA else ""
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """A contrast over datasets, before Holm's correction."""
+
+    pooled: Pooled
+    values: tuple[float, ...]
+    n: int
+    n_seeds: int
+    cost: Mapping[str, float]
+    runs: tuple[str, ...]
+
+
+def _estimate(contrast: Contrast, ran: Sequence[Ran]) -> _Estimate | None:
+    """Effect and error over datasets; None where a run is missing."""
     import numpy as np
 
     sides = (*contrast.plus, *contrast.minus)
@@ -248,21 +285,17 @@ def _estimate(contrast: Contrast, ran: Sequence[Ran]) -> dict[str, Any] | None:
                 weights[one.at[run]] += sign / len(side)
         each = np.tensordot(weights, np.stack(one.right).astype(float), 1)
         values.append(float(each.mean()))
-        parts += [_over_images(each, one.images), _over_seeds(one, weights)]
+        parts.append((_over_images(each, one.images), _over_seeds(one, weights)))
         n += len(np.unique(one.images))
         costs.append(_cost(one, weights))
-    variances = [(variance / len(ran) ** 2, degrees) for variance, degrees in parts if degrees > 0]
-    total = sum(variance for variance, _ in variances)
-    return {
-        "effect": float(np.mean(values)), "error": math.sqrt(total),
-        "degrees": total**2 / sum(variance**2 / degrees for variance, degrees in variances),
-        "n": n, "n_seeds": len(ran[0].train_seconds[0]),
-        **{name: float(np.mean([cost[name] for cost in costs])) for name in costs[0]},
-        "runs": tuple(id for one in ran for run in sides for id in one.ids[run]),
-    }  # fmt: skip
+    return _Estimate(
+        pooled(values, parts), tuple(values), n, len(ran[0].train_seconds[0]),
+        {name: float(np.mean([cost[name] for cost in costs])) for name in costs[0]},
+        tuple(id for one in ran for run in sides for id in one.ids[run]),
+    )  # fmt: skip
 
 
-def _over_images(each: np.ndarray, images: np.ndarray) -> tuple[float, float]:
+def _over_images(each: np.ndarray, images: np.ndarray) -> Part:
     """Variance of the mean by the spread over images, an answer each (n,), and its degrees of freedom.
 
     An image that several seeds test counts once, with the sum over them; an image more in each direction keeps
@@ -278,7 +311,7 @@ def _over_images(each: np.ndarray, images: np.ndarray) -> tuple[float, float]:
     return n * spread / each.size**2, n - 1.0
 
 
-def _over_seeds(one: Ran, weights: np.ndarray) -> tuple[float, float]:
+def _over_seeds(one: Ran, weights: np.ndarray) -> Part:
     """Variance of the contrast by the spread over seeds: residual of runs x seeds, shared by all runs."""
     import numpy as np
 

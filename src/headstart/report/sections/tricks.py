@@ -13,6 +13,7 @@ from headstart.study.trick_effects import (
     HELPS,
     HURTS,
     MISSING,
+    SIGNS,
     TrickEffect,
     TrickTable,
     trick_tables,
@@ -89,8 +90,15 @@ def how(table: TrickTable) -> str:
         )
     said += f" {count(table.n_seeds, 'seed')}"
     if len(table.datasets) > 1:
-        said += f", the mean over {listed(table.datasets)}: what is said holds for these datasets"
+        said += f", the mean over {listed(table.datasets)}, each counting alike"
     said += "; pairs share seed and test images."
+    if len(table.datasets) == 2:
+        said += (
+            " Two datasets show little of the spread between datasets: what is said holds for these two, and where "
+            "they differ by more than their noise that difference judges."
+        )
+    if len(table.datasets) > 2:
+        said += " The spread between datasets is in the intervals, so that what is said holds for datasets like these."
     if table.n_seeds == 1:
         said += " With one seed the spread over seeds is not seen: the intervals are too narrow."
     return said
@@ -113,6 +121,9 @@ def trick_claims(table: TrickTable) -> list[Claim]:
         if rest:
             alone = f"of {'all ' if rest > 1 else ''}{count(rest, 'effect')} it cannot be told whether there is one"
             told.append(f"of {rest} more it cannot be told" if told else alone)
+        split = [_title(each.trick) for each in known if each.doubt == SIGNS]
+        if split:
+            told.append(f"on {listed(split)} the datasets disagree in sign")
         start = (
             f" The training they start from has {percent(table.accuracy)}."
             if table.accuracy is not None
@@ -167,12 +178,20 @@ def _entries(each: TrickEffect) -> tuple[Entry, ...]:
     return (
         name,
         Entry(_points(each.effect), each.effect, small=f"{_points(each.low)} to {_points(each.high)}"),
-        Entry(each.kind, each.kind),
+        Entry(each.kind, each.kind, small=_doubt(each)),
         Entry(p_short(each.adjusted_p or 0.0, 0.05), each.adjusted_p),
         Entry(DASH if each.times is None else f"{each.times:.2f}x", each.times),
         Entry(_seconds(each.seconds), each.seconds),
         what,
     )
+
+
+def _doubt(each: TrickEffect) -> str:
+    """What the datasets say one by one, where they disagree."""
+    if not each.doubt:
+        return ""
+    each_one = [f"{name} {_points(value)}" for name, value in zip(each.datasets, each.values, strict=True)]
+    return f"{each.doubt}: {', '.join(each_one)}"
 
 
 def _points(share: float) -> str:
