@@ -170,19 +170,26 @@ def test_defaults_outside_a_narrowed_space_are_compared_with_but_no_trial(table,
     assert all(each.params["standardise"] and not each.default for each in record.trials)
 
 
-def test_the_best_value_on_a_border_is_warned_of(table, tmp_path):
-    plan = TunePlan(head=("lda",), trials=6, space={"lda": {"shrinkage": [0.5, 0.5001], "unit_length": True}})
+@pytest.mark.parametrize(("best", "end"), [(10.0, "low"), (1000.0, "high"), (100.0, "")])
+def test_the_best_value_on_a_border_is_warned_of(table, tmp_path, monkeypatch, best, end):
+    from headstart.methods.tune.trials import HeadTrials, Measured
+
+    def nearer_is_better(self, params, tell):
+        options = {"unit_length": True, "standardise": False, "alpha": 50.0, **params}
+        full = {each.name: options.get(each.name, each.default) for each in self.space.dimensions}
+        return Measured(1 / (1 + abs(np.log10(options["alpha"] / best))), None, full)
+
+    monkeypatch.setattr(HeadTrials, "measure", nearer_is_better)
+    plan = TunePlan(head=("ridge",), trials=4, space={"ridge": {"alpha": [10.0, 1000.0]}},
+                    start={"ridge": [{"alpha": best}]})  # fmt: skip
     found = tune_table(table, plan, tmp_path / "out")
-    low_or_high = found.searches[0].borders
-    near = found.searches[0].best_trial.params["shrinkage"]
-    share = (near - 0.5) / 0.0001
-    assert bool(low_or_high) == (share <= 0.02 or share >= 0.98)
-    one = TunePlan(head=("ridge",), trials=4, space={"ridge": {"alpha": [1e7, 1e9]}},
-                   start={"ridge": [{"alpha": 1e7}]})  # fmt: skip
-    found = tune_table(table, one, tmp_path / "ridge")
-    if found.searches[0].best_trial.params["alpha"] < 1.05e7:
-        assert found.searches[0].borders[0]["end"] == "low"
-        assert any("lies on the border" in each for each in found.warnings)
+    (record,) = found.searches
+    assert record.best_trial.params["alpha"] == best
+    assert [(each["name"], each["end"]) for each in record.borders] == ([("alpha", end)] if end else [])
+    warned = [each for each in found.warnings if "lies on the border" in each]
+    side = {"low": "lowest", "high": "highest"}.get(end)
+    assert len(warned) == bool(end) and all(f"the best alpha, {best:.3g}, lies" in each for each in warned)
+    assert all(f"the {side} values tried" in each for each in warned)
 
 
 def test_several_layers_are_searched_together(table, tmp_path):

@@ -11,17 +11,23 @@ import pytest
 pytest.importorskip("optuna")
 
 from headstart.base.errors import BadOptions, DataError, UsageError
-from headstart.methods.tune.trials import HeadTrials
+from headstart.base.events import listening
+from headstart.methods.heads_catalog import HEAD_NAMES
+from headstart.methods.training_options import TRAINED
+from headstart.methods.tune.trials import HeadTrials, Measured
 from headstart.report.answers import load_answers
 from headstart.report.build import build_document
 from headstart.report.document import Claim, Points
 from headstart.report.sections.tuned import all_worths, overall, tuned_lines
+from headstart.study.advice_starts import starts_of
+from headstart.study.advise import predict
 from headstart.study.execute import run_study
 from headstart.study.handover import hand_over
 from headstart.study.record import load_record
 from headstart.study.spec import StudySpec
-from headstart.study.tuned import how_tuned
+from headstart.study.tuned import how_tuned, whole_space
 from headstart.testing.images import class_folders, split_folders
+from headstart.testing.situations import tiny_situation
 
 TRIALS = 5
 
@@ -195,16 +201,47 @@ def test_the_report_says_what_tuning_was_worth_from_the_same_numbers(finished):
     assert any("The search of" in each.title for each in sections(document))
 
 
-def test_a_best_value_on_a_border_is_told(finished):
-    _, _, record = finished
-    (lda,) = [each for each in record.results if each.cell.head == "lda" and each.cell.tuned]
-    border = {"name": "shrinkage", "value": 0.0001, "end": "low"}
-    changed = replace(lda, tuning=({**lda.tuning[0], "borders": (border,)},))
-    told = replace(record, results=tuple(changed if each is lda else each for each in record.results))
-    assert any("lies on the border of the space" in line for line in tuned_lines(all_worths(told)))
-    document = build_document(told, load_answers(told))
+def test_a_best_value_on_a_border_is_told(spec_of, tmp_path, monkeypatch):
+    def fewer_is_better(self, params, tell):
+        full = {each.name: params.get(each.name, each.default) for each in self.space.dimensions}
+        full["n_neighbors"] = full["n_neighbors"] or 5
+        return Measured(1 / full["n_neighbors"], None, full)
+
+    monkeypatch.setattr(HeadTrials, "measure", fewer_is_better)
+    (tmp_path / "space.toml").write_text("[knn]\nn_neighbors = [3, 5]\n")
+    spec = spec_of(
+        class_folders(tmp_path / "shapes", n_per_class=10), head=("knn",), tune=8,
+        tune_space=str(tmp_path / "space.toml"),
+    )  # fmt: skip
+    record = run_study(spec, tmp_path / "out")
+    (knn,) = [each for each in record.results if each.cell.tuned]
+    (border,) = knn.tuning[0]["borders"]
+    assert (border["name"], border["value"], border["end"]) == ("n_neighbors", 3, "low")
+    assert any("lies on the border of the space" in line for line in tuned_lines(all_worths(record)))
+    document = build_document(record, load_answers(record))
     (section,) = [each for each in sections(document) if each.title == "What tuning was worth"]
-    assert any(isinstance(block, Points) for block in section.blocks)
+    (points,) = [block for block in section.blocks if isinstance(block, Points)]
+    assert any("lies on the border of the space" in str(point) for point in points.items)
+
+
+def test_a_study_begins_with_plain_defaults_as_advice_names_nothing_that_it_searches(spec_of, tmp_path):
+    advice = predict(tiny_situation("stage6"))
+    first = advice.candidates[0]
+    cuts = [replace(first, scenario="finetune", layer="", head="", cut=cut) for cut in ("last:1", "last:2")]
+    advice = replace(advice, candidates=(*advice.candidates, *cuts))
+    methods = (*HEAD_NAMES, *TRAINED)
+    starts = starts_of(advice, methods, ("stage4", "stage6", "pool"))
+    assert {name for each in starts.values() for one in each for name in one} == {"layer", "trainable"}
+    for name, each in starts.items():
+        searched = {dimension.name for dimension in whole_space(name).dimensions}
+        assert not any(searched & set(one) for one in each), "then a study should begin with it"
+    heard = []
+    spec = spec_of(class_folders(tmp_path / "shapes", n_per_class=10), head=("lda",), tune=2)
+    with listening(heard.append):
+        record = run_study(spec, tmp_path / "out")
+    assert any("begin with each method's own defaults" in getattr(each, "message", "") for each in heard)
+    (search,) = next(each.tuning for each in record.results if each.cell.tuned)
+    assert search["trials"][0]["default"]
 
 
 def test_spaces_are_narrowed_by_a_file_and_are_part_of_a_runs_id(spec_of, tmp_path):

@@ -16,6 +16,7 @@ from headstart.study.shifted import FOLDER, Shift
 from headstart.study.sources import FeatureKey, Source
 from headstart.study.spec import StudySpec
 from headstart.study.store import StudyStore
+from headstart.study.tuned import is_tuned
 
 
 def remarks(
@@ -31,6 +32,11 @@ def remarks(
     if len(spec.augment) > 1 and any(not cell.trains for cell in cells):
         said.append(
             "augmentation is of networks that train; features are of plain images, so their methods run once"
+        )
+    if is_tuned(spec):
+        said.append(
+            "searches begin with each method's own defaults; layers and cuts, which advice ranks, are methods of the "
+            "study and not searched"
         )
     said += [
         f"{name}: {len(data.partitions)} given folds, a run each in place of seeds"

@@ -1,7 +1,8 @@
 """One tuned cell: search in each fold on what may choose, then fit with what was found and test once.
 
 The search is that of `headstart tune`: Optuna's TPE on one storage in the study's folder, the method's own defaults
-as its first trial, so a run that was stopped goes on with the trials it has.
+as its first trial, so a run that was stopped goes on with the trials it has. What the adviser says gives it nothing
+to begin with: that ranks layers, cuts and heads, which a study runs as methods of their own.
 """
 
 from __future__ import annotations
