@@ -56,13 +56,18 @@ def test_layers_of_a_wide_image_keep_their_shape():
     assert (layers["blocks.0"].rows, layers["blocks.0"].columns) == (8, 16)
 
 
-def test_an_image_below_the_stride_is_told():
-    target = target_of_backbone(tiny_backbone(side=16))
-    with pytest.raises(BackboneError, match="larger images"):
-        _ = target_of_backbone(
-            from_module(nn.Sequential(nn.Flatten(), nn.Linear(3, 2)), Preprocessing(1, 1))
-        ).last
-    assert target.last.rows * target.last.columns > 1
+def test_below_the_stride_the_last_layer_with_places_is_taken():
+    """The network halves its images five times; of 24 pixels its last stage keeps 1 x 1."""
+    target = timm_target("test_resnet", 24)
+    assert "layer4" not in target.layers
+    assert (target.last.name, target.last.rows, target.last.columns) == ("layer3", 2, 2)
+
+
+def test_below_the_stride_of_every_layer_or_without_padding_it_is_told():
+    with pytest.raises(BackboneError, match=r"rows and columns for images of 2 x 2: give larger images"):
+        _ = timm_target("test_resnet", 2).last
+    with pytest.raises(BackboneError, match="cannot take images of 24 x 24"):
+        _ = timm_target("test_convnext", 24).last
 
 
 def test_a_layer_without_positions_and_an_unknown_one_are_told():
@@ -142,3 +147,20 @@ def test_every_output_of_a_network_with_several(as_dict):
     assert target.last.name == "body.blocks"
     with pytest.raises(UnknownName, match="size"):
         target.output("sizes")
+
+
+class Branches(nn.Module):
+    """Two outputs, each with a branch of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kind, self.size = tiny_network(0), tiny_network(1)
+
+    def forward(self, images):
+        return {"kind": self.kind(images), "size": self.size(images)}
+
+
+def test_the_last_layer_of_each_output_is_one_that_it_hangs_on():
+    names = [str(number) for number in range(10)]
+    target = target_of_network(Branches(), Preprocessing(32, 32), {"kind": names, "size": names})
+    assert [target.layer(None, each).name for each in ("kind", "size")] == ["kind.blocks", "size.blocks"]

@@ -10,8 +10,9 @@ import pytest
 
 from headstart.base.errors import BundleError, DataError, UnknownName
 from headstart.base.hashing import digest_file
+from headstart.explain.cam import class_activation
 from headstart.explain.see import see
-from headstart.explain.target import target_of_bundle
+from headstart.explain.target import target_of_bundle, target_of_network
 from headstart.export.assess import assess
 from headstart.export.bundle import load_bundle
 from headstart.export.onnx import export_onnx
@@ -165,6 +166,37 @@ def test_every_output_can_be_explained(fitted):
     (first, _) = seen.to_dict()["images"]
     assert set(first["outputs"]) == set(COLUMNS)
     assert first["outputs"]["light"]["class"] == "value"
+
+
+def test_every_output_has_maps_of_its_own(fitted):
+    """With a trunk an output, a map comes from that trunk: layers of another one say nothing of it."""
+    _, folder = fitted
+    bundle = load_bundle(folder)
+    target = target_of_bundle(bundle, load_network(bundle) if bundle.trained else None)
+    pixels = target.prepared(list(IMAGES[:3]))
+    for at, name in enumerate(COLUMNS):
+        trunk = f"net.towers.{at}.body.net." if bundle.trained else "net.net."
+        said = target.probabilities(pixels, name).argmax(1).tolist()
+        for layer in (None, "stage1", "stage2"):  # the trunks share stage1, which is frozen
+            for method in ("gradcam", "layercam"):
+                found = class_activation(target, pixels, said, method=method, layer=layer, output=name)
+                assert found.layer.startswith(trunk)
+                assert (np.abs(found.signed).max((1, 2)) > 0).all(), (name, layer, method)
+
+
+def test_a_map_of_a_trunk_is_that_of_the_trunk_as_a_network(trained):
+    model, folder = trained
+    bundle = load_bundle(folder)
+    target = target_of_bundle(bundle, load_network(bundle))
+    pixels = target.prepared(list(IMAGES[:3]))
+    for at, name in enumerate(("colour", "marks")):
+        alone = target_of_network(model.network_.towers[at], target.preprocessing, ["0", "1"])
+        for layer in ("stage1", "stage3", None):
+            own = class_activation(target, pixels, [1] * 3, layer=layer, output=name).coarse
+            module = None if layer is None else f"body.net.{bundle.backbone.layers[layer]}"
+            other = class_activation(alone, pixels, [1] * 3, layer=module).coarse
+            scale = (own.max((1, 2)) / other.max((1, 2)))[:, None, None]  # the temperature, and nothing else
+            np.testing.assert_allclose(own, other * scale, atol=1e-4 * own.max())
 
 
 def test_heads_that_do_not_fit_the_card_are_refused(on_features, tmp_path):

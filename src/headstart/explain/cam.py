@@ -86,11 +86,12 @@ def class_activation(
     if method not in CAMS:
         raise UnknownName("map", method, CAMS)
     numbers = checked_classes(target, pixels, classes, output)
-    place = target.layer(layer)
+    part = target.of(output)
+    place = part.layer(layer, output)
     parts = []
     for at in range(0, len(pixels), batch):
         chosen = torch.from_numpy(numbers[at : at + batch])
-        maps, slopes = activations(target, pixels[at : at + batch], place, chosen, output)
+        maps, slopes = activations(part, pixels[at : at + batch], place, chosen, output)
         parts.append(FORMULAS[method](maps, slopes))
     signed = torch.cat(parts).numpy()
     name = target.output(output).name
@@ -116,7 +117,10 @@ def checked_classes(
 def activations(
     target: Target, pixels: np.ndarray, place: Spatial, chosen: Tensor, output: str | None = None
 ) -> tuple[Tensor, Tensor]:
-    """What the layer gives and the slope of each image's score in it: both (n, channels, rows, columns)."""
+    """What the layer gives and the slope of each image's score in it: both (n, channels, rows, columns).
+
+    `target` is `Target.of(output)`.
+    """
     kept: dict[str, Tensor] = {}
     calls = 0
 

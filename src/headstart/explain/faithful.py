@@ -111,7 +111,7 @@ def sanity(
     rows, others = [], []
     layer = maps.layer or None
     if maps.method in CAMS and layer is None:
-        layer = target.last.name
+        layer = target.layer(None, maps.output).name
     for draw in range(draws):
         other = randomised(target, pixels, seed + draw)
         found = explain(

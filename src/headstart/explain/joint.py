@@ -7,6 +7,7 @@ probabilities, of a number its value in deviations from the mean of train.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,16 @@ class JointScores(nn.Module):
         super().__init__()
         self.net, self.outputs, self.temperatures = net, tuple(outputs), tuple(temperatures)
 
+    @property
+    def n_trunks(self) -> int:
+        """Trunks: one for all outputs, or one an output."""
+        return len(getattr(self.net, "towers", (None,)))
+
+    def alone(self, at: int) -> JointScores:
+        """The same for output `at` and its trunk only; the network has a trunk an output."""
+        towers: Any = self.net.towers
+        return JointScores(OneTrunk(towers[at], at), [self.outputs[at]], [self.temperatures[at]]).eval()
+
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Scores by output."""
         parts = torch.split(self.net(images), [output.width for output in self.outputs], dim=1)
@@ -39,6 +50,30 @@ class JointScores(nn.Module):
             output.name: scores_of_output(output, part / t)
             for output, part, t in zip(self.outputs, parts, self.temperatures, strict=True)
         }
+
+
+class OneTrunk(nn.Module):
+    """One of the trunks, under the names that it has among all of them.
+
+    What it shares with others is held under its own name, and runs once.
+    """
+
+    def __init__(self, trunk: nn.Module, at: int) -> None:
+        super().__init__()
+        self.at, self.towers = str(at), nn.ModuleDict({str(at): trunk})
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of its output."""
+        out: Tensor = self.towers[self.at](images)
+        return out
+
+
+FIRST_TRUNK = "net.towers.0."
+
+
+def at_trunk(module: str, at: int) -> str:
+    """The name in trunk `at` of a module of the first trunk of `JointScores`; others keep theirs."""
+    return f"net.towers.{at}.{module.removeprefix(FIRST_TRUNK)}" if module.startswith(FIRST_TRUNK) else module
 
 
 class SideBySide(nn.Module):

@@ -7,7 +7,7 @@ same value, so that every map works on all of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from headstart.base.errors import BackboneError, BadOptions, UnknownName
 from headstart.explain.heads import OpaqueHead, torch_head
-from headstart.explain.joint import JointScores, SideBySide, names_of, shares_of_scores
+from headstart.explain.joint import JointScores, SideBySide, at_trunk, names_of, shares_of_scores
 from headstart.explain.spatial import Spatial, find_layers, last_layer, pick
 from headstart.features.pool import pool
 from headstart.images.prepare import normalise, prepare
@@ -74,7 +74,7 @@ class Target:
     preprocessing : Preprocessing
     outputs : tuple of Output
     aliases : dict of str to str
-        Aliases of layers to module names of `net`.
+        Aliases of layers to module names of `net`; of a trunk an output, to those of the first.
     """
 
     name: str
@@ -89,27 +89,57 @@ class Target:
         """Layers with rows and columns, in the order of computation."""
         return find_layers(self.net, self.preprocessing.height, self.preprocessing.width)
 
-    @cached_property
+    @property
     def last(self) -> Spatial:
-        """The last layer whose positions the scores depend on."""
-        if not self.has_gradient:
-            raise BadOptions([
-                f"{self.name}: its head (knn) has no gradient, so no map can go through it; take occlusion, or a model "
-                "with the head logistic or linear_svm"
-            ])  # fmt: skip
-        how = self.preprocessing
-        return last_layer(self.net, self.layers, how.height, how.width, self._all_scores)
+        """The last layer whose positions the scores of the first output depend on."""
+        return self.layer(None)
 
     @property
     def has_gradient(self) -> bool:
         """Whether scores have a gradient in the image."""
         return not any(isinstance(part, OpaqueHead) for part in self.net.modules())
 
-    def layer(self, name: str | None) -> Spatial:
-        """A layer with rows and columns by name or alias; the last by default."""
+    def layer(self, name: str | None, output: str | None = None) -> Spatial:
+        """A layer of `of(output)` with rows and columns, by name or alias; by default the last that it hangs on."""
+        part = self.of(output)
         if name is None:
-            return self.last
-        return pick(self.layers, name, self.aliases, [each for each, _ in self.net.named_modules()])
+            return part._last(part.output(output).name)
+        return pick(part.layers, name, part.aliases, [each for each, _ in part.net.named_modules()])
+
+    def of(self, output: str | None = None) -> Target:
+        """What one output comes from: its trunk alone where every output has its own, else the whole network.
+
+        Layers keep their names; aliases mean those of that trunk. The first output by default.
+        """
+        at = self.outputs.index(self.output(output))
+        if not isinstance(self.net, JointScores) or self.net.n_trunks < 2:
+            return self
+        if at not in self._parts:
+            own = {name: at_trunk(module, at) for name, module in self.aliases.items()}
+            self._parts[at] = replace(self, net=self.net.alone(at), outputs=(self.outputs[at],), aliases=own)
+        return self._parts[at]
+
+    @cached_property
+    def _parts(self) -> dict[int, Target]:
+        return {}
+
+    @cached_property
+    def _lasts(self) -> dict[str, Spatial]:
+        return {}
+
+    def _last(self, output: str) -> Spatial:
+        """The last layer whose positions the scores of an output depend on."""
+        if not self.has_gradient:
+            raise BadOptions([
+                f"{self.name}: its head (knn) has no gradient, so no map can go through it; take occlusion, or a model "
+                "with the head logistic or linear_svm"
+            ])  # fmt: skip
+        if output not in self._lasts:
+            how = self.preprocessing
+            self._lasts[output] = last_layer(
+                self.net, self.layers, how.height, how.width, lambda images: self.scores(images, output)
+            )
+        return self._lasts[output]
 
     def output(self, name: str | None = None) -> Output:
         """An output by name; the first by default."""
@@ -129,9 +159,6 @@ class Target:
             return out
         one: Tensor = list(found)[self.outputs.index(wanted)]
         return one
-
-    def _all_scores(self, images: Tensor) -> Tensor:
-        return torch.cat([self.scores(images, each.name) for each in self.outputs], dim=1)
 
     def images(self, pixels: np.ndarray) -> Tensor:
         """Normalised images of uint8 pixels (n, height, width, 3), channels last in memory."""
