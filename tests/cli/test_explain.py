@@ -88,7 +88,28 @@ def test_mistakes_are_one_line(run, small, image, tmp_path, given, said):
     assert not (tmp_path / "p.html").exists()
 
 
-def test_an_image_size_below_the_stride_is_one_line(run, small, image):
-    ran = run("explain", small, image, "--no-check", "--input-size", "16")
-    assert ran.status in (0, 2)
-    assert ran.status == 0 or ("headstart: error: " in ran.err and len(ran.err.splitlines()) == 1)
+def test_an_image_smaller_than_the_stride_is_explained_at_the_last_layer_with_places(
+    run, small, image, as_documented
+):
+    """The network halves its images five times: of 24 pixels its last stage keeps one place, the one before 2 x 2."""
+    ran = run("explain", small, image, "--no-check", "--input-size", "24", "--json")
+    assert ran.status == 0, ran.err
+    (method,) = as_documented("explain", ran.out)["methods"]
+    assert method["layer"] == "layer3"
+
+
+def test_an_image_size_that_the_network_cannot_take_is_one_line(run, image, tmp_path):
+    """This one does not pad, so that nothing is left of 24 pixels."""
+    name = tiny_weights(tmp_path, "test_convnext")
+    ran = run("explain", name, image, "--no-check", "--input-size", "24")
+    assert ran.status == 2 and len(ran.err.splitlines()) == 1, ran.err
+    assert "cannot take images of 24 x 24" in ran.err
+
+
+def test_a_second_model_that_cannot_be_compared_layer_by_layer_is_told(run, small, image, photos):
+    few = run("explain", small, image, "--no-check", "--beside", small)
+    assert few.status == 0 and "CKA with" not in few.out
+    assert "no CKA of 1 images, it needs 4 or more" in few.err
+    other = run("explain", small, photos / "disc", "--no-check", "--beside", small, "--input-size", "64")
+    assert other.status == 0 and "CKA with" not in other.out
+    assert "prepare images differently: height 64 and 160; width 64 and 160" in other.err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from headstart.backbones.load import Backbone
     from headstart.explain.see import Seen
+    from headstart.explain.similarity import Change
     from headstart.explain.target import Target
     from headstart.images.table import ImageTable
     from headstart.report.explain_page import Channels, Parts
@@ -176,7 +177,6 @@ def _parts(
     """Everything beside the maps that was asked for."""
     from headstart.explain.optimisers import race
     from headstart.explain.see import see
-    from headstart.explain.similarity import LEAST_IMAGES, representation_change
     from headstart.report.explain_page import Parts
 
     table, rows = _rows(options, source)
@@ -186,13 +186,30 @@ def _parts(
     if options.beside:
         other = open_target(options.beside)
         beside = see(other, paths, [str(path) for path in paths], check=False, **common)
-        both = seen.pixels if pixels is None else pixels
-        if len(both) >= LEAST_IMAGES and other.preprocessing == seen.target.preprocessing:
-            change = representation_change(other, seen.target, both)
+        change = _change(other, seen.target.of(options.output), seen.pixels if pixels is None else pixels)
     if options.landscape and table is not None:
         starts = _landscape(model, table, rows, options, source)
     found = _channels(seen, options, pixels) if options.html else None
     return Parts(beside, found, change, starts, race(options.optimisers) if options.optimisers else None)
+
+
+def _change(before: Target, after: Target, pixels: np.ndarray) -> Change | None:
+    """CKA of the layers of two networks; where they cannot be compared, a warning says why."""
+    from headstart.explain.similarity import LEAST_IMAGES, representation_change
+
+    one, two = asdict(after.preprocessing), asdict(before.preprocessing)
+    if differ := [f"{name} {one[name]} and {two[name]}" for name in one if one[name] != two[name]]:
+        warn(
+            f"beside: no CKA of {printable(after.name)} with {printable(before.name)}, which prepare images "
+            f"differently: {'; '.join(differ)}"
+        )
+        return None
+    if len(pixels) < LEAST_IMAGES:
+        warn(
+            f"beside: no CKA of {len(pixels)} images, it needs {LEAST_IMAGES} or more; give a set, e.g. --set photos/"
+        )
+        return None
+    return representation_change(before, after, pixels)
 
 
 def _rows(options: ExplainOptions, source: DataOptions) -> tuple[ImageTable | None, list[int]]:
@@ -220,18 +237,20 @@ def _channels(seen: Seen, options: ExplainOptions, pixels: np.ndarray | None) ->
     )
     from headstart.report.explain_page import Channels
 
-    place = next((maps.layer for maps in seen.views[0].maps.values() if maps.layer), options.layer)
-    maps = feature_maps(seen.target, seen.pixels[:1], place)[0]
+    view = seen.views[0]
+    target = seen.target.of(view.output.name)
+    place = next((maps.layer for maps in view.maps.values() if maps.layer), options.layer)
+    maps = feature_maps(target, seen.pixels[:1], place)[0]
     chosen = list(options.channel) or strongest_channels(maps, 8)
     if wrong := [each for each in chosen if each >= len(maps)]:
         raise BadOptions([f"channel: {wrong[0]} is outside 0 .. {len(maps) - 1} of layer {place}"])
     kernels: np.ndarray | None = None
     worked = None
     try:
-        kernels, worked = first_filters(seen.target), convolution(seen.target, seen.pixels[0])
+        kernels, worked = first_filters(target), convolution(target, seen.pixels[0])
     except BackboneError as error:
         warn(str(error))
-    exciting = [] if pixels is None else exciting_images(seen.target, pixels, chosen, layer=place)
+    exciting = [] if pixels is None else exciting_images(target, pixels, chosen, layer=place)
     return Channels(str(place), kernels, worked, chosen, maps[chosen], exciting, pixels)
 
 
