@@ -21,16 +21,28 @@ def drawn(n: int, planted: bool, seed: int) -> np.ndarray:
     return images
 
 
-@pytest.fixture(scope="session")
-def looks_at_the_corner():
+def trained(seed: int, epochs: int, learning_rate: float):
     """The estimator, and its network as a target."""
     images = np.concatenate([drawn(16, True, 0), drawn(16, False, 1)])
     model = FineTuneClassifier(
-        backbone=tiny_backbone(side=SIDE), scenario="full", epochs=16, augment="none", learning_rate=0.003
-    )
+        backbone=tiny_backbone(seed, side=SIDE), scenario="full", epochs=epochs, augment="none",
+        learning_rate=learning_rate, seed=seed, dtype="float32",
+    )  # fmt: skip
     model.fit(images, ["patch"] * 16 + ["plain"] * 16)
     target = target_of_network(model.network_, model.card_.preprocessing, model.classes_.tolist())
     return model, target
+
+
+@pytest.fixture(scope="session")
+def looks_at_the_corner():
+    """The estimator, and its network as a target."""
+    return trained(0, 16, 0.003)
+
+
+@pytest.fixture(scope="session")
+def sure_of_the_corner():
+    """The network of one that trained for longer: noise excites it less, so that maps are cleaner."""
+    return trained(2, 40, 0.01)[1]
 
 
 @pytest.fixture(scope="session")

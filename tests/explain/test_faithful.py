@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from headstart.backbones.load import load
 from headstart.base.errors import BadOptions
 from headstart.explain.cam import Maps
 from headstart.explain.faithful import (
@@ -17,6 +18,7 @@ from headstart.explain.faithful import (
     sanity,
 )
 from headstart.explain.gradients import explain
+from headstart.explain.target import target_of_backbone
 
 
 @pytest.mark.parametrize("method", ["gradcam", "integrated_gradients", "occlusion"])
@@ -29,15 +31,46 @@ def test_random_weights_change_the_map(method, looks_at_the_corner, with_patch):
     assert abs(found.mean) < 0.3 and found.passed
 
 
-@pytest.mark.parametrize("method", ["gradcam++", "layercam", "eigencam"])
-def test_a_map_of_positive_weights_alone_follows_the_image_more_than_the_network(
-    method, looks_at_the_corner, with_patch
-):
-    """Without weights below 0 the strength of the layer shows through, whatever the network has learned."""
-    _, target = looks_at_the_corner
-    own = sanity(target, with_patch, explain(target, with_patch, [0] * 6, method=method), draws=5)
-    grad_cam = sanity(target, with_patch, explain(target, with_patch, [0] * 6), draws=5)
-    assert own.mean > abs(grad_cam.mean) and own.passed == (abs(own.mean) < 0.3)
+NEVER_NEGATIVE = ("gradcam++", "layercam", "eigencam")
+
+
+def test_eigen_cam_of_a_patch_in_one_place_misses_the_bar_by_its_place(sure_of_the_corner, with_patch):
+    """Every image of this class has its patch in the same place, so another image's map agrees as well."""
+    maps = explain(sure_of_the_corner, with_patch, [0] * 6, method="eigencam")
+    found = sanity(sure_of_the_corner, with_patch, maps, draws=5)
+    assert found.mean > 0.3 and not found.passed
+    assert abs(found.mean - found.other) < 0.05 and "what stays is the place" in found.verdict
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    """The pretrained network, and pieces of the two photographs that scikit-learn brings."""
+    from sklearn.datasets import load_sample_images
+
+    target = target_of_backbone(load("lite0"))
+    pieces = [
+        np.ascontiguousarray(image[y : y + 300, x : x + 300])
+        for image in load_sample_images().images
+        for x, y in ((0, 60), (330, 120))
+    ]
+    pixels = target.prepared(pieces)
+    return target, pixels, target.probabilities(pixels).argmax(1).tolist()
+
+
+def test_grad_cam_of_photographs_changes_with_random_weights(photographs):
+    target, pixels, classes = photographs
+    found = sanity(target, pixels, explain(target, pixels, classes), draws=2)
+    assert abs(found.mean) < 0.2 and found.passed
+    assert "hangs on what the network has learned" in found.verdict
+
+
+@pytest.mark.parametrize("method", NEVER_NEGATIVE)
+def test_maps_of_positive_weights_alone_miss_the_bar_on_photographs_and_say_so(method, photographs):
+    """The docs tell 0.57 to 0.68 on 24 photographs; of these few it is 0.6 to 0.75."""
+    target, pixels, classes = photographs
+    found = sanity(target, pixels, explain(target, pixels, classes, method=method), draws=2)
+    assert 0.5 < found.mean < 0.85 and not found.passed
+    assert "not below 0.3" in found.verdict and "shows the image more than the network" in found.verdict
 
 
 def test_the_same_network_correlates_with_itself(looks_at_the_corner, with_patch):

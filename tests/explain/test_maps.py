@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from headstart.backbones.card import Preprocessing
 from headstart.base.errors import BadOptions, UnknownName
 from headstart.explain.cam import CAMS, class_activation, enlarged, grad_cam_pp, layer_cam
-from headstart.explain.gradients import explain, integrated_gradients
+from headstart.explain.gradients import METHODS, explain, integrated_gradients
 from headstart.explain.target import target_of_backbone, target_of_head, target_of_network
 from headstart.methods.heads import make_head
 from headstart.testing.backbones import tiny_backbone
@@ -36,33 +36,67 @@ def test_grad_cam_is_captums(name, side):
     assert (own.coarse >= 0).all() and own.coarse.max() > 0
 
 
-@pytest.mark.parametrize("method", ["gradcam", "occlusion"])
-def test_the_planted_patch_holds_half_of_the_maps_mass(method, looks_at_the_corner, with_patch):
-    _, target = looks_at_the_corner
+@pytest.mark.parametrize("method", METHODS)
+def test_the_planted_patch_holds_half_of_the_maps_mass(method, sure_of_the_corner, with_patch):
+    """Class-activation maps at the first stage, whose 24 x 24 places are finer than the patch."""
+    target = sure_of_the_corner
     assert (target.probabilities(with_patch).argmax(1) == 0).all()
-    assert mass_in_the_patch(target, with_patch, method).mean() >= 0.5
+    layer = "body.net.blocks.0" if method in CAMS else None
+    assert mass_in_the_patch(target, with_patch, method, layer).mean() >= 0.5
 
 
-@pytest.mark.parametrize("method", ["gradcam++", "layercam", "integrated_gradients"])
-def test_other_maps_find_the_planted_patch_too(method, looks_at_the_corner, with_patch):
-    """More of their mass lies in it than its share of the image; they spread wider."""
+def test_grad_cam_and_occlusion_find_half_after_short_training(looks_at_the_corner, with_patch):
+    """Grad-CAM at the last layer, whose 6 x 6 places each see more than the patch."""
     _, target = looks_at_the_corner
-    assert mass_in_the_patch(target, with_patch, method).mean() > PATCH**2 / SIDE**2
+    for method in ("gradcam", "occlusion"):
+        assert mass_in_the_patch(target, with_patch, method).mean() >= 0.5
 
 
-def mass_in_the_patch(target, pixels, method):
+@pytest.mark.parametrize("method", ["gradcam++", "layercam", "eigencam"])
+def test_at_the_last_layer_the_others_spill_over_the_patch(method, sure_of_the_corner, with_patch):
+    """Thrice its share of the image, which is a ninth, and short of half: the docs say so."""
+    target = sure_of_the_corner
+    assert 3 * PATCH**2 / SIDE**2 < mass_in_the_patch(target, with_patch, method).mean() < 0.5
+
+
+def mass_in_the_patch(target, pixels, method, layer=None):
     options = {"integrated_gradients": {"steps": 8}, "occlusion": {"windows": 6}}.get(method, {})
-    found = explain(target, pixels, [0] * len(pixels), method=method, **options)
+    found = explain(target, pixels, [0] * len(pixels), method=method, layer=layer, **options)
     return found.values[:, :PATCH, :PATCH].sum((1, 2)) / found.values.sum((1, 2))
 
 
-@pytest.mark.parametrize("method", CAMS)
-@pytest.mark.parametrize("name, side", [("test_vit", 64), ("test_convnext", 64)])
-def test_maps_of_other_families_need_no_layer_and_no_reshape(method, name, side):
-    target = timm_target(name, side, **({"img_size": side} if name == "test_vit" else {}))
-    found = class_activation(target, noise(2, side), [1, 2], method=method)
-    assert found.values.shape == (2, side, side) and np.isfinite(found.values).all()
-    assert found.values.max() == 1
+SWIN = "swin_tiny_patch4_window7_224"
+FAMILIES = {
+    "test_vit": {"img_size": 64},
+    "test_convnext": {},
+    SWIN: {"img_size": 64, "embed_dim": 12, "depths": (1, 1, 1, 1), "window_size": 2},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_maps_of_other_families_need_no_layer_and_no_reshape(method, name):
+    target = timm_target(name, 64, **FAMILIES[name])
+    given = {"integrated_gradients": {"steps": 2}, "occlusion": {"windows": 2}}.get(method, {})
+    found = explain(target, noise(2, 64), [1, 2], method=method, **given)
+    assert found.values.shape == (2, 64, 64) and np.isfinite(found.values).all()
+    assert (np.abs(found.signed).max((1, 2)) > 0).all()
+    assert found.values.max() == 1 or method == "occlusion"  # a covered window may speak against a class only
+
+
+def test_grad_cam_of_a_swin_is_the_formula_on_its_rows_columns_and_channels():
+    """A Swin keeps channels last; captum weighs dimension 1 and so would weigh rows."""
+    target, pixels = timm_target(SWIN, 64, **FAMILIES[SWIN]), noise(2, 64)
+    found = class_activation(target, pixels, [1, 2])
+    kept = {}
+    hook = target.net.norm.register_forward_hook(lambda part, given, out: kept.update(out=out))
+    scores = target.net(target.images(pixels))
+    hook.remove()
+    assert found.layer == "norm" and kept["out"].shape == (2, 2, 2, 96)
+    for at, number in enumerate((1, 2)):
+        slope = torch.autograd.grad(scores[at, number], kept["out"], retain_graph=True)[0][at]
+        expected = (kept["out"][at] * slope.mean((0, 1))).sum(2).detach().numpy()
+        np.testing.assert_allclose(found.signed[at], expected, atol=1e-6)
 
 
 def test_maps_of_each_output_differ():
