@@ -241,6 +241,8 @@ def test_a_study_of_outputs_runs_goes_on_and_is_reported(tools, tmp_path):
     assert row.status == "done" and record.best_joint == {"tools": row.method}, row.errors
     assert {"joint", "worn/accuracy", "grade/kappa", "marks/map", "age/mae"} <= set(row.scores)
     assert [o["kind"] for o in record.outputs["tools"]] == ["classes", "ordinal", "labels", "number"]
+    (line,) = [line for line in record.warnings if "have no maps" in line]
+    assert line.startswith("tools: the errors of several outputs have no maps here; `headstart explain")
     assert record.summaries == () and "all right" not in summary_lines(record).missing
     again = run_study(spec, tmp_path / "out")
     assert again.results == load_record(tmp_path / "out").results

@@ -12,6 +12,7 @@ pytest.importorskip("optuna")
 
 from headstart.base.errors import BadOptions, DataError, UsageError
 from headstart.base.events import listening
+from headstart.methods.heads import make_head
 from headstart.methods.heads_catalog import HEAD_NAMES
 from headstart.methods.training_options import TRAINED
 from headstart.methods.tune.trials import HeadTrials, Measured
@@ -19,8 +20,10 @@ from headstart.report.answers import load_answers
 from headstart.report.build import build_document
 from headstart.report.document import Claim, Points
 from headstart.report.sections.tuned import all_worths, overall, tuned_lines
+from headstart.study import error_maps, execute
 from headstart.study.advice_starts import starts_of
 from headstart.study.advise import predict
+from headstart.study.error_maps import head_maps
 from headstart.study.execute import run_study
 from headstart.study.handover import hand_over
 from headstart.study.record import load_record
@@ -105,6 +108,42 @@ def test_a_finished_tuned_study_runs_nothing(finished, measured):
     spec, folder, record = finished
     again = run_study(spec, folder)
     assert measured[0] == [] and {r.cell.id for r in again.results} == {r.cell.id for r in record.results}
+
+
+def test_errors_of_a_tuned_head_have_maps_of_the_head_that_was_found(spec_of, tmp_path, monkeypatch):
+    """The head is fitted again with what its search chose, so that it says what the run said."""
+    made = {}
+
+    def spied(cell, data, features, probabilities, make_head):
+        made[cell.id] = (
+            make_head(cell.head).get_params(),
+            head_maps(cell, data, features, probabilities, make_head),
+        )
+        return made[cell.id][1]
+
+    monkeypatch.setattr(error_maps, "head_maps", spied)
+    monkeypatch.setattr(execute, "best_heads", lambda cells, results: [each for each in cells if each.tuned])
+    record = run_study(spec_of(class_folders(tmp_path / "shapes", n_per_class=10)), tmp_path / "out")
+    tuned = [each for each in record.results if each.cell.tuned]
+    assert {each.cell.id for each in tuned} == set(made) and len(made) == 2
+    assert any(error_maps.tuned_options(each) for each in tuned)
+    for each in tuned:
+        (search,) = each.tuning
+        best = search["trials"][search["best"]]
+        params, maps = made[each.cell.id]
+        assert params == make_head(each.cell.head, **({} if best["default"] else best["params"])).get_params()
+        assert record.maps.get(each.cell.id, ()) == maps
+    assert not any("maps of its errors" in line for line in record.warnings)
+
+
+def test_a_tuned_head_that_is_the_best_is_one_whose_errors_get_maps(finished):
+    _, _, record = finished
+    cells = [each.cell for each in record.results]
+    raised = {
+        each.cell.id: replace(each, selection=1.0 if each.cell.tuned else 0.0) for each in record.results
+    }
+    (found,) = error_maps.best_heads(cells, raised)
+    assert found.tuned
 
 
 def test_a_stopped_search_goes_on_with_the_trials_it_has(spec_of, tmp_path, measured):

@@ -44,22 +44,35 @@ def surest_errors(probabilities: np.ndarray, truth: np.ndarray, n: int = N_MAPS)
 
 
 def best_heads(cells: Sequence[Cell], results: Mapping[str, CellResult]) -> list[Cell]:
-    """The first finished run of each dataset's best method, where that is a head on features at its defaults.
-
-    A tuned head was fitted with options of its own, and is not fitted again for maps.
-    """
+    """The first finished run of each dataset's best method, where that is a head on features of one output."""
     asked = [cell for cell in cells if cell.scenario != RETRIEVAL and not cell.sharing]
     known = {cell.id: results[cell.id] for cell in asked if cell.id in results}
     most = most_images(asked)
     rows = [row for row in summarise(asked, known) if row.per_class == most[row.dataset]]
     best = choose_best(rows, known)
-    winners = [
-        row for row in rows if best.get(row.dataset) == row.method and not row.trains and not row.tuned
-    ]
+    winners = [row for row in rows if best.get(row.dataset) == row.method and not row.trains]
     done = [
         [known[id].cell for id in row.cells if id in known and known[id].status == "done"] for row in winners
     ]
     return [runs[0] for runs in done if runs]
+
+
+def without_maps(cells: Sequence[Cell]) -> list[str]:
+    """Datasets of several outputs, whose errors get no maps: a line each that says so."""
+    return [
+        f"{dataset}: the errors of several outputs have no maps here; `headstart explain MODEL IMAGE` makes them for "
+        "each output"
+        for dataset in dict.fromkeys(cell.dataset for cell in cells if cell.sharing)
+    ]
+
+
+def tuned_options(result: CellResult) -> dict[str, Any]:
+    """Options that the search of the run's first fold chose; {} where the method's defaults served."""
+    for search in result.tuning[:1]:
+        for trial in search["trials"]:
+            if trial["number"] == search["best"] and not trial["default"]:
+                return dict(trial["params"])
+    return {}
 
 
 def shown_closely(cell: Cell, cells: Sequence[Cell]) -> bool:
@@ -123,13 +136,15 @@ def head_maps(
     return _made(cell, data, probabilities, target, classes)
 
 
-def map_best(cell: Cell, data: Dataset, features: np.ndarray, store: StudyStore) -> None:
+def map_best(result: CellResult, data: Dataset, features: np.ndarray, store: StudyStore) -> None:
     """Make the maps of a head's run and keep them, unless they are there already."""
     from headstart.methods.heads import make_head
 
+    cell, options = result.cell, tuned_options(result)
     stored = store.probabilities(cell.id)
     if stored is not None and store.maps(cell.id) is None:
-        store.put_maps(cell.id, head_maps(cell, data, features, stored[0], make_head))
+        maps = head_maps(cell, data, features, stored[0], lambda name: make_head(name, **options))
+        store.put_maps(cell.id, maps)
 
 
 def _made(

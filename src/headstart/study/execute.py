@@ -20,7 +20,7 @@ from headstart.base.files import folder_lock
 from headstart.base.optional import require
 from headstart.study import passes
 from headstart.study.cells import CellOutcome, failed, run_cell
-from headstart.study.error_maps import best_heads, map_best, shown_closely
+from headstart.study.error_maps import best_heads, map_best, shown_closely, without_maps
 from headstart.study.estimate import cell_seconds, n_fits, spoken
 from headstart.study.halving import OutOfTime, Race, contenders
 from headstart.study.joint_cells import model_of, run_joint_cell
@@ -246,10 +246,13 @@ class _Run(Prepared):
 
     def map_errors(self) -> None:
         """Make maps of the surest errors of each dataset's best method, where it is a head on features."""
-        for cell in best_heads(self.plan.cells, self.store.results()):
+        results = self.store.results()
+        for line in without_maps(self.plan.cells):
+            warn(line)
+        for cell in best_heads(self.plan.cells, results):
             if (place := self._place(cell)) in self.sources[cell.dataset].features:
                 rows = self.sources[cell.dataset].rows(place)
-                map_best(cell, self.datasets[cell.dataset], rows, self.store)
+                map_best(results[cell.id], self.datasets[cell.dataset], rows, self.store)
 
     def describe_networks(self) -> None:
         """Keep what the networks are made of, for the report."""
