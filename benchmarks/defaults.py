@@ -10,6 +10,13 @@ that TRIALS.jsonl holds already are not run again.
     python benchmarks/defaults.py clothing=DATA textiles digits --few 1,2,5,20,80 --heads nearest_mean,knn
 
 prints instead the accuracy on validation of every configuration with so many training images a class.
+
+    python benchmarks/defaults.py clothing=DATA textiles --scenario finetune --budget 30m [--out FOLDER]
+
+uses the project's own tuner in place of the grid, for networks that train (finetune, full, scratch) and, with
+`--scenario features`, for every option of the heads, those with a number too. Each dataset has so much time for its
+trials (the defaults, features and the final fits come on top) and says what the defaults cost on its test images,
+with an interval; then comes the mean over datasets. The same command goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -24,6 +31,7 @@ from typing import Any
 
 import numpy as np
 from bars import Bars
+from defaults_tuned import compare
 
 from headstart.base.events import unheard
 from headstart.images.scan import scan
@@ -34,6 +42,7 @@ from headstart.methods.heads_shared import shared_spaces
 from headstart.methods.tune.plan import TunePlan
 from headstart.methods.tune.run import make_job
 from headstart.methods.tune.space import head_space
+from headstart.study.spec import budget_seconds
 
 Key = tuple[str, str]
 """A dataset and a layer."""
@@ -158,6 +167,16 @@ def told(head: str, some: list[dict[str, Any]]) -> float:
     return float(np.mean(worth))
 
 
+def tuner_plan(given: argparse.Namespace) -> TunePlan:
+    """What the tuner is asked for each dataset; `--seeds` is of the grid, a tuning has one seed."""
+    return TunePlan(
+        scenario=tuple(given.scenario.split(",")), head=tuple(given.heads.split(",")), backbone=given.backbone,
+        layer=tuple(given.layers.split(",")), trials=given.trials, seconds=budget_seconds(given.budget),
+        test_seeds=given.test_seeds, input_size=given.input_size,
+        training={} if given.epochs is None else {"epochs": given.epochs},
+    )  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", nargs="+")
@@ -166,8 +185,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--few", default="")
+    parser.add_argument("--scenario", default="")
+    parser.add_argument("--budget", default="")
+    parser.add_argument("--trials", type=int)
+    parser.add_argument("--test-seeds", type=int, default=3)
+    parser.add_argument("--backbone", default="lite0")
+    parser.add_argument("--input-size", type=int)
+    parser.add_argument("--epochs", type=int)
     given = parser.parse_args()
     heads = tuple(given.heads.split(","))
+    if given.scenario:
+        compare(given.data, tuner_plan(given), given.out or Path("runs") / "defaults")
+        return
     if given.few:
         numbers = [int(each) for each in given.few.split(",")]
         for source in given.data:
