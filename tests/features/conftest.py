@@ -1,8 +1,9 @@
-"""A PostgreSQL server with pgvector, started once for the tests that need one."""
+"""A PostgreSQL server with pgvector, started once for the tests that need one; an end to milvus-lite's servers."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -25,3 +26,17 @@ def postgres_url():
         server.cleanup()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def milvus_ends_with_its_module():
+    """Servers that milvus-lite started in this process, and connections to them, would ping until the run is over."""
+    yield
+    if "pymilvus.client.connection_manager" in sys.modules:
+        from pymilvus.client.connection_manager import ConnectionManager
+
+        ConnectionManager.get_instance().close_all()
+    if "milvus_lite.server_manager" in sys.modules:
+        from milvus_lite.server_manager import server_manager_instance
+
+        server_manager_instance.release_all()
