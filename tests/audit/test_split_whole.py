@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 
 from headstart.audit.inflation import measure_inflation
 from headstart.base.errors import BadOptions
+from headstart.base.events import collected_warnings
+from headstart.images.split import split_table
 from headstart.images.split_whole import folds_whole, joined_groups, split_whole
+from headstart.images.table import SPLITS
 from headstart.testing.scenes import named_table
 
 RATIOS = (0.7, 0.15, 0.15)
@@ -62,6 +65,40 @@ def test_every_label_column_is_stratified():
         assert (np.abs(counts - counts.mean(axis=0)) <= 3).all()
 
 
+def test_a_column_of_numbers_is_split_by_its_quantiles_and_not_all_into_train():
+    rng = np.random.default_rng(0)
+    ages = rng.gamma(3, 10, 300)
+    table = named_table([f"{age:.3f}" for age in ages])
+    with collected_warnings() as said:
+        splits = np.array(split_whole(table, np.arange(300), ratios=RATIOS, seed=0))
+    assert [int((splits == name).sum()) for name in SPLITS] == [210, 45, 45] and said == []
+    fifth = np.searchsorted(np.quantile(ages, [0.2, 0.4, 0.6, 0.8]), ages)
+    for name, share in zip(SPLITS, RATIOS, strict=True):
+        assert (np.abs(np.bincount(fifth[splits == name], minlength=5) - 60 * share) <= 1).all()
+    drawn = np.array(split_table(table, seed=0).splits)
+    assert [int((drawn == name).sum()) for name in SPLITS] == [180, 60, 60]
+
+
+def test_cells_of_several_labels_are_stratified_by_each_label():
+    rng = np.random.default_rng(0)
+    has = rng.random((600, 8)) < [0.5, 0.4, 0.3, 0.3, 0.2, 0.2, 0.1, 0.05]
+    table = named_table([";".join(f"t{at}" for at in np.flatnonzero(row)) or ";" for row in has])
+    splits = np.array(split_whole(table, np.arange(600), ratios=RATIOS, seed=0))
+    for name, share in zip(SPLITS, RATIOS, strict=True):
+        assert abs((splits == name).mean() - share) < 0.01
+        assert (np.abs(has[splits == name].sum(axis=0) - share * has.sum(axis=0)) <= 3).all()
+    drawn = np.array(split_table(table, seed=0).splits)
+    assert abs((drawn == "test").mean() - 0.2) < 0.01  # and not every rare combination in train
+
+
+def test_a_split_that_ends_empty_is_told():
+    table = named_table([f"name {row}" for row in range(40)])
+    with collected_warnings() as said:
+        splits = split_whole(table, np.arange(40), ratios=RATIOS, seed=0)
+    assert set(splits) == {"train"}
+    assert "no validation and no test images: column 'label' has a class of its own" in said[0]
+
+
 def test_folds_hold_each_image_out_once_and_refuse_more_than_there_are_groups():
     table = named_table(["a", "b"] * 10)
     fold = folds_whole(table, np.arange(20), 4, 0, range(20))
@@ -86,3 +123,10 @@ def test_a_random_split_is_shown_to_overstate_accuracy_where_groups_matter():
     assert found is not None and found.low > 0.1 and found.naive > found.whole
     alone = measure_inflation(named_table(labels), "label", space, np.arange(360), held=0.3)
     assert alone is not None and alone.difference == 0
+
+
+def test_what_a_random_split_overstates_is_not_measured_of_numbers():
+    table = named_table([f"{row / 7:.4f}" for row in range(40)])
+    with collected_warnings() as said:
+        assert measure_inflation(table, "label", np.zeros((40, 3)), np.arange(40), held=0.3) is None
+    assert "column 'label' is of numbers" in said[0]

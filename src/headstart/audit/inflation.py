@@ -9,6 +9,7 @@ import numpy as np
 
 from headstart.audit.labels import MOST_CLASSES
 from headstart.base.events import warn
+from headstart.images.column_kinds import column_kind
 from headstart.images.split_whole import parts_whole
 from headstart.images.table import ImageTable
 from headstart.methods.heads import make_head
@@ -48,12 +49,13 @@ class Inflation:
 def measure_inflation(
     table: ImageTable, target: str, space: NDArray[np.float32], groups: Rows, *, held: float, seed: int = 0
 ) -> Inflation | None:
-    """Fit the same head on splits that part groups and on splits that keep them; None with a single class, or too many.
+    """Fit the same head on splits that part groups and on splits that keep them; None without two classes.
 
     Parameters
     ----------
     table : ImageTable
     target : str
+        Label column; what is not of classes, or of too many, is not measured, with a warning.
     space : ndarray of float32, shape (n, c)
         Principal components of features.
     groups : ndarray of int64, shape (n,)
@@ -64,6 +66,10 @@ def measure_inflation(
     from scipy.stats import t
 
     labels = table.labels[target]
+    if (kind := column_kind(labels)) != "classes":
+        what = "numbers" if kind == "number" else "sets of labels"
+        warn(f"what a random split would overstate is not measured: column {target!r} is of {what}")
+        return None
     rows = [row for row in range(len(table)) if labels[row] is not None]
     codes = np.unique(np.array([str(labels[row]) for row in rows]), return_inverse=True)[1]
     if not rows or codes.max() == 0:

@@ -185,9 +185,14 @@ def _result(
 
 
 def _counted(column: tuple[str | None, ...], parts: list[str], part: str) -> dict[str, int]:
-    """Images of each class in one part."""
-    own = Counter(label for label, at in zip(column, parts, strict=True) if at == part and label is not None)
-    return dict(sorted(own.items()))
+    """Images of each class in one part; of each label where cells hold several, of each fifth of numbers."""
+    from headstart.images.column_kinds import column_kind, split_labels, stratum_names
+
+    kind = column_kind(column)
+    cells = column if kind == "labels" else stratum_names(column, kind)
+    own = [cell for cell, at in zip(cells, parts, strict=True) if at == part and cell is not None]
+    found = Counter(label for cell in own for label in (split_labels(cell) if kind == "labels" else (cell,)))
+    return dict(sorted(found.items()))
 
 
 def _lines(made: dict[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 from headstart.base.errors import BadOptions
 from headstart.base.events import warn
 from headstart.base.hashing import digest_bytes
+from headstart.images.column_kinds import column_kind, stratum_names
 from headstart.images.table import SPLITS, ImageTable
 
 Ratios = tuple[float, float, float]
@@ -33,8 +34,8 @@ def split_table(
         Shares of train, validation and test; they add up to 1.
     seed : int
     target : str, optional
-        Label column to stratify on; the first by default. Images without that label count as one class of
-        their own, a table without labels as one class.
+        Label column to stratify on; the first by default. Numbers count by fifths, sets of labels by the rarest
+        of an image; images without that label are a class of their own, a table without labels is one class.
 
     Returns
     -------
@@ -181,7 +182,7 @@ def _draw(table: ImageTable, rows: Sequence[int], ratios: Ratios, seed: int, tar
         return []
     order = sorted(range(len(rows)), key=lambda at: (table.digests[rows[at]], table.paths[rows[at]]))
     labels = table.labels[table.target(target)] if table.labels else (None,) * len(table)
-    names = [labels[rows[at]] for at in order]
+    names = stratum_names([labels[rows[at]] for at in order], column_kind(labels))
     codes = _codes([("\0" if name is None else "\1" + name) for name in names])
     rng = np.random.default_rng(seed)
     if table.groups is None:

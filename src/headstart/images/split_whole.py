@@ -1,19 +1,23 @@
 """Splits and folds that part no group and keep the shares of the classes of every label column.
 
-Groups of several images are placed one after the other, largest first, where they bring the shares of all
-columns' classes nearest to the wanted ones; images that stand alone are then dealt out, combination of labels
-by combination, to what is still wanting (largest remainders). Rare combinations are placed one by one
-(the idea of Sechidis, Tsoumakas and Vlahavas 2011, iterative stratification).
+Numbers count by fifths, and of cells with several labels (`a;b`) each label for itself. Groups of several images
+are placed one after the other, largest first, where they bring the shares of all columns' classes nearest to the
+wanted ones; images that stand alone are then dealt out, combination of labels by combination, to what is still
+wanting (largest remainders). Those of rare combinations are placed last, one by one, where their labels are still
+wanting (the idea of Sechidis, Tsoumakas and Vlahavas 2011, iterative stratification).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headstart.base.errors import BadOptions
+from headstart.base.events import warn
+from headstart.images.column_kinds import column_kind, split_labels, stratum_names
 from headstart.images.split import Ratios, _checked, _codes
 from headstart.images.table import SPLITS, ImageTable
 
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 
 FEW = 4
 """Images of a combination of labels, for each part, below which they are placed one by one."""
+MOST_LABELS = 200
+"""Labels of a column of several whose shares are kept: the most frequent ones."""
 
 
 def joined_groups(table: ImageTable, clusters: Rows | None) -> Rows:
@@ -68,6 +74,7 @@ def split_whole(table: ImageTable, groups: Rows, *, ratios: Ratios, seed: int) -
     """
     part = parts_whole(table, groups, np.asarray(_checked(ratios)), seed, range(len(table)))
     part = _learnable(table, groups, part)
+    _tell_empty(table, part, ratios)
     return tuple(SPLITS[number] for number in part.tolist())
 
 
@@ -105,12 +112,28 @@ def _classes(table: ImageTable, rows: Sequence[int]) -> NDArray[np.int64]:
     columns, offset = [], 0
     for name in table.targets:
         labels = table.labels[name]
-        codes = _codes([("\0" if labels[row] is None else f"\1{labels[row]}") for row in rows])
-        columns.append(codes + offset)
-        offset += int(codes.max(initial=-1)) + 1
+        kind = column_kind(labels)
+        cells = [labels[row] for row in rows]
+        for codes in _each_label(cells) if kind == "labels" else [_strata(cells, kind)]:
+            columns.append(codes + offset)
+            offset += int(codes.max(initial=-1)) + 1
     if not columns:
         return np.zeros((len(rows), 1), np.int64)
     return np.stack(columns, axis=1)
+
+
+def _strata(cells: Sequence[str | None], kind: str) -> Rows:
+    return _codes([("\0" if name is None else f"\1{name}") for name in stratum_names(cells, kind)])
+
+
+def _each_label(cells: Sequence[str | None]) -> list[Rows]:
+    """For each label whether a cell has it (1) or not (0); 2 where the cell is missing."""
+    sets = [None if cell is None else frozenset(split_labels(cell)) for cell in cells]
+    counts = Counter(label for each in sets if each for label in each)
+    kept = sorted(counts, key=lambda label: (-counts[label], label))[:MOST_LABELS]
+    return [
+        np.array([2 if each is None else int(label in each) for each in sets], np.int64) for label in kept
+    ]
 
 
 def _placed(classes: Rows, groups: Rows, shares: Floats, rng: np.random.Generator) -> Rows:
@@ -123,9 +146,9 @@ def _placed(classes: Rows, groups: Rows, shares: Floats, rng: np.random.Generato
     part = np.full(len(groups), -1, np.int64)
     held, filled = np.zeros((len(shares), len(totals))), np.zeros(len(shares))
     members = _members(groups, np.flatnonzero(~dealt))
-    shuffled = rng.permutation(len(members))
-    for at in sorted(shuffled.tolist(), key=lambda at: -len(members[at])):
-        rows = members[at]
+    ordered = sorted(rng.permutation(len(members)).tolist(), key=lambda at: -len(members[at]))
+
+    def place(rows: Rows) -> None:
         counts = np.bincount(classes[rows].ravel(), minlength=len(totals))
         present = np.flatnonzero(counts)
         weight = counts[present] / totals[present]
@@ -136,12 +159,23 @@ def _placed(classes: Rows, groups: Rows, shares: Floats, rng: np.random.Generato
         part[rows] = best
         held[best, present] += weight
         filled[best] += len(rows) / (shares[best] * len(groups))
+
+    for at in ordered:
+        if len(members[at]) > 1:
+            place(members[at])
     owed = np.zeros(len(shares))
     for kind in rng.permutation(int(kinds.max(initial=-1)) + 1):
         own = np.flatnonzero(kinds == kind)
         rows = rng.permutation(own[dealt[own]])
         if len(rows):
             part[rows], owed = _dealt(part[own], len(own), len(rows), shares, owed)
+    for number in range(len(shares)):
+        rows = np.flatnonzero(dealt & (part == number))
+        held[number] += np.bincount(classes[rows].ravel(), minlength=len(totals)) / np.maximum(totals, 1)
+        filled[number] += len(rows) / (max(shares[number], 1e-12) * len(groups))
+    for at in ordered:
+        if len(members[at]) == 1:
+            place(members[at])
     return part
 
 
@@ -165,11 +199,32 @@ def _dealt(placed: Rows, n: int, n_left: int, shares: Floats, owed: Floats) -> t
 
 
 def _learnable(table: ImageTable, groups: Rows, part: Rows) -> Rows:
-    """Move a class's smallest group to train where train has none of that class."""
+    """Move a class's smallest group to train where train has none of that class; numbers and sets are no classes."""
     part, sizes = part.copy(), np.bincount(groups)
     for name in table.targets:
+        if column_kind(table.labels[name]) != "classes":
+            continue
         labels = np.array([label or "" for label in table.labels[name]], dtype=str)
         for label in set(labels.tolist()) - set(labels[part == 0].tolist()):
             having = np.unique(groups[labels == label])
             part[groups == having[int(np.argmin(sizes[having]))]] = 0
     return part
+
+
+def _tell_empty(table: ImageTable, part: Rows, ratios: Ratios) -> None:
+    """Say which wanted parts have no image, and of which column that comes."""
+    empty = [name for number, name in enumerate(SPLITS) if ratios[number] > 0 and not (part == number).any()]
+    if not empty or not len(part):
+        return
+    own = [
+        name
+        for name in table.targets
+        if column_kind(table.labels[name]) == "classes" and 2 * len(table.classes(name)) > len(part)
+    ]
+    why = (
+        f"column {own[0]!r} has a class of its own for most images, and train must have each class; name other "
+        "columns with --label-columns"
+        if own
+        else "there are too few images or groups"
+    )
+    warn(f"the split has no {' and no '.join(empty)} images: {why}")

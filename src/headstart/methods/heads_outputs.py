@@ -19,6 +19,7 @@ from sklearn.utils.validation import validate_data
 from headstart.base.errors import UsageError
 from headstart.base.events import warn
 from headstart.base.options import option
+from headstart.images.column_kinds import quantile_bins
 from headstart.methods.heads_linear import (
     MAX_ITERATIONS,
     TOLERANCE,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 STRENGTHS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 10.0)
 PENALTIES = (1e5, 3e4, 1e4, 3e3, 1e3, 3e2, 1e2, 1e1, 1.0)
 N_WORSE_TO_STOP = 2
-N_BINS = 5
 
 Fold = tuple["NDArray[np.float32]", "NDArray[Any]", "NDArray[np.float32]", "NDArray[Any]"]
 
@@ -317,12 +317,6 @@ def rarest_label(y: NDArray[Any]) -> NDArray[np.int64]:
     counts = y.sum(axis=0)
     worth = np.where(y > 0, counts, np.inf)
     return np.asarray(np.where((y > 0).any(axis=1), worth.argmin(axis=1), y.shape[1]), np.int64)
-
-
-def quantile_bins(y: NDArray[Any], n_bins: int = N_BINS) -> NDArray[np.int64]:
-    """Numbers in bins of about equal size (int64, (n,))."""
-    edges = np.quantile(y, np.linspace(0, 1, n_bins + 1)[1:-1])
-    return np.asarray(np.searchsorted(edges, y, side="right"), np.int64)
 
 
 OUTPUT_HEADS = (LabelsHead, OrdinalHead, NumberHead)

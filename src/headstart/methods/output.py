@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from headstart.base.errors import DataError
+from headstart.images.column_kinds import SEPARATOR, split_labels, to_number
 from headstart.methods.calibrate import softmax
 
 KINDS = ("classes", "labels", "ordinal", "number")
-SEPARATOR = ";"
 SHOWN = 3
 
 
@@ -65,20 +65,6 @@ class Output:
             str(said["name"]), str(said["kind"]), tuple(map(str, said["levels"])), str(said["separator"]),
             float(said["centre"]), float(said["scale"]),
         )  # fmt: skip
-
-
-def split_labels(cell: str, separator: str = SEPARATOR) -> tuple[str, ...]:
-    """Labels of a cell, each once: spaces about them and empty parts do not count.
-
-    Examples
-    --------
-    >>> split_labels(" dirt;scratch ;; dirt")
-    ('dirt', 'scratch')
-    >>> split_labels(";")  # said to have none of the labels, which is not the same as missing
-    ()
-    """
-    parts = [" ".join(part.split()) for part in cell.split(separator)]
-    return tuple(dict.fromkeys(part for part in parts if part))
 
 
 def places_of(output: Output) -> dict[Any, int]:
@@ -225,15 +211,6 @@ def decode(output: Output, coded: np.ndarray) -> list[str | float | None]:
             for row, gone in zip(coded, missing, strict=True)
         ]  # fmt: skip
     return [None if gone else output.levels[int(code)] for code, gone in zip(coded, missing, strict=True)]
-
-
-def to_number(cell: str) -> float | None:
-    """A finite number, or None."""
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def some_of(cells: Sequence[str]) -> str:

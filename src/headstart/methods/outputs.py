@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.base.errors import BadOptions, UnknownName
+from headstart.images.column_kinds import SEPARATOR, column_kind, split_labels, to_number
 from headstart.methods.output import (
     KINDS,
-    SEPARATOR,
     Output,
     decide,
     decode,
@@ -20,15 +20,10 @@ from headstart.methods.output import (
     places_of,
     probabilities,
     some_of,
-    split_labels,
-    to_number,
 )
 
 if TYPE_CHECKING:
     from headstart.images.table import ImageTable
-
-MEASURED = 20
-"""More different fractions than so many are taken for measurements; fewer for classes."""
 
 __all__ = [
     "KINDS",
@@ -142,9 +137,7 @@ def _kind(known: Sequence[str], levels: Sequence[str] | None, parted: str | None
         return "labels"
     if levels is not None:
         return "ordinal"
-    values = [to_number(cell) for cell in set(known)]
-    measured = all(value is not None for value in values) and len(values) > MEASURED
-    return "number" if measured and any(value and not value.is_integer() for value in values) else "classes"
+    return column_kind(known, separator)
 
 
 def _number(name: str, known: Sequence[str], levels: Sequence[str] | None, separator: str) -> Output:

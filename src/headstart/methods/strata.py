@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from headstart.images.column_kinds import quantile_bins
 from headstart.images.split import split_table
 from headstart.images.table import ImageTable
-from headstart.methods.heads_outputs import quantile_bins, rarest_label
+from headstart.methods.heads_outputs import rarest_label
 from headstart.methods.output import Output, encode, is_missing
 from headstart.methods.outputs import outputs_of_columns
 
