@@ -23,6 +23,8 @@ from headstart.images.table import ImageTable
 from headstart.testing.images import class_folders as drawn
 from headstart.testing.images import split_folders
 
+MANY = ("csv", "imagefolder", "parquet")
+"""Layouts that hold several label columns."""
 HOSTILE = (
     "../../up",
     "=1+1",
@@ -154,14 +156,65 @@ def test_groups_and_further_labels_are_kept_or_told(tmp_path, split_photos):
         ("imagefolder", True, ()),
         ("parquet", True, ()),
         ("folders", False, ("colour", "groups")),
+        ("coco", False, ("colour",)),
     ):
         place, draft = written(rich, tmp_path / layout, layout=layout)
         back = scan(place, label_columns=("label", "colour") if kept else ())
-        assert (back.groups is not None) == kept
+        assert (back.groups is not None) == (layout != "folders")
         told = " ".join(each.message for each in draft.findings)
         assert all(word in told for word in lost)
+        if back.groups is not None:
+            assert Counter(zip(back.digests, back.groups, strict=True)) == Counter(
+                zip(rich.digests, rich.groups, strict=True)
+            )
         if kept:
-            assert set(back.groups) == set(rich.groups) and set(back.labels["colour"]) == {"red"}
+            assert set(back.labels["colour"]) == {"red"}
+
+
+@pytest.fixture(scope="module")
+def holed(split_photos):
+    """The photos with a further column in which every third label is missing, and the class "None" is a class."""
+    table = scan(split_photos)
+    colours = tuple((None, "None", "red")[row % 3] for row in range(len(table)))
+    return replace(table, labels={**table.labels, "colour": colours})
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_missing_labels_stay_missing(holed, tmp_path, layout):
+    place, draft = written(holed, tmp_path / "out", layout=layout)
+    back = scan(place, label_columns=("label", "colour") if layout in MANY else ())
+    assert held(back) == held(holed) and back.problems == ()
+    if layout in MANY:
+        assert held(back, "colour") == held(holed, "colour")
+    else:
+        assert any("colour" in each.message for each in draft.findings)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_images_without_the_first_label_are_left_out_aloud(holed, tmp_path, layout):
+    place, draft = written(holed, tmp_path / "out", layout=layout, target="colour")
+    back = scan(place, label_columns=("colour", "label") if layout in MANY else ())
+    target = None if layout in ("folders", "coco") else "colour"
+    assert set(back.labels[back.target(target)]) == {"None", "red"}
+    n_gone = holed.labels["colour"].count(None)
+    assert len(back) == len(holed) - n_gone
+    assert f"{n_gone} images without a label of 'colour' left out" in draft.steps
+
+
+@pytest.mark.parametrize("layout", ["imagefolder", "parquet"])
+def test_the_datasets_library_loads_what_was_written(holed, tmp_path, layout):
+    datasets = pytest.importorskip("datasets")
+    place, _ = written(holed, tmp_path / "out", layout=layout)
+    loaded = datasets.load_dataset(str(place), cache_dir=str(tmp_path / "cache"))
+    assert set(loaded) == {"train", "validation", "test"}
+    assert sum(len(part) for part in loaded.values()) == len(holed)
+    colours: Counter[object] = Counter()
+    for part in loaded.values():
+        kind = part.features["colour"]
+        for code in part["colour"]:
+            colours[kind.int2str(code) if layout == "parquet" and code is not None else code] += 1
+        assert part[0]["image"].size == (64, 64)
+    assert colours == Counter(holed.labels["colour"])
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def drafted(table: ImageTable, recipe: Recipe, told: Told | None = None) -> Draf
     if recipe.merge_spellings and made.targets:
         made = _merged(made, steps)
     findings = odd_labels(made)
-    made = _labelled(made)
+    made = _labelled(made, steps)
     if recipe.once:
         made = _each_once(made, steps)
     if made.splits is None and recipe.split:
@@ -234,14 +234,15 @@ def _merged(table: ImageTable, steps: list[str]) -> ImageTable:
     return edited(table, Edits(rename=names))[0]
 
 
-def _labelled(table: ImageTable) -> ImageTable:
-    """Without the images that lack a label of some target."""
+def _labelled(table: ImageTable, steps: list[str]) -> ImageTable:
+    """Without the images that lack a label of the first target; labels of other targets may be missing."""
     if not table.targets:
         return table
-    columns = [table.labels[table.targets[0]]]
-    return table.select(
-        [row for row in range(len(table)) if all(column[row] is not None for column in columns)]
-    )
+    column = table.labels[table.targets[0]]
+    kept = [row for row, label in enumerate(column) if label is not None]
+    if len(kept) < len(table):
+        steps.append(f"{len(table) - len(kept):,} images without a label of {table.targets[0]!r} left out")
+    return table.select(kept)
 
 
 def _each_once(table: ImageTable, steps: list[str]) -> ImageTable:

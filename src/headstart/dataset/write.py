@@ -35,7 +35,7 @@ def write_files(table: ImageTable, out: Path, layout: str, ways: str = "copy") -
     Parameters
     ----------
     table : ImageTable
-        Every image has a label of every target, or there are no targets.
+        Every image has a label of the first target, or there are no targets; labels of others may be missing.
     out : Path
         Exists and is empty.
     layout : str
@@ -114,7 +114,7 @@ def _csv(table: ImageTable, out: Path, ways: str) -> list[Finding]:
         writer = csv.writer(file)
         writer.writerow([cell(name) for name in header])
         for row, path in enumerate(paths):
-            writer.writerow([path_cell(path), *(cell(str(value)) for value in _values(table, row).values())])
+            writer.writerow([path_cell(path), *(cell(value or "") for value in _values(table, row).values())])
     return []
 
 
@@ -184,9 +184,9 @@ LAYOUTS: dict[str, Writer] = {
 }
 
 
-def _values(table: ImageTable, row: int) -> dict[str, str]:
-    """Labels, split and group of an image by column."""
-    values = {name: str(table.labels[name][row]) for name in table.targets}
+def _values(table: ImageTable, row: int) -> dict[str, str | None]:
+    """Labels, split and group of an image by column; None where a label is missing."""
+    values = {name: table.labels[name][row] for name in table.targets}
     if table.splits:
         values[SPLIT] = table.splits[row]
     if table.groups:

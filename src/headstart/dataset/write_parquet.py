@@ -70,7 +70,8 @@ def _write(table: ImageTable, rows: list[int], path: Path) -> None:
             some = rows[at : at + GROUP_ROWS]
             columns: dict[str, Any] = {IMAGE: [_image(table, row) for row in some]}
             for name in table.targets:
-                columns[name] = [codes[name].get(str(table.labels[name][row])) for row in some]
+                labels = (table.labels[name][row] for row in some)
+                columns[name] = [None if label is None else codes[name][label] for label in labels]
             if table.groups:
                 columns[GROUP] = [table.groups[row] for row in some]
             writer.write_table(pa.table(columns, schema=schema))
