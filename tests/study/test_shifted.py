@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from headstart.measure.values import Score
 from headstart.report.build import build_document
 from headstart.report.document import blocks_in
 from headstart.report.sections.shifted import paired_gap, shift_claims
-from headstart.study import passes
+from headstart.study import execute, passes
 from headstart.study.execute import run_study
 from headstart.study.record import load_record
 from headstart.study.shifted import CORRUPTED, FOLDER, packed, unpacked
@@ -98,6 +100,34 @@ def test_folds_of_one_cell_share_the_corrupted_images(small, tmp_path):
     (result,) = run_study(spec, tmp_path / "out").results
     (shift,) = result.shifts
     assert shift.n == 30 and shift.clean == pytest.approx(result.scores["accuracy"].value)
+
+
+def test_a_third_seed_runs_alone_where_each_seed_corrupts_images_of_its_own_split(
+    small, monkeypatch, tmp_path
+):
+    options = {"layer": ("pool",), "corruptions": ("contrast",), "corruption_images": 4}
+    two = run_study(small(seeds=2, **options), tmp_path / "out")
+    ran = []
+    real = execute.run_cell
+    monkeypatch.setattr(
+        execute, "run_cell", lambda cell, *a, **k: ran.append(cell.seed) or real(cell, *a, **k)
+    )
+    three = run_study(small(seeds=3, **options), tmp_path / "out")
+    assert ran == [2] * len(two.summaries)
+    known = {each.cell.id: each.shifts for each in two.results}
+    assert {each.cell.id: each.shifts for each in three.results if each.cell.seed < 2} == known
+    assert {each.shifts[0].n for each in three.results} == {4}
+    assert len({each.cell.shifted for each in three.results}) == 3
+
+
+def test_a_gap_is_of_runs_that_saw_the_same_images(small, tmp_path):
+    spec = small(layer=("pool",), corruptions=("contrast",), corruption_images=4)
+    record = run_study(spec, tmp_path / "out")
+    one, other = record.summaries
+    without = replace(record, results=tuple(each for each in record.results if each.cell.id != one.cells[0]))
+    seconds = [next(each for each in record.results if each.cell.id == row.cells[1]) for row in (one, other)]
+    gap = paired_gap(without, one, other, CORRUPTED)
+    assert gap[0] == pytest.approx(seconds[0].shifts[0].accuracy.value - seconds[1].shifts[0].accuracy.value)
 
 
 def test_a_network_that_trains_is_tested_on_them_too(small, tiny_name, later, tmp_path):

@@ -12,7 +12,7 @@ from headstart.study.partition import Dataset
 from headstart.study.plan import Plan
 from headstart.study.records import Cell
 from headstart.study.rules import planned_words
-from headstart.study.shifted import FOLDER, Shift
+from headstart.study.shifted import FOLDER, Shift, Shifts
 from headstart.study.sources import FeatureKey, Source
 from headstart.study.spec import StudySpec
 from headstart.study.store import StudyStore
@@ -23,7 +23,7 @@ def remarks(
     spec: StudySpec,
     cells: Sequence[Cell],
     datasets: Mapping[str, Dataset],
-    shifts: Mapping[str, Sequence[Shift]],
+    shifts: Mapping[str, Shifts],
 ) -> list[str]:
     """The rules that hold, and what a plan leaves out or adds, each as a sentence."""
     from headstart.methods.heads import HEADS
@@ -43,8 +43,12 @@ def remarks(
         for name, data in datasets.items()
         if data.by_fold
     ]
-    said += [f"{name}: tested on {_words(shift)} too" for name, each in shifts.items() for shift in each]
-    if any(shifts.values()) and any(not cell.classifies for cell in cells):
+    said += [
+        f"{name}: {'each seed is ' if len(set(each.by_partition)) > 1 else ''}tested on {_words(shift)} too"
+        for name, each in shifts.items()
+        for shift in each.by_partition[0]
+    ]
+    if any(each.n for each in shifts.values()) and any(not cell.classifies for cell in cells):
         said.append("the task retrieval is not tested on other test images")
     return said
 

@@ -63,7 +63,7 @@ def estimated(
     datasets: Sequence[Dataset],
     variants: Sequence[Variant],
     rates: Rates,
-    others: Mapping[str, int] | None = None,
+    others: Mapping[str, tuple[int, int]] | None = None,
 ) -> Estimate:
     """The cost of these cells.
 
@@ -74,14 +74,14 @@ def estimated(
     variants : sequence of Variant
         Backbones at the sizes of the cells.
     rates : Rates
-    others : mapping of dataset to int, optional
-        Other test images (a second folder, corrupted ones), under every condition.
+    others : mapping of dataset to (int, int), optional
+        Other test images (a second folder, corrupted ones), under every condition: in all, and of one run.
     """
     more = others or {}
     by_name = {data.table.name: data for data in datasets}
     cards = {_sized(each): each for each in variants}
     passes = {(cell.dataset, (cell.backbone, cell.height, cell.width)) for cell in pending}
-    n_images = {name: len(data.table) + more.get(name, 0) for name, data in by_name.items()}
+    n_images = {name: len(data.table) + more.get(name, (0, 0))[0] for name, data in by_name.items()}
     extract = sum(n_images[name] / _rate(cards[key], rates) for name, key in passes)
     fit, train, disk = 0.0, 0.0, 0
     taps = {
@@ -95,7 +95,7 @@ def estimated(
         if cell.trains:
             variant = cards[cell.backbone, cell.height, cell.width]
             train += times * cell_seconds(cell, data, variant, rates)
-            train += more.get(cell.dataset, 0) * len(partition.folds) / _rate(variant, rates)
+            train += more.get(cell.dataset, (0, 0))[1] * len(partition.folds) / _rate(variant, rates)
         else:
             fit += times * rates.fit_seconds.get(cell.head, 0.2 + n_train / 2000) * len(partition.folds)
         disk += _CELL_BYTES + 4 * len(partition.test_rows) * len(data.classes())

@@ -32,7 +32,7 @@ from headstart.study.records import Cell, StudyRecord
 from headstart.study.resolve import resolve
 from headstart.study.retrieval import RETRIEVAL, run_retrieval_cell
 from headstart.study.several_spec import several
-from headstart.study.shifted import Shift, block_of
+from headstart.study.shifted import block_of
 from headstart.study.spec import StudySpec
 from headstart.study.store import StudyStore
 from headstart.study.trained import classifier_of, estimator_options
@@ -200,9 +200,6 @@ class _Run(Prepared):
             )
 
         return self._tuned(cell, data, run, features=features) if cell.tuned else run(repeat({}))
-
-    def _others(self, cell: Cell) -> tuple[Shift, ...]:
-        return self.shifts[cell.dataset] if cell.shifted else ()
 
     def _retrieved(self, cell: Cell, data: Dataset, pass_cost: dict[str, Any]) -> CellOutcome:
         source, variant = self.sources[cell.dataset], self._variant(cell)

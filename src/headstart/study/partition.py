@@ -81,13 +81,17 @@ class Dataset:
         """Number (1, 2, ...) of the given fold that a seed stands for; 0 where the source gives none."""
         return (seed or 0) + 1 if self.by_fold else 0
 
+    def number(self, seed: int | None) -> int:
+        """Which of `partitions` is that of a seed."""
+        return 0 if self.given else seed or 0
+
     def partition(self, seed: int | None, per_class: int = 0) -> Partition:
         """The partition of a seed; with so many images a class to learn from and none to validate on.
 
         The images of a smaller number are among those of a larger one (same seed). They are all that a method
         may learn from: what it tunes it tunes on inner folds of them.
         """
-        whole = self.partitions[0] if self.given else self.partitions[seed or 0]
+        whole = self.partitions[self.number(seed)]
         if not per_class:
             return whole
         if (seed, per_class) not in self.reduced:

@@ -283,15 +283,13 @@ def judge_of(cell: Cell, layers: Mapping[str, str]) -> tuple[str, str]:
     return (last, "avg") if last else place_of(cell, layers)
 
 
-def shift_places(cells: Sequence[Cell], dataset: str, source: Source, variant: Variant) -> Places:
-    """The taps that these cells of a dataset still need of other test images, `source`, each once."""
+def shift_places(cells: Sequence[Cell], source: Source, variant: Variant) -> Places:
+    """The taps that these cells still need of their other test images, `source`, each once."""
     card, shape = variant.card, variant.card.preprocessing
     wanted = dict.fromkeys(
         (cell.module, cell.pooling)
         for cell in cells
-        if cell.dataset == dataset
-        and cell.shifted
-        and not cell.trains
+        if not cell.trains
         and (cell.backbone, cell.height, cell.width) == (card.name, shape.height, shape.width)
     )
     return tuple(p for p in wanted if (card.name, shape.height, shape.width, *p) not in source.features)

@@ -18,6 +18,7 @@ from headstart.study.resolve import Place, Variant
 from headstart.study.retrieval import RETRIEVAL, RETRIEVAL_VERSION
 from headstart.study.several import joint_cells
 from headstart.study.several_spec import several
+from headstart.study.shifted import Shifts
 from headstart.study.spec import StudySpec, uses
 from headstart.study.trained import TrainedMethod, trained_cell
 
@@ -83,7 +84,7 @@ def make_plan(
     cut: frozenset[tuple[str, str]] = frozenset(),
     rates: Rates | None = None,
     tuned: Mapping[str, str] | None = None,
-    shifted: Mapping[str, tuple[str, int]] | None = None,
+    shifted: Mapping[str, Shifts] | None = None,
 ) -> Plan:
     """Plan a study.
 
@@ -107,8 +108,8 @@ def make_plan(
     tuned : mapping, optional
         Head, or scenario that trains, to how it is tuned (`headstart.study.tuned`); each of its runs is planned
         once more with tuned options, after all others of the seed.
-    shifted : mapping of dataset to (digest, number of images), optional
-        Other test images, under every condition.
+    shifted : mapping of dataset to Shifts, optional
+        Other test images.
 
     Returns
     -------
@@ -117,11 +118,10 @@ def make_plan(
     """
     served = engine_of or (lambda dataset, variant: (spec.engine, spec.precision))
     others = shifted or {}
-    digests = {name: digest for name, (digest, _) in others.items()}
     keyed = [
-        *_feature_cells(spec, datasets, variants, uses_seed, served, digests),
+        *_feature_cells(spec, datasets, variants, uses_seed, served, others),
         *_retrieval_cells(spec, datasets, variants, served),
-        *_training_cells(spec, datasets, trained, digests),
+        *_training_cells(spec, datasets, trained, others),
     ]
     keyed += _tuned_cells(keyed, tuned or {})
     if several(spec):
@@ -131,7 +131,7 @@ def make_plan(
     ids = {cell.id for cell in cells}
     away = frozenset(cell.id for cell in cells if (cell.dataset, cell.base_method) in cut)
     pending = [cell for cell in cells if cell.id not in done and cell.id not in away]
-    n_others = {name: n for name, (_, n) in others.items()}
+    n_others = {name: (each.n, each.n_a_run) for name, each in others.items()}
     expected = estimated(pending, datasets, variants, rates or Rates(), n_others)
     return Plan(cells, done & ids, expected, away)
 
@@ -142,7 +142,7 @@ def _feature_cells(
     variants: Sequence[Variant],
     uses_seed: Callable[[str, bool], bool],
     served: Served,
-    shifted: Mapping[str, str],
+    shifted: Mapping[str, Shifts],
 ) -> Iterator[Keyed]:
     if "features" not in uses(spec):
         return
@@ -157,7 +157,7 @@ def _feature_cells(
                     cell = replace(
                         cell, head=head, version=version, split_digest=data.partition(seed, per_class).digest
                     )
-                    others = shifted.get(data.table.name, "")
+                    others = _others(shifted, data, seed)
                     yield (seed or 0, 0), replace(cell, per_class=per_class, shifted=others)
 
 
@@ -177,14 +177,23 @@ def _retrieval_cells(
 
 
 def _training_cells(
-    spec: StudySpec, datasets: Sequence[Dataset], trained: Sequence[TrainedMethod], shifted: Mapping[str, str]
+    spec: StudySpec,
+    datasets: Sequence[Dataset],
+    trained: Sequence[TrainedMethod],
+    shifted: Mapping[str, Shifts],
 ) -> Iterator[Keyed]:
     for training in trained:
         for data in datasets:
             for per_class in sizes_of(data, spec):
                 for seed in range(data.n_seeds(spec.train_seeds or spec.seeds)):
-                    others = shifted.get(data.table.name, "")
+                    others = _others(shifted, data, seed)
                     yield (seed, 2), trained_cell(data, training, seed, per_class, others)
+
+
+def _others(shifted: Mapping[str, Shifts], data: Dataset, seed: int | None) -> str:
+    """Digest of the other test images of a run."""
+    own = shifted.get(data.table.name)
+    return own.digest(data, seed) if own else ""
 
 
 def _tuned_cells(keyed: Sequence[Keyed], tuned: Mapping[str, str]) -> list[Keyed]:

@@ -26,7 +26,7 @@ from headstart.study.records import Cell
 from headstart.study.resolve import Variant
 from headstart.study.rules import check_plan
 from headstart.study.several_spec import several
-from headstart.study.shifted import Shift, shift_digest, shifts_of
+from headstart.study.shifted import Shift, Shifts, shifts_of
 from headstart.study.sources import FeatureKey, Source, scan_shifted, scan_sources
 from headstart.study.spec import StudySpec, budget_seconds, spec_dict
 from headstart.study.store import StudyStore
@@ -51,8 +51,8 @@ class Prepared:
     advises: bool | None = None
     audits: bool = True
     advised: frozenset[str] = frozenset()
-    shifts: dict[str, tuple[Shift, ...]] = field(default_factory=dict)
-    known_shifts: dict[tuple[str, str], tuple[Shift, ...]] = field(default_factory=dict)
+    shifts: dict[str, Shifts] = field(default_factory=dict)
+    known_shifts: dict[tuple[str, str], Shifts] = field(default_factory=dict)
 
     def hear(self, event: Event) -> None:
         """Keep every warning for the report."""
@@ -120,7 +120,7 @@ class Prepared:
         for data in self.datasets.values():
             first = data.partitions[0].splits
             self.store.put_table(data.table.with_splits(first) if first else replace(data.table, splits=None))
-        others = [shift.source for shifts in self.shifts.values() for shift in shifts]
+        others = [shift.source for shifts in self.shifts.values() for shift in shifts.every()]
         keys = [
             passes.pass_key(source, variant, self.spec).id
             for source in (*self.sources.values(), *others)
@@ -167,10 +167,7 @@ class Prepared:
             engine_of=engine_of,
             done=frozenset(run.id for run in runs if run.status == "done"),
             rates=passes.known_rates(self.store, runs),
-            shifted={
-                name: (shift_digest(shifts), sum(len(shift.source.table) for shift in shifts))
-                for name, shifts in self.shifts.items()
-            },
+            shifted=self.shifts,
             tuned=how_tuned(self.spec),
         )
         plan = planned()
@@ -178,7 +175,7 @@ class Prepared:
         cut = stored_cut(self.store, plan.cells) if self.spec.budget else ()
         return planned(cut=frozenset((each.dataset, each.method) for each in cut)) if cut else plan
 
-    def _shifts_of(self, at: int, data: Dataset) -> tuple[Shift, ...]:
+    def _shifts_of(self, at: int, data: Dataset) -> Shifts:
         """Other test images of a dataset as it is now; looked for once."""
         key = (data.table.name, data.digest)
         if key not in self.known_shifts:
@@ -214,12 +211,16 @@ class Prepared:
         """The same network over the other test images of a dataset."""
         shape, key = variant.card.preprocessing, passes.pass_key(source, variant, self.spec).id
         calibration = source.calibrations.get((variant.card.name, shape.height, shape.width))
-        for shift in self.shifts[source.table.name]:
-            places = passes.shift_places(self.plan.pending, source.table.name, shift.source, variant)
+        for shift in self.shifts[source.table.name].every():
+            cells = [cell for cell in self.plan.pending if shift in self._others(cell)]
+            places = passes.shift_places(cells, shift.source, variant)
             if not places or key in self.failures or (self._time_is_up() and shift.source.features):
                 continue
             if error := passes.run_pass(shift.source, variant, places, self.spec, self.store, calibration):
                 self.failures[key] = error
+
+    def _others(self, cell: Cell) -> tuple[Shift, ...]:
+        return self.shifts[cell.dataset].of(self.datasets[cell.dataset], cell.seed) if cell.shifted else ()
 
     def _variant(self, cell: Cell) -> Variant:
         shapes = {

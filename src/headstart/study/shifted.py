@@ -1,7 +1,8 @@
 """Other test images beside the test split: a second folder (another camera, another month), corrupted test images.
 
-They are extracted once a backbone and serve every layer, head and seed. A fit reads them after its test split, and
-they choose nothing. Of corrupted images each has its clean self among the test images: the drop is paired.
+They are extracted once a backbone and serve every layer and head. A fit reads them after its test split, and they
+choose nothing. Of corrupted images each has its clean self among the test images of its own split, whatever other
+splits a study draws: the drop is paired, and asking for more seeds leaves earlier runs as they are.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from headstart.images.augment.corruptions import (
 )
 from headstart.images.table import ImageTable
 from headstart.measure.values import Score
-from headstart.study.partition import Dataset, Fold
+from headstart.study.partition import Dataset, Fold, Partition, Rows
 from headstart.study.records import ShiftResult
 from headstart.study.sources import FeatureKey, Source
 from headstart.study.spec import StudySpec
@@ -95,14 +96,37 @@ class Shift:
         ]
 
 
-def shift_digest(shifts: Sequence[Shift]) -> str:
-    """Part of a cell's id; "" where there are no other test images."""
-    return digest_json([shift.digest for shift in shifts]) if shifts else ""
+@dataclass(frozen=True, eq=False)
+class Shifts:
+    """Other test images of one dataset, for each of its partitions; partitions with the same ones share them."""
+
+    by_partition: tuple[tuple[Shift, ...], ...] = ((),)
+
+    def of(self, data: Dataset, seed: int | None) -> tuple[Shift, ...]:
+        """Those that the runs of a seed are tested on."""
+        return self.by_partition[data.number(seed)]
+
+    def digest(self, data: Dataset, seed: int | None) -> str:
+        """Part of a cell's id; "" where there are no other test images."""
+        own = self.of(data, seed)
+        return digest_json([shift.digest for shift in own]) if own else ""
+
+    def every(self) -> tuple[Shift, ...]:
+        """Each once, whichever partitions it serves."""
+        return tuple(dict.fromkeys(shift for own in self.by_partition for shift in own))
+
+    @property
+    def n(self) -> int:
+        """Images in all, under every condition."""
+        return sum(len(shift.source.table) for shift in self.every())
+
+    @property
+    def n_a_run(self) -> int:
+        """Images that one run reads, under every condition; of the first partition."""
+        return sum(len(shift.source.table) for shift in self.by_partition[0])
 
 
-def shifts_of(
-    spec: StudySpec, data: Dataset, at: int, scan: Callable[[str], ImageTable]
-) -> tuple[Shift, ...]:
+def shifts_of(spec: StudySpec, data: Dataset, at: int, scan: Callable[[str], ImageTable]) -> Shifts:
     """The other test images that a spec asks for of its dataset number `at`.
 
     Parameters
@@ -118,12 +142,14 @@ def shifts_of(
     DataError
         A folder that cannot be read, has no labels, or a class that the dataset lacks.
     """
-    found = []
-    if folder := shifted_folders(spec.data, spec.shifted).get(at):
-        found.append(_folder(data, folder, scan))
-    if names := find_corruptions(spec.corruptions):
-        found.append(_corrupted(data, names, spec.corruption_images))
-    return tuple(found)
+    folder = shifted_folders(spec.data, spec.shifted).get(at)
+    same = (_folder(data, folder, scan),) if folder else ()
+    names = find_corruptions(spec.corruptions)
+    if not names:
+        return Shifts((same,) * len(data.partitions))
+    samples = [_sampled(data, partition, spec.corruption_images) for partition in data.partitions]
+    made = {rows: _corrupted(data, names, rows) for rows in dict.fromkeys(samples)}
+    return Shifts(tuple((*same, made[rows]) for rows in samples))
 
 
 def check_folder(table: ImageTable, data_classes: Sequence[str], target: str, name: str) -> str:
@@ -177,8 +203,7 @@ def _folder(data: Dataset, folder: str, scan: Callable[[str], ImageTable]) -> Sh
     return Shift(FOLDER, Source(kept, data.target, kept.digest(), kind=FOLDER), ("",))
 
 
-def _corrupted(data: Dataset, names: Sequence[str], most: int) -> Shift:
-    rows = _sampled(data, most)
+def _corrupted(data: Dataset, names: Sequence[str], rows: Rows) -> Shift:
     plain = data.table.select(rows)
     pairs = tuple((name, severity) for name in names for severity in SEVERITIES)
     table = CorruptedTable(
@@ -192,19 +217,18 @@ def _corrupted(data: Dataset, names: Sequence[str], most: int) -> Shift:
     )
     digest = digest_json([VERSION, list(names), plain.digest()])
     conditions = tuple(condition(*pair) for pair in pairs)
-    return Shift(CORRUPTED, Source(table, data.target, digest, kind=CORRUPTED), conditions, tuple(rows))
+    return Shift(CORRUPTED, Source(table, data.target, digest, kind=CORRUPTED), conditions, rows)
 
 
-def _sampled(data: Dataset, most: int) -> list[int]:
-    """Test rows of every partition, `most` in all, by content: as good as by lot."""
-    share = max(1, most // len(data.partitions))
-    found: set[int] = set()
-    for partition in data.partitions:
-        ordered = sorted(
-            partition.test_rows, key=lambda row: (data.table.digests[row], data.table.paths[row])
-        )
-        found |= set(ordered[:share])
-    return sorted(found)
+def _sampled(data: Dataset, partition: Partition, most: int) -> Rows:
+    """Test rows of a partition, by content: as good as by lot.
+
+    They are `most` of what a seed draws, however many seeds are drawn, and a share of `most` of a fold that the source
+    gives.
+    """
+    share = max(1, most // len(data.partitions)) if data.by_fold else most
+    ordered = sorted(partition.test_rows, key=lambda row: (data.table.digests[row], data.table.paths[row]))
+    return tuple(sorted(ordered[:share]))
 
 
 def measured_shift(

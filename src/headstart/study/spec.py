@@ -170,7 +170,7 @@ class StudySpec(SeveralOptions):
         choices=(ALL, *CORRUPTIONS),
     )
     corruption_images: int = option(
-        500, "most test images that are corrupted, of each dataset", low=1, high=1000000
+        500, "most test images that are corrupted, of each split", low=1, high=1000000
     )
     seeds: int = option(3, "runs of each method, wherever the seed changes something", low=1, high=100)
     folds: int = option(

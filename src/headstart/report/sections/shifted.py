@@ -12,7 +12,7 @@ from headstart.report.figure_style import Mark
 from headstart.report.figures import accuracy_by_step
 from headstart.report.verdict import best_of, ranked, results_of
 from headstart.report.wording import DASH, count, decimal, interval, percent
-from headstart.study.records import MethodSummary, ShiftResult, StudyRecord
+from headstart.study.records import CellResult, MethodSummary, ShiftResult, StudyRecord
 from headstart.study.shifted import CORRUPTED, FOLDER, unpacked
 
 LINES_SHOWN = 6
@@ -101,18 +101,21 @@ def paired_gap(
 ) -> tuple[float, float, float] | None:
     """Accuracy of one method less that of another on the same other test images, with its 95 % interval.
 
-    The runs of the first seed are compared; None where they did not see the same images.
+    The runs of the first seed that both have are compared; None where they did not see the same images.
     """
     import numpy as np
     from scipy.stats import ttest_rel
 
+    first, second = (_by_images(results_of(record, row)) for row in (one, other))
+    both = [images for images in first if images in second]
+    if not both:
+        return None
     found = []
-    for row in (one, other):
-        done = [result for result in results_of(record, row) if result.status == "done"]
-        shift = next((each for each in done[0].shifts if each.kind == kind), None) if done else None
+    for result in (first[both[0]], second[both[0]]):
+        shift = next((each for each in result.shifts if each.kind == kind), None)
         if shift is None:
             return None
-        n_times = max(1, len(shift.by) or done[0].n_fits)
+        n_times = max(1, len(shift.by) or result.n_fits)
         found.append(unpacked(shift.right).astype(float) / n_times)
     if len(found[0]) != len(found[1]) or len(found[0]) < 2:
         return None
@@ -121,6 +124,11 @@ def paired_gap(
         return mean, mean, mean
     span = ttest_rel(found[0], found[1]).confidence_interval(0.95)
     return mean, float(span.low), float(span.high)
+
+
+def _by_images(results: Sequence[CellResult]) -> dict[tuple[str, int], CellResult]:
+    """Finished runs by what they saw besides the test split, and in which order: that of the seed."""
+    return {(each.cell.shifted, each.cell.seed or 0): each for each in results if each.status == "done"}
 
 
 def shift_blocks(record: StudyRecord, dataset: str, id: str) -> list[Block]:
