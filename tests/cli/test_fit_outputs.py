@@ -93,7 +93,7 @@ def test_export_names_the_columns_of_the_table(run, model, tmp_path, as_document
     [
         (("--target", "colour,mark"), "did you mean 'marks'"),
         (("--target", "colour,size", "--kind", "sise=ordinal"), "no target is called 'sise'"),
-        (("--target", "colour,size", "--kind", "size"), "expected --kind TARGET=..."),
+        (("--target", "colour,size", "--kind", "size"), "kind: expected TARGET=VALUE, got 'size'"),
         (("--target", "colour,size", "--levels", "size=0,1,2"), "'3' not named"),
         (("--target", "colour,size", "--tie", "2", "--scenario", "finetune"), "tie: is for --sharing soft"),
         (("--target", "colour,size", "--sharing", "soft"), "soft ties networks that train"),

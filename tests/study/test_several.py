@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from headstart.base.errors import BadOptions, UsageError
+from headstart.cli.declared import OutputFlags
+from headstart.cli.fit_outputs import parsed
 from headstart.methods.output import Output, encode
 from headstart.methods.output_heads import OutputModel
 from headstart.report.build import write_report
@@ -55,8 +57,8 @@ def test_every_mistake_about_outputs_is_told_at_once():
     )  # fmt: skip
     found = "\n".join(spec_mistakes(spec))
     for part in (
-        "kind: no target is called 'wron'", "did you mean 'worn'", "kind: 'age' has 2 values",
-        "levels: 'low' says nothing of a target",
+        "kind: no target is called 'wron'", "did you mean 'worn'", "kind: expected TARGET=VALUE, got 'classes'",
+        "levels: expected TARGET=LOWEST,...,HIGHEST, got 'low'",
         "task: retrieval", "per_class: several outputs", "sharing: 'hrad' is not one of hard, soft, separate",
     ):  # fmt: skip
         assert part.casefold() in found.casefold(), (part, found)
@@ -65,8 +67,17 @@ def test_every_mistake_about_outputs_is_told_at_once():
     ]
 
 
-def test_levels_with_commas_belong_to_the_name_before_them():
-    assert said_of(["grade=low", "mid", "high", "age=1"]) == {"grade": ("low", "mid", "high"), "age": ("1",)}
+def test_flags_and_a_study_read_what_is_said_of_targets_alike():
+    own = {"kind": ("age=number",), "levels": ("grade=low", "a=b", "high"), "separator": ("marks=",)}
+    told, mistakes = said_of(spec_of(**own), TARGETS)
+    flags = parsed(OutputFlags(**own), TARGETS)
+    assert told["levels"] == {"grade": ["low", "a=b", "high"]} and not mistakes
+    assert [told["kinds"], told["levels"], told["separators"]] == [
+        flags["kind"], flags["levels"], flags["separator"],
+    ]  # fmt: skip
+    declared = {field.name: field for field in dataclasses.fields(StudySpec)}
+    for field in dataclasses.fields(OutputFlags):
+        assert field.name not in own or field.metadata == declared[field.name].metadata
 
 
 def test_a_file_says_the_same_as_flags(tmp_path):

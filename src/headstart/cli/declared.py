@@ -84,20 +84,9 @@ class TrainFlags(TrainingOptions):
 class OutputFlags(SharingOptions):
     """Several outputs, or one that is no choice among classes, as `fit` takes them."""
 
-    kind: tuple[str, ...] = option(
-        (),
-        "what an output is: classes (one of them), labels (any of them), ordinal (ordered levels) or number "
-        "(default: found in the cells)",
-        metavar="TARGET=KIND",
-    )
-    levels: tuple[str, ...] = option(
-        (),
-        "ordered levels, the lowest first (default: in the order of their numbers), or classes or labels",
-        metavar="TARGET=LEVEL,...",
-    )
-    separator: tuple[str, ...] = option(
-        (), "what parts the labels of a cell (default: ;)", metavar="TARGET=SIGN"
-    )
+    kind: tuple[str, ...] = same("kind")
+    levels: tuple[str, ...] = same("levels")
+    separator: tuple[str, ...] = same("separator")
     output_weight: tuple[str, ...] = option(
         (), "what the loss of an output counts (default: 1)", metavar="TARGET=WEIGHT"
     )

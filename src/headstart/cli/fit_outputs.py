@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.base.errors import BadOptions, UnknownName
+from headstart.base.errors import BadOptions
 from headstart.cli.declared import OutputFlags
 from headstart.cli.fit_options import options_of, probe_of, tuner_of
-from headstart.cli.flags import build, flag_name
+from headstart.cli.flags import build
 from headstart.cli.sources import open_targets
+from headstart.methods.target_words import read_levels, read_pairs
 
 if TYPE_CHECKING:
     from headstart.methods.multi_output import MultiOutputTransfer
@@ -81,49 +82,14 @@ def parsed(own: OutputFlags, targets: Sequence[str]) -> dict[str, dict[str, Any]
     ({'worn': ['new', 'used', 'gone']}, {'worn': 2.0})
     """
     found: list[str] = []
-    pairs: dict[str, dict[str, Any]] = {}
-    for name in ("kind", "separator", "output_weight", "head_rate"):
-        pairs[name] = _pairs(name, getattr(own, name), targets, found)
-    pairs["separator"] = {target: sign or "," for target, sign in pairs["separator"].items()}
+    given = {name: getattr(own, name) for name in ("kind", "separator", "output_weight", "head_rate")}
+    said: dict[str, dict[str, Any]] = dict(read_pairs(given, targets, found))
     for name in ("output_weight", "head_rate"):
-        pairs[name] = {target: _number(name, target, text, found) for target, text in pairs[name].items()}
-    pairs["levels"] = _levels(own.levels, targets, found)
+        said[name] = {target: _number(name, target, text, found) for target, text in said[name].items()}
+    said["levels"] = dict(read_levels(own.levels, targets, found))
     if found:
         raise BadOptions(found)
-    return pairs
-
-
-def _pairs(name: str, entries: Sequence[str], targets: Sequence[str], found: list[str]) -> dict[str, Any]:
-    pairs: dict[str, Any] = {}
-    for entry in entries:
-        target, sign, value = entry.partition("=")
-        if not sign:
-            found.append(f"{name}: expected {flag_name(name)} TARGET=..., got {entry!r}")
-        elif target.strip() not in targets:
-            found.append(f"{name}: {UnknownName('target', target.strip(), targets)}")
-        elif target.strip() in pairs:
-            found.append(f"{name}: {target.strip()!r} is given twice")
-        else:
-            pairs[target.strip()] = value.strip()
-    return pairs
-
-
-def _levels(entries: Sequence[str], targets: Sequence[str], found: list[str]) -> dict[str, list[str]]:
-    """TARGET=A,B,C arrives in pieces, parted at the commas."""
-    levels: dict[str, list[str]] = {}
-    last = ""
-    for entry in entries:
-        target, sign, value = entry.partition("=")
-        if sign and (target.strip() in targets or not last):
-            last = target.strip()
-            if last not in targets:
-                found.append(f"levels: {UnknownName('target', last, targets)}")
-            levels.setdefault(last, []).append(value.strip())
-        elif not last:
-            found.append(f"levels: expected --levels TARGET=LOWEST,...,HIGHEST, got {entry!r}")
-        else:
-            levels[last].append(entry.strip())
-    return levels
+    return said
 
 
 def _number(name: str, target: str, text: str, found: list[str]) -> float:

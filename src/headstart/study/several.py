@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headstart.images.table import ImageTable
 from headstart.study.partition import Dataset, divided
@@ -26,21 +26,6 @@ JOINT_VERSION = "1"
 SHARED = "hard"
 
 
-def said(spec: StudySpec, targets: Sequence[str]) -> dict[str, Any]:
-    """What a spec says of its outputs, as JSON-like values: targets, kinds, levels and separators."""
-    one = {
-        name: {target: values[0] for target, values in said_of(getattr(spec, name)).items()}
-        for name in ("kind", "separator")
-    }
-    one["separator"] = {
-        target: sign or "," for target, sign in one["separator"].items()
-    }  # flags part at commas
-    levels = {target: list(values) for target, values in said_of(spec.levels).items()}
-    return {
-        "targets": list(targets), "kinds": one["kind"], "levels": levels, "separators": one["separator"],
-    }  # fmt: skip
-
-
 def outputs_in(table: ImageTable, spec: StudySpec, targets: Sequence[str]) -> tuple[Output, ...]:
     """The outputs of a table as a study measures them: with the levels of all its images, test among them.
 
@@ -51,7 +36,7 @@ def outputs_in(table: ImageTable, spec: StudySpec, targets: Sequence[str]) -> tu
     """
     from headstart.methods.outputs import read_outputs
 
-    told = said(spec, targets)
+    told, _ = said_of(spec, targets)
     whole = replace(table, splits=None)
     return read_outputs(
         whole, told["targets"], told["kinds"], levels=told["levels"], separators=told["separators"]
@@ -81,7 +66,7 @@ def joint_cells(cell: Cell, data: Dataset, spec: StudySpec) -> Iterator[Cell]:
 
     A frozen network is shared as it is, and its classifiers are fitted one an output: other ways would be the same.
     """
-    told = said(spec, [output.name for output in data.outputs])
+    told, _ = said_of(spec, [output.name for output in data.outputs])
     if cell.trains:
         told.update(weighting=spec.weighting, tie=spec.tie)
     outputs = json.dumps(told, sort_keys=True)

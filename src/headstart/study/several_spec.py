@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from headstart.base.errors import BadOptions, UnknownName
 from headstart.base.options import option
 from headstart.methods.sharing_options import SHARING, SharingOptions
+from headstart.methods.target_words import read_levels, read_pairs
 
 if TYPE_CHECKING:
     from headstart.study.spec import StudySpec
@@ -27,16 +27,17 @@ class SeveralOptions:
 
     kind: tuple[str, ...] = option(
         (),
-        "what a target is, as TARGET=KIND with classes, labels, ordinal or number (default: found)",
+        "what a target is: classes (one of them), labels (any of them), ordinal (ordered levels) or number "
+        "(default: found in the cells)",
         metavar="TARGET=KIND",
     )
     levels: tuple[str, ...] = option(
         (),
-        "levels of an ordinal target, the lowest first, as TARGET=LEVEL,...",
-        metavar="TARGET=LEVELS",
+        "ordered levels, the lowest first (default: in the order of their numbers), or classes or labels",
+        metavar="TARGET=LEVEL,...",
     )
     separator: tuple[str, ...] = option(
-        (), "what parts the labels of a cell, as TARGET=SIGN (default: ;)", metavar="TARGET=SIGN"
+        (), "what parts the labels of a cell (default: ;)", metavar="TARGET=SIGN"
     )
     sharing: tuple[str, ...] = option(
         SHARING,
@@ -53,28 +54,22 @@ def several(spec: StudySpec) -> bool:
     return bool(len(spec.target) > 1 or spec.kind or spec.levels or spec.separator)
 
 
-def said_of(items: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """What is said of each target: `TARGET=VALUE`, and further values without a name after it.
+def said_of(spec: StudySpec, targets: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """What a spec says of its targets, kinds, levels and separators, JSON-like; and its mistakes.
 
-    Raises
-    ------
-    BadOptions
-        A value before any name.
-
-    Examples
-    --------
-    >>> said_of(["grade=low", "mid", "high", "defect=0", "1"])
-    {'grade': ('low', 'mid', 'high'), 'defect': ('0', '1')}
+    Parameters
+    ----------
+    spec : StudySpec
+    targets : sequence of str
+        Names of the targets, in their order.
     """
-    found: dict[str, tuple[str, ...]] = {}
-    name = ""
-    for item in items:
-        before, sign, value = item.partition("=")
-        if not sign and not name:
-            raise BadOptions([f"{item!r} says nothing of a target; write TARGET={item}"])
-        name, value = (before.strip(), value) if sign else (name, item)
-        found[name] = (*found.get(name, ()), value.strip())
-    return found
+    found: list[str] = []
+    pairs = read_pairs({"kind": spec.kind, "separator": spec.separator}, targets, found)
+    levels = read_levels(spec.levels, targets, found)
+    told = {
+        "targets": list(targets), "kinds": pairs["kind"], "levels": levels, "separators": pairs["separator"],
+    }  # fmt: skip
+    return told, found
 
 
 def several_mistakes(spec: StudySpec) -> list[str]:
@@ -88,24 +83,7 @@ def several_mistakes(spec: StudySpec) -> list[str]:
         ]
     if not spec.target:
         return ["target: name the columns of which a kind, levels or a separator are said"]
-    found = []
-    for option_name in ("kind", "levels", "separator"):
-        try:
-            said = said_of(getattr(spec, option_name))
-        except BadOptions as error:
-            found += [f"{option_name}: {line}" for line in error.mistakes]
-            continue
-        found += [
-            f"{option_name}: {UnknownName('target', name, spec.target)}"
-            for name in said
-            if name not in spec.target
-        ]
-        if option_name != "levels":
-            found += [
-                f"{option_name}: {name!r} has {len(v)} values; give one"
-                for name, v in said.items()
-                if len(v) > 1
-            ]
+    found = said_of(spec, spec.target)[1]
     if "retrieval" in spec.task:
         found.append("task: retrieval searches by one target; leave it out, or name one target")
     if tuple(spec.per_class) != (0,):
