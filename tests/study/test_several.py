@@ -9,9 +9,10 @@ import json
 import numpy as np
 import pytest
 
-from headstart.base.errors import BadOptions, UsageError
-from headstart.cli.declared import OutputFlags
+from headstart.base.errors import BadOptions, UnknownName, UsageError
+from headstart.cli.declared import DataOptions, OutputFlags
 from headstart.cli.fit_outputs import parsed
+from headstart.cli.sources import open_targets, scanned
 from headstart.methods.output import Output, encode
 from headstart.methods.output_heads import OutputModel
 from headstart.report.build import write_report
@@ -24,8 +25,10 @@ from headstart.study.record import load_record
 from headstart.study.rows import result_from, result_row
 from headstart.study.several import labelled_rows, make_several
 from headstart.study.several_spec import said_of, several
+from headstart.study.sources import scan_sources
 from headstart.study.spec import StudySpec, read_spec, spec_mistakes, write_spec
 from headstart.study.trained import trained_methods
+from headstart.testing.outputs import labelled_files, marked_squares
 from headstart.testing.plans import resolved
 from headstart.testing.several import OUTPUTS, several_table
 
@@ -235,6 +238,19 @@ def test_the_estimator_of_a_run_has_its_way_and_what_is_said(tools):
 # ---- a whole study ----------------------------------------------------------------------------------------------
 
 
+def test_a_study_reads_a_column_of_numbers_as_fit_does(tmp_path):
+    images, columns = marked_squares(30)
+    file = labelled_files(tmp_path / "squares", images, columns)
+    flags = DataOptions(target="colour,light")
+    assert "light" not in scanned(str(file), flags).labels  # it does not look like a column of labels
+    fitted, targets = open_targets(str(file), flags)
+    (source,) = scan_sources(StudySpec(data=(str(file),), target=("colour", "light")))
+    assert targets == ("colour", "light") and source.table.labels == fitted.labels
+    assert [output.kind for output in source.outputs] == ["classes", "number"]
+    with pytest.raises(UnknownName, match="did you mean 'light'"):
+        scan_sources(StudySpec(data=(str(file),), target=("colour", "lihgt")))
+
+
 def test_a_study_of_outputs_runs_goes_on_and_is_reported(tools, tmp_path):
     file = tmp_path / "tools.csv"
     with file.open("w", newline="") as handle:
@@ -245,7 +261,6 @@ def test_a_study_of_outputs_runs_goes_on_and_is_reported(tools, tmp_path):
     spec = StudySpec(
         data=(str(file),), image_root=tools.root, target=TARGETS, levels=("grade=low", "mid", "high"), kind=("age=number",),
         layer=("pool",), head=("logistic",), input_size=(32,), engine="torch", seeds=1,
-        label_columns=TARGETS,
     )  # fmt: skip
     record = run_study(spec, tmp_path / "out")
     (row,) = record.joint

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from headstart.base.errors import BadOptions, DataError
 from headstart.base.events import Notice, emit
 from headstart.cli.declared import DataOptions
 
@@ -16,57 +14,48 @@ if TYPE_CHECKING:
 
 def open_table(data: str, options: DataOptions) -> ImageTable:
     """The image table of a source; unusable files are told."""
-    from headstart.images.collect import told
-
-    table = scanned(data, options)
-    if table.problems:
-        emit(Notice(f"{table.name}: left out {told(table.problems)}", "warning"))
-    return table
+    return _told(scanned(data, options))
 
 
 def scanned(data: str, options: DataOptions) -> ImageTable:
     """The image table of a source; unusable files are among its problems."""
     from headstart.images.scan import scan
 
-    return scan(
-        data,
-        path_column=options.path_column or None,
-        label_columns=options.label_columns,
-        image_root=options.image_root or None,
-        group_column=options.group_column or None,
-        split_column=options.split_column or None,
-        on_bad=options.on_bad,
-    )
+    return scan(data, label_columns=options.label_columns, **_columns(options))
 
 
 def open_targets(data: str, options: DataOptions) -> tuple[ImageTable, tuple[str, ...]]:
-    """The image table of a source and the label columns that `target` names, with commas.
-
-    A column that does not look like one of labels is read as one because it is named.
+    """The image table of a source and the label columns that `target` names, with commas; see `scan_targets`.
 
     Raises
     ------
     UnknownName
         No such column.
     """
-    asked = tuple(dict.fromkeys(part.strip() for part in options.target.split(",") if part.strip()))
-    try:
-        table = open_table(data, options)
-    except DataError:
-        if not asked or options.label_columns:
-            raise
-        return open_table(data, replace(options, label_columns=asked)), asked
-    if not asked:
-        return table, (table.target(None),)
-    if options.target in table.labels:
-        return table, (options.target,)
-    lacking = [name for name in asked if name not in table.labels]
-    if lacking and not options.label_columns:
-        try:
-            table = open_table(data, replace(options, label_columns=asked))
-        except BadOptions:  # no table in the source, so no further columns
-            table.target(lacking[0])
-    return table, tuple(table.target(name) for name in asked)
+    from headstart.images.scan_targets import scan_targets
+
+    table, targets = scan_targets(
+        data, options.target, label_columns=options.label_columns, **_columns(options)
+    )
+    return _told(table), targets
+
+
+def _columns(options: DataOptions) -> dict[str, Any]:
+    return {
+        "path_column": options.path_column or None,
+        "image_root": options.image_root or None,
+        "group_column": options.group_column or None,
+        "split_column": options.split_column or None,
+        "on_bad": options.on_bad,
+    }
+
+
+def _told(table: ImageTable) -> ImageTable:
+    from headstart.images.collect import told
+
+    if table.problems:
+        emit(Notice(f"{table.name}: left out {told(table.problems)}", "warning"))
+    return table
 
 
 def image_files(given: list[str]) -> list[Path]:

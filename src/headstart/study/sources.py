@@ -93,14 +93,15 @@ def scan_sources(spec: StudySpec) -> list[Source]:
     DataError
         With every source that cannot be read; or one without labels.
     """
-    from headstart.images.scan import scan
+    from headstart.images.scan_targets import scan_targets
 
     found: list[Source] = []
     errors: list[HeadstartError] = []
     for given in spec.data:
         try:
-            table = scan(
+            table, targets = scan_targets(
                 given,
+                spec.target,
                 path_column=spec.path_column or None,
                 label_columns=spec.label_columns,
                 image_root=spec.image_root or None,
@@ -108,7 +109,7 @@ def scan_sources(spec: StudySpec) -> list[Source]:
                 split_column=spec.split_column or None,
                 on_bad=spec.on_bad,
             )
-            source = _labelled(table, spec, {source.table.name for source in found})
+            source = _labelled(table, targets, spec, {source.table.name for source in found})
             source.folds = read_folds(given, spec) if spec.fold_column else None
             found.append(source)
         except HeadstartError as error:
@@ -135,8 +136,7 @@ def scan_shifted(folder: str, spec: StudySpec) -> ImageTable:
     )
 
 
-def _labelled(table: ImageTable, spec: StudySpec, taken: set[str]) -> Source:
-    targets = [table.target(name) for name in spec.target or (table.target(),)]
+def _labelled(table: ImageTable, targets: Sequence[str], spec: StudySpec, taken: set[str]) -> Source:
     rows = labelled_rows(table, targets)
     if (n_without := len(table) - len(rows)) > 0:
         where = ", ".join(map(repr, targets))
