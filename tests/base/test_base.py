@@ -9,7 +9,14 @@ import pytest
 
 from headstart.base.errors import BadOptions, Busy, HeadstartError, MissingPackage, UnknownName, UsageError
 from headstart.base.events import Progress, collected_warnings, emit, listening, warn
-from headstart.base.files import folder_lock, folder_written_aside, write_text, written_aside
+from headstart.base.files import (
+    folder_lock,
+    folder_written_aside,
+    plain_name,
+    source_name,
+    write_text,
+    written_aside,
+)
 from headstart.base.hashing import digest_bytes, digest_file, digest_json
 from headstart.base.optional import installed, require
 from headstart.base.options import check, mistakes, option
@@ -136,3 +143,10 @@ def test_every_public_name_of_the_package_can_be_had():
     assert set(headstart.__all__) <= set(dir(headstart))
     with pytest.raises(AttributeError):
         headstart.no_such_name  # noqa: B018 - reading it is what is refused
+
+
+def test_a_source_names_the_folder_of_its_runs(tmp_path, monkeypatch):
+    (tmp_path / "my photos (2)").mkdir()
+    monkeypatch.chdir(tmp_path / "my photos (2)")
+    assert source_name(".") == source_name("../my photos (2)/") == "my-photos-2"
+    assert plain_name("é b") == "é-b" and plain_name("é b", ascii_only=True) == "b" and plain_name("..") == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -101,3 +102,25 @@ def _take(handle: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def plain_name(text: str, *, ascii_only: bool = False) -> str:
+    """A text as part of the name of a file: letters, digits, `_ . -`; "" where nothing is left.
+
+    Examples
+    --------
+    >>> plain_name("my photos (2)"), plain_name("..")
+    ('my-photos-2', '')
+    """
+    return re.sub(r"[^\w.-]+", "-", text, flags=re.ASCII if ascii_only else 0).strip("-.")
+
+
+def source_name(source: str) -> str:
+    """The plain name of a source of images: the last part of its path, of `.` that of the folder itself.
+
+    Examples
+    --------
+    >>> source_name("data/my photos/")
+    'my-photos'
+    """
+    return plain_name(Path(source).name or Path(source).resolve().name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.base.errors import UsageError
+from headstart.base.files import source_name
 from headstart.cli.flags import Json, build, verb
 from headstart.cli.screen import shown
 from headstart.cli.text import printable, say, say_json, table
@@ -123,11 +123,7 @@ def _spec(data: list[str], file: Path | None, flags: dict[str, Any]) -> StudySpe
 
 
 def _folder_name(spec: StudySpec) -> str:
-    names = [
-        re.sub(r"[^\w.-]+", "-", Path(each).name or Path(each).resolve().name).strip("-.")
-        for each in spec.data
-    ]
-    return "-".join(name for name in names if name)[:80] or "study"
+    return "-".join(filter(None, map(source_name, spec.data)))[:80] or "study"
 
 
 def show(summary: Summary, report: Path, worths: list[TunedWorth], tricks: Sequence[TrickTable] = ()) -> None:
@@ -308,14 +304,14 @@ def _cells(row: dict[str, Any], parts: list[str], kinds: list[str]) -> list[str]
 
 def _shifts(row: dict[str, Any], kinds: list[str]) -> list[str]:
     """Accuracy and drop on other test images."""
-    from headstart.report.wording import percent
+    from headstart.report.wording import percent, signed_points
 
     own = {shift["kind"]: shift for shift in row["shifts"]}
     found = []
     for kind in kinds:
         shift = own.get(kind)
         found += (
-            [percent(shift["accuracy"]["value"]), f"{100 * shift['drop']['value']:+.1f}"]
+            [percent(shift["accuracy"]["value"]), signed_points(shift["drop"]["value"])]
             if shift
             else ["", ""]
         )

@@ -37,10 +37,12 @@ def trick_lines(found: TrickTable) -> list[str]:
 
 
 def _cells(each: TrickEffect) -> list[str]:
+    from headstart.report.wording import signed_points
+
     if each.effect is None or each.low is None or each.high is None:
         return [each.trick, each.kind, "", each.why, "", ""]
     return [
-        each.trick, f"{100 * each.effect:+.1f}", f"{100 * each.low:+.1f} to {100 * each.high:+.1f}",
+        each.trick, signed_points(each.effect), signed_points(each.low, each.high),
         f"{each.kind} ({each.doubt})" if each.doubt else each.kind,
         f"{each.adjusted_p:.3f}", "" if each.times is None else f"{each.times:.2f}x",
     ]  # fmt: skip

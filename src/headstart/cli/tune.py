@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from headstart.base.errors import BadOptions
+from headstart.base.files import source_name
 from headstart.base.options import option
 from headstart.cli.declared import DataOptions, TrainFlags, misplaced, same
 from headstart.cli.flags import Data, Json, build, verb
@@ -102,7 +102,7 @@ def tune(
     """
     options, source = build(TuneFlags, flags), build(DataOptions, flags)
     plan = _planned(options, flags)
-    out = Path(options.out) if options.out else Path("runs") / f"{_slug(data)}-tune"
+    out = Path(options.out) if options.out else Path("runs") / f"{source_name(data)[:80] or 'images'}-tune"
     command = shlex.join(["headstart", *context.obj["arguments"]])
     from headstart.methods.tune.plan import checked, spaces_of
     from headstart.methods.tune.run import tune_table
@@ -193,11 +193,6 @@ def _starts(path: str | None) -> dict[str, Any]:
     return found
 
 
-def _slug(data: str) -> str:
-    name = Path(data).name or Path(data).resolve().name
-    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80] or "images"
-
-
 def as_json(found: Tuning, page: Path) -> dict[str, Any]:
     """The record, less what only the page needs."""
     searches = [
@@ -221,15 +216,15 @@ def as_json(found: Tuning, page: Path) -> dict[str, Any]:
 
 def lines(found: Tuning, page: Path) -> list[str]:
     """Verdict, table, the best options and the path of the page."""
-    from headstart.report.tune_words import doubts, params_text, points, verdict
-    from headstart.report.wording import percent
+    from headstart.report.tune_words import doubts, params_text, verdict
+    from headstart.report.wording import percent, signed_points
 
     rows = [
         [
             each.method, sum(len(s.trials) for s in found.searches if s.method == each.method),
             percent(each.default_chosen_by), percent(each.chosen_by), percent(each.default["value"]),
-            percent(each.tuned["value"]), points(each.difference["value"]),
-            f"{points(each.difference['low'])} to {points(each.difference['high'])}",
+            percent(each.tuned["value"]), signed_points(each.difference["value"]),
+            signed_points(each.difference["low"], each.difference["high"]),
         ]
         for each in found.worth
     ]  # fmt: skip

@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from headstart.base.errors import DataError
-from headstart.base.files import written_aside
+from headstart.base.files import plain_name, written_aside
 from headstart.base.optional import installed
 from headstart.report.archive_images import image_files
 from headstart.report.archive_tables import csv_text, method_rows, parquet_bytes, run_rows, split_rows
@@ -134,7 +133,7 @@ def archive_files(
         "methods.csv": csv_text(method_rows(shown)).encode(),
     }
     for at, (name, table) in enumerate(clean.tables.items()):
-        plain = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.") or f"dataset-{at}"
+        plain = plain_name(name, ascii_only=True) or f"dataset-{at}"
         files[f"splits/{at}-{plain}.csv"] = csv_text(split_rows(table)).encode()
     if not pictures:
         left_out += ("the images: they were not asked for (--images)",)

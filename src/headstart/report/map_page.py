@@ -17,7 +17,7 @@ from urllib.parse import quote
 import numpy as np
 
 from headstart.base.errors import DataError, UnknownName
-from headstart.base.files import folder_written_aside, write_text
+from headstart.base.files import folder_written_aside, plain_name, write_text
 from headstart.images.collect import clean
 from headstart.report.atlas import sheets, tiles_per_row
 from headstart.report.html import filled, policy, resource
@@ -153,10 +153,9 @@ def _first(columns: tuple[MapColumn, ...], colour: str) -> int:
 
 def _data(found: ImageMap, columns: tuple[MapColumn, ...], rows: NDArray[np.int64]) -> dict[str, Any]:
     points = found.projection.points[rows]
-    slug = re.sub(r"[^\w.-]+", "-", clean(found.table.name)).strip("-.") or "map"
     quiet = {"split", "group", ERRORS}
     return {
-        "file": f"{slug}-selection.csv",
+        "file": f"{plain_name(clean(found.table.name)) or 'map'}-selection.csv",
         "names": [clean(found.table.paths[row]) for row in rows],
         "x": _text(points[:, 0].astype("<f4")),
         "y": _text(points[:, 1].astype("<f4")),

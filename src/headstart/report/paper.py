@@ -36,14 +36,12 @@ from headstart.report.sections.over_datasets import over_datasets, over_datasets
 from headstart.report.sources import AUTHOR_DATE, NUMBERED, Bibliography
 from headstart.report.summary import all_claims
 from headstart.report.told import Told, ToldApart, told_all
-from headstart.report.verdict import datasets, missing_claims
+from headstart.report.verdict import APART, datasets, missing_claims
 from headstart.report.wording import DASH, count, duration, listed, percent
 from headstart.study.records import StudyRecord
 
 NAMED = 3
 """Runs that a sentence names; the others are counted."""
-APART = 2
-"""Of more datasets the conclusion names the best alone."""
 RUNS_SHOWN = 60
 KEPT = ("engines", "digests")
 

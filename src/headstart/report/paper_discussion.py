@@ -9,13 +9,11 @@ from headstart.measure.power import images_needed
 from headstart.report.document import Blank, Block, Claim, Paragraph, Points, Section
 from headstart.report.label_facts import label_facts
 from headstart.report.told import ToldApart
-from headstart.report.verdict import accuracy, best_of, datasets, results_of
+from headstart.report.verdict import APART, accuracy, best_of, datasets, results_of
 from headstart.report.wording import count, decimal, listed, percent
 from headstart.study.records import CellResult, StudyRecord
 
 FEW_TESTED = 30
-APART = 2
-"""Of more datasets each is told in one sentence."""
 GAP, HIGH_ECE = 0.02, 0.05
 
 

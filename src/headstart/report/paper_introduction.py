@@ -22,15 +22,13 @@ from headstart.report.sections.data import outputs_blocks
 from headstart.report.sections.images_a_class import images_section
 from headstart.report.sources import Bibliography
 from headstart.report.told import ToldApart
-from headstart.report.verdict import accuracy, best_of, datasets
+from headstart.report.verdict import APART, accuracy, best_of, datasets
 from headstart.report.wording import count, interval, listed, percent
 from headstart.study.records import StudyRecord
 
 CLASSES_SHOWN = 12
 TOGETHER = "intro-images"
 """Section that tells several datasets in one table."""
-APART = 2
-"""More datasets than these are told together, in one table, so that the paper keeps its length."""
 
 
 def introduction(record: StudyRecord, cited: Bibliography, told: dict[str, ToldApart | None]) -> Section:

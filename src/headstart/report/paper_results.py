@@ -28,14 +28,14 @@ from headstart.report.sections.several import several_section
 from headstart.report.sections.told_apart import told_figure, told_table
 from headstart.report.sources import Bibliography
 from headstart.report.told import ToldApart
-from headstart.report.verdict import cut_claims, datasets, missing_claims, ranked, selected_on, verdict
+from headstart.report.verdict import APART, cut_claims, datasets, missing_claims, ranked, selected_on, verdict
 from headstart.report.wording import DASH, decimal, duration, interval, percent, total_seconds
 from headstart.study.records import MethodSummary, StudyRecord
 
 ROWS_SHOWN, PAIRS_SHOWN, FIGURES_SHOWN = 12, 8, 3
 MATRIX_SHOWN = 10
 MAP_BYTES = 400_000
-APART, FEW_ROWS, FEW_FIGURES = 2, 6, 1
+FEW_ROWS, FEW_FIGURES = 6, 1
 """Of more datasets than `APART` each is told in so many rows and figures."""
 
 

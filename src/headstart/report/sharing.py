@@ -18,7 +18,7 @@ from headstart.measure.outputs import CLASSES, ORDINAL, image_scores, right
 from headstart.measure.paired_values import compare_all_values
 from headstart.measure.verdicts import BETTER, WORSE, Verdicts, compare_all, compare_all_splits
 from headstart.methods.output import Output, encode
-from headstart.report.verdict import results_of
+from headstart.report.verdict import LEAST_SPLITS, results_of
 from headstart.report.wording import count
 from headstart.study.joint_cells import JOINT, split_answers, thresholds_of
 from headstart.study.records import CellResult, MethodSummary, StudyRecord
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 NAMES = {"hard": "hard sharing", "soft": "soft sharing", "separate": "separate networks"}
 SHARED = ("hard", "soft")
-APART = "separate"
-LEAST_SPLITS = 5
+SEPARATE = "separate"
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Ways:
         """The row of a way."""
         return next((row for row in self.rows if row.sharing == way), None)
 
-    def seconds_ratio(self, way: str, other: str = APART) -> float | None:
+    def seconds_ratio(self, way: str, other: str = SEPARATE) -> float | None:
         """Seconds of training of a way over those of another, those of separate networks summed; None without them.
 
         The frozen part of the network is run once for all ways, whichever comes first, and counts for none.
@@ -171,6 +170,6 @@ def answers_of(
 
 def helped(ways: Ways, way: str) -> tuple[list[str], list[str]]:
     """Outputs on which a shared way is better than separate networks, and those on which it is worse."""
-    kinds = {name: found.between(NAMES[way], NAMES[APART]).kind for name, found in ways.verdicts.items()}
+    kinds = {name: found.between(NAMES[way], NAMES[SEPARATE]).kind for name, found in ways.verdicts.items()}
     single = {name: kind for name, kind in kinds.items() if name != JOINT}
     return [n for n, k in single.items() if k == BETTER], [n for n, k in single.items() if k == WORSE]

@@ -14,11 +14,10 @@ import numpy as np
 from headstart.measure.verdict_words import EQUIVALENT, NOT_DISTINGUISHABLE
 from headstart.measure.verdicts import BETTER, WORSE, Verdict, Verdicts, compare_all, compare_all_splits
 from headstart.report.answers import Answers
-from headstart.report.verdict import best_of, datasets, ranked, results_of
+from headstart.report.verdict import LEAST_SPLITS, best_of, datasets, ranked, results_of
 from headstart.report.wording import count
 from headstart.study.records import MethodSummary, StudyRecord
 
-LEAST_SPLITS = 5
 OF_THE_OTHER = {BETTER: WORSE, WORSE: BETTER}
 KINDS = (WORSE, NOT_DISTINGUISHABLE, EQUIVALENT, BETTER)
 """What a method can be against the best, in the order in which the report tells it."""

@@ -26,8 +26,8 @@ from headstart.report.document import (
 )
 from headstart.report.html import render
 from headstart.report.tune_search import search_blocks
-from headstart.report.tune_words import doubts, fold_text, gain, points, verdict
-from headstart.report.wording import count, decimal, duration, percent
+from headstart.report.tune_words import doubts, fold_text, gain, verdict
+from headstart.report.wording import count, decimal, duration, percent, signed_points
 
 WORTH_COLUMNS = (
     Column("method"),
@@ -112,7 +112,7 @@ def worth_entries(each: Worth) -> tuple[Entry, ...]:
         Entry(percent(each.chosen_by), each.chosen_by),
         _scored(each.default),
         _scored(each.tuned),
-        Entry(points(d["value"]), d["value"], small=f"{points(d['low'])} to {points(d['high'])}"),
+        Entry(signed_points(d["value"]), d["value"], small=signed_points(d["low"], d["high"])),
         Entry(decimal(d["p"]), d["p"]),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headstart.methods.tune.found import DONE, FAILED, PRUNED, SearchRecord, Tuning, Worth
-from headstart.report.wording import count, duration, listed, percent
+from headstart.report.wording import count, duration, listed, percent, signed_points
 
 
 def value_text(value: Any) -> str:
@@ -21,15 +21,10 @@ def params_text(params: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value_text(value)}" for name, value in params.items())
 
 
-def points(value: float) -> str:
-    """A difference of shares in points, with its sign."""
-    return f"{100 * value:+.1f}"
-
-
 def gain(worth: Worth) -> str:
     """The difference on test with its interval: `+1.3 points (95 % interval -0.4 to +3.1)`."""
     d = worth.difference
-    return f"{points(d['value'])} points (95 % interval {points(d['low'])} to {points(d['high'])})"
+    return f"{signed_points(d['value'])} points (95 % interval {signed_points(d['low'], d['high'])})"
 
 
 def worth_sentence(worth: Worth) -> str:

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from headstart.report.told import ToldApart
 
 
+APART = 2
+"""Of more datasets each is told in less, in a sentence or a row of one table, so that a paper keeps its length."""
+LEAST_SPLITS = 5
+"""Splits over which methods are compared by a test of their means; over fewer the images of one are compared."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The best method of one dataset and its nearest rival, as the claims of the report tell it."""

@@ -37,6 +37,11 @@ def interval(score: Score, *, as_percent: bool = True) -> str:
     return f"{scale * score.low:.{digits}f}–{scale * score.high:.{digits}f}"
 
 
+def signed_points(*shares: float) -> str:
+    """A difference of shares in points with its sign, `+1.3`; of both ends of its interval `-0.4 to +3.1`."""
+    return " to ".join(f"{100 * share:+.1f}" for share in shares)
+
+
 def scored(score: Score) -> str:
     """Value and interval in one phrase: `82.0 % (95 % interval 77.9–85.6 %)`."""
     between = interval(score)

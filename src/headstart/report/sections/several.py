@@ -28,8 +28,8 @@ from headstart.report.document import (
 from headstart.report.figures import said_against_true
 from headstart.report.sections.best import binned, confusion_table, reliability_bins, reliability_figure
 from headstart.report.sharing import (
-    APART,
     NAMES,
+    SEPARATE,
     SHARED,
     Ways,
     answers_of,
@@ -99,9 +99,9 @@ def shared_words(ways: Ways, way: str) -> str:
     else:
         found = "neither helped nor hurt any output that this study could tell"
     each = [_difference(name, ways, way) for name in ways.verdicts]
-    said = f"{ways.name}: {NAMES[way]} {found}, against {NAMES[APART]} {ways.how} ({'; '.join(each)})"
+    said = f"{ways.name}: {NAMES[way]} {found}, against {NAMES[SEPARATE]} {ways.how} ({'; '.join(each)})"
     ratio = ways.seconds_ratio(way)
-    one, apart = ways.row(way), ways.row(APART)
+    one, apart = ways.row(way), ways.row(SEPARATE)
     if ratio is None or one is None or apart is None:
         return said + "."
     took = f"{duration(one.train_seconds)} against {duration(apart.train_seconds)} for all of them"
@@ -109,11 +109,11 @@ def shared_words(ways: Ways, way: str) -> str:
 
 
 def _judged(ways: Ways, way: str) -> bool:
-    return ways.row(way) is not None and ways.row(APART) is not None and bool(ways.verdicts)
+    return ways.row(way) is not None and ways.row(SEPARATE) is not None and bool(ways.verdicts)
 
 
 def _difference(output: str, ways: Ways, way: str) -> str:
-    verdict = ways.verdicts[output].between(NAMES[way], NAMES[APART])
+    verdict = ways.verdicts[output].between(NAMES[way], NAMES[SEPARATE])
     name = "all at once" if output == JOINT else output
     if isinstance(verdict.difference, CannotTell):
         return f"{name}: {verdict.difference.reason}"

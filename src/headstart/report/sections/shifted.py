@@ -11,7 +11,7 @@ from headstart.report.document import Beside, Block, Claim, Column, Entry, Figur
 from headstart.report.figure_style import Mark
 from headstart.report.figures import accuracy_by_step
 from headstart.report.verdict import best_of, ranked, results_of
-from headstart.report.wording import DASH, count, decimal, interval, percent
+from headstart.report.wording import DASH, count, decimal, interval, percent, signed_points
 from headstart.study.records import CellResult, MethodSummary, ShiftResult, StudyRecord
 from headstart.study.shifted import CORRUPTED, FOLDER, unpacked
 
@@ -37,22 +37,14 @@ def shift_entries(row: MethodSummary, rows: Sequence[MethodSummary]) -> list[Ent
         if (shift := own.get(kind)) is None:
             found += [Entry(DASH, None), Entry(DASH, None)]
             continue
-        small = interval(shift.accuracy, as_percent=True)
+        small, drop = interval(shift.accuracy, as_percent=True), shift.drop
         found.append(Entry(percent(shift.accuracy.value), shift.accuracy.value, small=small))
-        found.append(Entry(_points(shift.drop.value), shift.drop.value, small=_span(shift)))
+        found.append(Entry(signed_points(drop.value), drop.value, small=signed_points(drop.low, drop.high)))
     return found
 
 
 def _kinds(rows: Sequence[MethodSummary]) -> list[str]:
     return list(dict.fromkeys(shift.kind for row in rows for shift in row.shifts))
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"
-
-
-def _span(shift: ShiftResult) -> str:
-    return f"{100 * shift.drop.low:+.1f} to {100 * shift.drop.high:+.1f}"
 
 
 def shift_claims(record: StudyRecord, dataset: str) -> list[Claim]:
@@ -67,8 +59,9 @@ def shift_claims(record: StudyRecord, dataset: str) -> list[Claim]:
         lost = 100 * shift.drop.value
         said += f"{abs(lost):.1f} points {'less' if lost >= 0 else 'more'} than on "
         said += "its test images" if shift.kind == FOLDER else "the same images unchanged"
+        span = signed_points(shift.drop.low, shift.drop.high)
         other, runs = _rival(record, dataset, best, shift)
-        claims.append(Claim(f"{said} (95 % interval of the loss {_span(shift)}). {other}", runs))
+        claims.append(Claim(f"{said} (95 % interval of the loss {span}). {other}", runs))
     return claims
 
 
@@ -88,7 +81,7 @@ def _rival(
     gap = paired_gap(record, top, best, shift.kind)
     said = f"Highest there is {top.method} with {percent(_of(top, shift.kind).accuracy.value)}"
     if gap is not None:
-        said += f", {100 * gap[0]:+.1f} points on the same images (95 %: {100 * gap[1]:+.1f} to {100 * gap[2]:+.1f})"
+        said += f", {signed_points(gap[0])} points on the same images (95 %: {signed_points(*gap[1:])})"
     return f"{said}. It was not chosen for that.", (*best.cells, *top.cells)
 
 

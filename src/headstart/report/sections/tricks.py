@@ -6,7 +6,7 @@ from headstart.measure.verdict_words import p_short
 from headstart.methods.tricks.registry import TRICKS
 from headstart.report.document import Block, Claim, Column, Entry, Figure, Paragraph, Row, Section, Table
 from headstart.report.trick_figures import Line, forest
-from headstart.report.wording import DASH, count, duration, listed, percent
+from headstart.report.wording import DASH, count, duration, listed, percent, signed_points
 from headstart.study.records import StudyRecord
 from headstart.study.trick_effects import (
     CANNOT_TELL,
@@ -177,7 +177,7 @@ def _entries(each: TrickEffect) -> tuple[Entry, ...]:
         return (name, Entry(DASH, None), Entry(MISSING, MISSING), *(Entry(DASH, None),) * 3, what)
     return (
         name,
-        Entry(_points(each.effect), each.effect, small=f"{_points(each.low)} to {_points(each.high)}"),
+        Entry(signed_points(each.effect), each.effect, small=signed_points(each.low, each.high)),
         Entry(each.kind, each.kind, small=_doubt(each)),
         Entry(p_short(each.adjusted_p or 0.0, 0.05), each.adjusted_p),
         Entry(DASH if each.times is None else f"{each.times:.2f}x", each.times),
@@ -190,12 +190,10 @@ def _doubt(each: TrickEffect) -> str:
     """What the datasets say one by one, where they disagree."""
     if not each.doubt:
         return ""
-    each_one = [f"{name} {_points(value)}" for name, value in zip(each.datasets, each.values, strict=True)]
+    each_one = [
+        f"{name} {signed_points(value)}" for name, value in zip(each.datasets, each.values, strict=True)
+    ]
     return f"{each.doubt}: {', '.join(each_one)}"
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:+.1f}"
 
 
 def _seconds(value: float | None) -> str:

@@ -27,7 +27,7 @@ from headstart.report.tune_page import WORTH_COLUMNS, worth_entries
 from headstart.report.tune_search import search_blocks
 from headstart.report.tune_words import border_sentence, params_text, worth_sentence
 from headstart.report.verdict import datasets, ranked, results_of
-from headstart.report.wording import DASH, count
+from headstart.report.wording import DASH, count, signed_points
 from headstart.study.records import TUNED, MethodSummary, StudyRecord
 
 PRUNER = "hyperband"
@@ -143,7 +143,7 @@ def overall(found: Sequence[TunedWorth]) -> str:
     rest = len(found) - better - worse
     return (
         f"Tuning {count(len(found), 'method')} on {found[0].dataset}: clearly better on test for {better}, clearly "
-        f"worse for {worse}, not told apart for {rest}; {100 * mean:+.1f} points on average."
+        f"worse for {worse}, not told apart for {rest}; {signed_points(mean)} points on average."
     )
 
 
