@@ -321,18 +321,6 @@ def test_biases_and_norms_decay_where_asked_alone(decayed, expected):
     assert decay[id(groups.tensors["head.weight"])] == 0.01
 
 
-def test_mirrored_answers_are_the_mean_and_do_not_tell_left_from_right():
-    body, head = (
-        nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveMaxPool2d(1), nn.Flatten()),
-        LinearHead(4, 2),
-    )
-    images = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    plain, both = TransferNet(body, head).eval(), TransferNet(body, head, mirror=True).eval()
-    with torch.no_grad():
-        assert torch.allclose(both(images), (plain(images) + plain(images.flip(3))) / 2)
-        assert torch.allclose(both(images), both(images.flip(3)), atol=1e-6)
-
-
 def test_dropout_is_of_training_alone():
     head = LinearHead(50, 2, dropout=0.5)
     features = torch.randn(4, 50, generator=torch.Generator().manual_seed(0))

@@ -180,6 +180,13 @@ class JointTraining(Training):
         for tower in joint.towers:
             in_order(tower.head)
         scores = None if held is None else scores_of(net, held, loop.device).numpy()
+        joint.cpu()
+        states = [whole_state(tower, self.backbone) for tower in joint.towers]
+        heads = [tower.head for tower in joint.towers]
+        mirror = self.options.test_views == "mirror"
+        towers = tuple(assembled_towers(self.backbone, self.cut.after, states, heads, mirror=mirror))
+        if scores is not None and mirror:
+            scores = self._with_mirror(scores, towers)
         models = self._models(scores)
         self._look(joint, loop, models, scores, frozen)
         trained = loop.trained
@@ -193,13 +200,8 @@ class JointTraining(Training):
         )  # fmt: skip
         for each in self.findings:
             warn(str(each))
-        joint.cpu()
-        states = [whole_state(tower, self.backbone) for tower in joint.towers]
-        heads = [tower.head for tower in joint.towers]
-        mirror = self.options.test_views == "mirror"
-        towers = tuple(assembled_towers(self.backbone, self.cut.after, states, heads, mirror=mirror))
         return JointOutcome(
-            {}, {}, True, 1.0, trained, self.record, tuple(self.findings), scores, mirror,
+            {}, {}, True, 1.0, trained, self.record, tuple(self.findings), mirror,
             towers=towers, models=models,
         )  # fmt: skip
 

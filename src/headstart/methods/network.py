@@ -8,7 +8,7 @@ Pretrained Features and Underperform Out-of-Distribution, ICLR 2022).
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from headstart.backbones.card import Preprocessing
     from headstart.backbones.load import Backbone
     from headstart.methods.heads_base import Head
+    from headstart.methods.training import Outcome
 
 LEAST_LENGTH = 1e-12
 BATCH = 32
@@ -94,9 +95,12 @@ class TransferNet(nn.Module):
 
     def forward(self, given: Tensor) -> Tensor:
         """Class scores (n, k), float32."""
+        out = self.once(given)
+        return (out + self.once(given.flip(3))) / 2 if self.mirror else out
+
+    def once(self, given: Tensor) -> Tensor:
+        """Class scores of what is given alone, mirror or not."""
         out: Tensor = self.head(self.body(given))
-        if self.mirror:
-            out = (out + self.head(self.body(given.flip(3)))) / 2
         return out
 
 
@@ -238,7 +242,7 @@ def normaliser(mean: Sequence[float], std: Sequence[float]) -> Any:
     return normalise
 
 
-def assembled(backbone: Backbone, outcome: Any) -> TransferNet:
+def assembled(backbone: Backbone, outcome: Outcome) -> TransferNet:
     """The whole trained network, ready to predict."""
     net = copy.deepcopy(backbone.module)
     own = (backbone.card.layers or {}).get("logits", "")
@@ -253,7 +257,30 @@ def assembled(backbone: Backbone, outcome: Any) -> TransferNet:
     return out
 
 
-def run_network(net: nn.Module, items: Sequence[Any], how: Preprocessing) -> np.ndarray:
+def with_mirror(
+    plain: np.ndarray, nets: Sequence[TransferNet], items: Sequence[Any], how: Preprocessing
+) -> np.ndarray:
+    """The scores that networks with a mirror give, from those of the plain images: the mirror images alone are run.
+
+    Parameters
+    ----------
+    plain : ndarray of float32, shape (n, k)
+        Scores of the images as they are, of all networks side by side.
+    nets : sequence of TransferNet
+        Whole networks.
+    items : sequence of length n
+    how : Preprocessing
+    """
+
+    def mirrored(images: Tensor) -> Tensor:
+        turned = images.flip(3)
+        return torch.cat([net.once(turned) for net in nets], dim=1)
+
+    both: np.ndarray = (plain + run_network(mirrored, items, how)) / 2
+    return both
+
+
+def run_network(net: Callable[[Tensor], Tensor], items: Sequence[Any], how: Preprocessing) -> np.ndarray:
     """Class scores (n, k) of images, decoded and prepared as the weights expect, float32."""
     normalise = normaliser(how.mean, how.std)
     torch.set_num_threads(n_threads())

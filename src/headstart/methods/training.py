@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import json
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,18 +32,17 @@ from headstart.methods.measured import Measured
 from headstart.methods.mixing import mixes_pixels
 from headstart.methods.network import (
     TransferNet,
+    assembled,
     frozen_names,
     may_move,
     set_mode,
     whole_state,
+    with_mirror,
 )
 from headstart.methods.soup import RATES, SEED_STEP, greedy
 from headstart.methods.sources import views_by
 from headstart.methods.training_options import DEFAULT_MIXING, TrainingOptions, told
 from headstart.methods.watch import removed_if_abandoned
-
-if TYPE_CHECKING:
-    pass
 
 RUN_VERSION = "3"
 
@@ -62,8 +62,8 @@ class Outcome:
     record : dict
         Everything that was decided and measured, JSON-like.
     findings : tuple of Finding
-    held_scores : ndarray or None
-        Scores of the validation images.
+    mirror : bool
+        Whether it answers by the mean of an image and its mirror image; so the temperature was fitted.
     """
 
     state: dict[str, Any]
@@ -73,7 +73,6 @@ class Outcome:
     trained: Trained
     record: dict[str, Any]
     findings: tuple[Finding, ...]
-    held_scores: np.ndarray | None
     mirror: bool = False
 
 
@@ -224,7 +223,14 @@ class Training(Measured):
         self, net: TransferNet, loop: Loop, held: Batches | None, source: Batches, frozen: dict[str, str]
     ) -> Outcome:
         trained = loop.trained
+        head = {name: each.detach().cpu().clone() for name, each in net.head.state_dict().items()}
+        state = {name: each.cpu() for name, each in whole_state(net, self.backbone).items()}
+        outcome = Outcome(
+            state, head, bool(net.head.unit_length), 1.0, trained, self.record, (), self.options.test_views == "mirror",
+        )  # fmt: skip
         scores = None if held is None else scores_of(net, held, loop.device).numpy()
+        if scores is not None and outcome.mirror:
+            scores = self._with_mirror(scores, [assembled(self.backbone, outcome)])
         temperature = 1.0
         if scores is not None and self.held is not None and self.options.temperature:
             temperature = fit_temperature(scores, self.held.codes)
@@ -238,12 +244,12 @@ class Training(Measured):
         )  # fmt: skip
         for each in self.findings:
             warn(str(each))
-        head = {name: each.detach().cpu().clone() for name, each in net.head.state_dict().items()}
-        state = {name: each.cpu() for name, each in whole_state(net, self.backbone).items()}
-        unit = bool(net.head.unit_length)
-        mirror = self.options.test_views == "mirror"
-        found = tuple(self.findings)
-        return Outcome(state, head, unit, temperature, trained, self.record, found, scores, mirror)
+        return replace(outcome, temperature=temperature, findings=tuple(self.findings))
+
+    def _with_mirror(self, scores: np.ndarray, nets: Sequence[TransferNet]) -> np.ndarray:
+        """Scores of the validation images as these networks will answer, from those of the plain images."""
+        assert self.held is not None
+        return with_mirror(scores, nets, self.held.items, self.backbone.card.preprocessing)
 
     def _detect(
         self, net: TransferNet, loop: Loop, scores: np.ndarray | None, source: Batches, frozen: dict[str, str]

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TRAINED_VERSION = "1"
 """Part of the id of every run that trains: raised when the same run would give other numbers."""
+MIRROR_VERSION = "2"
+"""As `TRAINED_VERSION`, of runs that answer by an image and its mirror image: so is their temperature fitted since."""
 
 EQUAL_EPOCHS = 8
 WHOLE = "all"
@@ -121,6 +123,7 @@ def trained_cell(
     """One run of a method that trains; the seed always matters."""
     card = method.variant.card
     shape = card.preprocessing
+    mirrored = json.loads(method.options).get("test_views") == "mirror"
     return Cell(
         dataset=data.table.name,
         data_digest=data.digest,
@@ -139,7 +142,7 @@ def trained_cell(
         scenario=method.scenario,
         head="",
         seed=seed,
-        version=TRAINED_VERSION,
+        version=MIRROR_VERSION if mirrored else TRAINED_VERSION,
         cut=method.cut,
         training=method.options,
         per_class=per_class,
