@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
-from headstart.base.events import Notice, listening
+from headstart.backbones.load import card
+from headstart.base.events import Notice, collected_warnings, listening
 from headstart.report.build import build_document
 from headstart.report.sections.audited import audit_findings, audited_section
 from headstart.study import advice_record, audit_record
+from headstart.study.before import record_audits
 from headstart.study.execute import run_study
+from headstart.study.sources import scan_sources
 from headstart.testing.images import split_folders
 
 
@@ -47,6 +51,21 @@ def test_an_audit_is_made_once_and_anew_when_the_data_change(small, shapes, tmp_
     next((shapes / "disc").iterdir()).unlink()
     record = run_study(small(layer=("pool",)), tmp_path / "out")
     assert len(set(made)) == 2 and record.audits["shapes"]["n_images"] == 29
+
+
+def test_data_without_features_are_not_audited_and_it_is_told(small, shapes):
+    spec = small(target=("label",), on_bad="fail")
+    (source,) = scan_sources(spec)
+    kept = {}
+    store = SimpleNamespace(meta=dict, put_meta=lambda **given: kept.update(given))
+    data = {"shapes": source.dataset(spec)}
+    with collected_warnings() as said:
+        record_audits(store, data, {"shapes": source}, card("lite0"), spec, runs=False)
+        assert said == []  # a study that runs nothing has nothing to add
+        record_audits(store, data, {"shapes": source}, card("lite0"), spec)
+    assert kept == {audit_record.META: {}} and len(said) == 1
+    assert said[0].startswith("shapes: not audited, for the study has no features of it")
+    assert f"`headstart audit {shapes} --on-bad fail --target label`" in said[0]
 
 
 def test_an_audit_may_be_left_out(small, tmp_path):

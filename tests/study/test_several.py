@@ -269,6 +269,12 @@ def test_a_study_of_outputs_runs_goes_on_and_is_reported(tools, tmp_path):
     assert [o["kind"] for o in record.outputs["tools"]] == ["classes", "ordinal", "labels", "number"]
     (line,) = [line for line in record.warnings if "have no maps" in line]
     assert line.startswith("tools: the errors of several outputs have no maps here; `headstart explain")
+    found = record.audits["tools"]
+    assert found["targets"] == list(TARGETS) and found["n_images"] == len(record.tables["tools"])
+    looked = {(each["check"], each["column"]): each["skipped"] for each in found["checked"]}
+    assert looked["duplicates", None] is looked["balance", "worn"] is looked["balance", "marks"] is None
+    assert "is of numbers" in looked["balance", "age"] and "sets of labels" in looked["cues", "marks"]
+    assert "--image-root" in found["again"] and "--target worn,grade,marks,age" in found["again"]
     assert record.summaries == () and "all right" not in summary_lines(record).missing
     again = run_study(spec, tmp_path / "out")
     assert again.results == load_record(tmp_path / "out").results

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headstart.audit.cues import area, area_error
 from headstart.audit.finding import AuditFinding, counted
-from headstart.audit.labels import Judged
+from headstart.audit.labels import Judged, remark
+from headstart.images.column_kinds import split_labels
 from headstart.images.table import ImageTable
 
 if TYPE_CHECKING:
@@ -21,21 +23,32 @@ TINY, HARDLY = 10, 3
 UNEQUAL, VERY_UNEQUAL = 10.0, 50.0
 MANY = 0.5
 """Classes for each image from which a column is hardly one of classes."""
+MISTAKEN, MOST_PAIRS = 6, 4
+"""Images that are shown of each pair of classes that cannot be told apart, and pairs that are shown."""
 ALIKE, LEAST_PAIR = 0.70, 20
 """Upper end of the area under the curve below which two classes cannot be told apart."""
 
 
-def find_imbalance(table: ImageTable, target: str) -> list[AuditFinding]:
-    """Findings on the number of images a class, in all and by split."""
-    labels = table.labels[target]
-    counts = Counter(label for label in labels if label is not None)
+def find_imbalance(table: ImageTable, target: str, kind: str = "classes") -> list[AuditFinding]:
+    """Findings on the number of images a class, in all and by split.
+
+    Parameters
+    ----------
+    table : ImageTable
+    target : str
+        Label column.
+    kind : {"classes", "labels"}
+        What it holds; of cells with several labels each label is looked at for itself, and no image is left out.
+    """
+    sets = _sets(table, target, kind)
+    counts = Counter(label for each in sets for label in each)
     n = sum(counts.values())
     if not counts:
         return []
-    if len(counts) > 20 and len(counts) > MANY * n:
+    if kind == "classes" and len(counts) > 20 and len(counts) > MANY * n:
         return [_many(target, len(counts), n)]
-    found = [*_tiny(counts, table, target), *_unequal(counts), *_absent(table, target)]
-    if len(counts) == 1:
+    found = [*_tiny(counts, sets, kind), *_unequal(counts, kind), *_absent(table, sets, kind)]
+    if len(counts) == 1 and kind == "classes":
         only = next(iter(counts))
         found.append(
             AuditFinding(
@@ -44,6 +57,14 @@ def find_imbalance(table: ImageTable, target: str) -> list[AuditFinding]:
             )
         )  # fmt: skip
     return found
+
+
+def _sets(table: ImageTable, target: str, kind: str) -> list[tuple[str, ...]]:
+    """Labels of each image: none where the cell is missing, one of a class, any number where cells hold several."""
+    column = table.labels[target]
+    if kind == "labels":
+        return [() if cell is None else split_labels(cell) for cell in column]
+    return [() if cell is None else (cell,) for cell in column]
 
 
 def _many(target: str, k: int, n: int) -> AuditFinding:
@@ -55,28 +76,29 @@ def _many(target: str, k: int, n: int) -> AuditFinding:
     )  # fmt: skip
 
 
-def _tiny(counts: Counter[str], table: ImageTable, target: str) -> list[AuditFinding]:
+def _tiny(counts: Counter[str], sets: Sequence[tuple[str, ...]], kind: str) -> list[AuditFinding]:
     tiny = sorted((n, label) for label, n in counts.items() if n < TINY)
     if not tiny or len(counts) < 2:
         return []
-    labels = table.labels[target]
     names = {label for _, label in tiny}
-    rows = [row for row, label in enumerate(labels) if label in names]
+    rows = tuple(row for row, labels in enumerate(sets) if names & set(labels))
     said = ", ".join(f"{label!r} ({n})" for n, label in tiny[:5])
     more = f" and {len(tiny) - 5} more" if len(tiny) > 5 else ""
+    whole = kind == "classes"
+    what = ("class has", "classes have") if whole else ("label has", "labels have")
     return [
         AuditFinding(
             "balance", "tiny_classes", "high" if tiny[0][0] < HARDLY else "medium",
-            f"{counted(len(tiny), 'class has', 'classes have')} fewer than {TINY} images: {said}{more}",
+            f"{counted(len(tiny), *what)} fewer than {TINY} images: {said}{more}",
             "they are hardly learned, and their test images are too few to say how well",
-            "gather more of them; a mended table leaves them out",
-            rows=tuple(rows), remarks={row: str(labels[row]) for row in rows}, leave_out=tuple(rows),
+            "gather more of them" + ("; a mended table leaves them out" if whole else ""),
+            rows=rows, remarks={row: "; ".join(sets[row]) for row in rows}, leave_out=rows if whole else (),
             details=tuple((label, str(n)) for n, label in tiny), facts={"n_classes": len(tiny), "least": tiny[0][0]},
         )
     ]  # fmt: skip
 
 
-def _unequal(counts: Counter[str]) -> list[AuditFinding]:
+def _unequal(counts: Counter[str], kind: str) -> list[AuditFinding]:
     kept = {label: n for label, n in counts.items() if n >= TINY}
     if len(kept) < 2:
         return []
@@ -84,13 +106,17 @@ def _unequal(counts: Counter[str]) -> list[AuditFinding]:
     ratio = n_most / n_least
     if ratio < UNEQUAL:
         return []
+    advice = "read balanced accuracy and macro F1; gather more of the small classes"
+    whole = kind == "classes"
+    if whole:
+        advice += "; a data set with at most the median number of images a class can be built, at the price of the others"
     return [
         AuditFinding(
             "balance", "imbalance", "medium" if ratio >= VERY_UNEQUAL else "low",
             f"{most!r} has {ratio:.0f} times the images of {least!r} ({n_most:,} and {n_least:,})",
-            "accuracy is mostly that of the large classes; small ones are taken for them",
-            "read balanced accuracy and macro F1; gather more of the small classes; no table can mend it",
+            "accuracy is mostly that of the large classes; small ones are taken for them", advice,
             details=tuple((label, f"{n:,}") for label, n in counts.most_common()), facts={"ratio": ratio},
+            build=("--balance", "median") if whole else (),
         )
     ]  # fmt: skip
 
@@ -99,25 +125,29 @@ def _by_n(pair: tuple[str, int]) -> int:
     return pair[1]
 
 
-def _absent(table: ImageTable, target: str) -> list[AuditFinding]:
+def _absent(table: ImageTable, sets: Sequence[tuple[str, ...]], kind: str) -> list[AuditFinding]:
     """Classes that other splits have and train lacks."""
     if table.splits is None or not table.has_split("train"):
         return []
-    labels = table.labels[target]
-    learned = {label for label, split in zip(labels, table.splits, strict=True) if split == "train"}
-    rows = [row for row, label in enumerate(labels) if label is not None and label not in learned]
+    learned = {
+        label for labels, at in zip(sets, table.splits, strict=True) if at == "train" for label in labels
+    }
+    rows = tuple(row for row, labels in enumerate(sets) if set(labels) - learned)
     if not rows:
         return []
-    names = sorted({str(labels[row]) for row in rows})
+    names = sorted({label for row in rows for label in sets[row]} - learned)
     said = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    whole = kind == "classes"
+    what = ("class", "classes") if whole else ("label", "labels")
     return [
         AuditFinding(
             "balance", "absent_classes", "high",
-            f"{counted(len(names), 'class')} of the other splits {'is' if len(names) == 1 else 'are'} absent from train: "
-            f"{said} ({counted(len(rows), 'image')})".replace("classs", "classes"),
-            "no classifier can get these images right", "split anew; or a mended table leaves them out",
-            rows=tuple(rows), remarks={row: str(labels[row]) for row in rows}, leave_out=tuple(rows), resplit=True,
-            facts={"n_classes": len(names), "n": len(rows)},
+            f"{counted(len(names), *what)} of the other splits {'is' if len(names) == 1 else 'are'} absent from train: "
+            f"{said} ({counted(len(rows), 'image')})",
+            "no classifier can get these images right",
+            "split anew" + ("; or a mended table leaves them out" if whole else ""),
+            rows=rows, remarks={row: "; ".join(sets[row]) for row in rows}, leave_out=rows if whole else (),
+            resplit=True, facts={"n_classes": len(names), "n": len(rows)},
         )
     ]  # fmt: skip
 
@@ -128,9 +158,10 @@ def spelling(label: str) -> str:
     return re.sub(r"[\s_\-\u2010-\u2015\u200b]+", "", plain) or plain
 
 
-def find_spellings(table: ImageTable, target: str) -> list[AuditFinding]:
+def find_spellings(table: ImageTable, target: str, kind: str = "classes") -> list[AuditFinding]:
     """The finding on labels that differ in spelling alone; each is suggested to become its most frequent form."""
-    counts = Counter(label for label in table.labels[target] if label is not None)
+    sets = _sets(table, target, kind)
+    counts = Counter(label for each in sets for label in each)
     forms: dict[str, list[str]] = {}
     for label, _ in counts.most_common():
         forms.setdefault(spelling(label), []).append(label)
@@ -138,15 +169,16 @@ def find_spellings(table: ImageTable, target: str) -> list[AuditFinding]:
     if not several:
         return []
     rename = {other: names[0] for names in several for other in names[1:]}
-    rows = tuple(row for row, label in enumerate(table.labels[target]) if label in rename)
+    rows = tuple(row for row, labels in enumerate(sets) if not rename.keys().isdisjoint(labels))
     said = "; ".join(" and ".join(map(repr, names)) for names in several[:5])
+    what = ("class is", "classes are") if kind == "classes" else ("label is", "labels are")
     return [
         AuditFinding(
             "balance", "spellings", "high",
-            f"{counted(len(several), 'class is', 'classes are')} spelt in several ways: {said}",
+            f"{counted(len(several), *what)} spelt in several ways: {said}",
             "one class is learned and judged as several that cannot be told apart",
             "a mended table spells each as it is spelt most often",
-            rows=rows, remarks={row: str(table.labels[target][row]) for row in rows}, rename=rename,
+            rows=rows, remarks={row: "; ".join(sets[row]) for row in rows}, rename=rename,
             details=tuple((old, f"{new} ({counts[old]} to {counts[new]})") for old, new in rename.items()),
             facts={"n_classes": len(several), "n": len(rows)},
         )
@@ -154,21 +186,26 @@ def find_spellings(table: ImageTable, target: str) -> list[AuditFinding]:
 
 
 def find_alike(judged: Judged) -> list[AuditFinding]:
-    """Pairs of classes that out-of-sample probabilities hardly tell apart."""
+    """Pairs of classes that out-of-sample probabilities hardly tell apart, with the images that are mistaken most."""
     pairs = []
     counts = np.bincount(judged.codes, minlength=len(judged.classes))
     for one, other in _close_pairs(judged, counts):
         rows = np.flatnonzero((judged.codes == one) | (judged.codes == other))
         p = judged.probabilities[rows].astype(np.float64)
         score = np.log(p[:, one] + 1e-9) - np.log(p[:, other] + 1e-9)
-        found = area(score, judged.codes[rows] == one)
+        own = judged.codes[rows] == one
+        found = area(score, own)
         high = found + 1.96 * area_error(found, int(counts[one]), int(counts[other]))
         if high < ALIKE:
-            pairs.append((found, judged.classes[one], judged.classes[other]))
+            mistaken = np.argsort(np.where(own, score, -score), kind="stable")[:MISTAKEN]
+            pairs.append((found, one, other, rows[mistaken].tolist()))
     if not pairs:
         return []
     pairs.sort()
-    said = ", ".join(f"{a!r} and {b!r} ({found:.2f})" for found, a, b in pairs[:5])
+    names = [(judged.classes[a], judged.classes[b]) for _, a, b, _ in pairs]
+    said = ", ".join(f"{a!r} and {b!r} ({p[0]:.2f})" for (a, b), p in zip(names[:5], pairs, strict=False))
+    shown = list(dict.fromkeys(at for pair in pairs[:MOST_PAIRS] for at in pair[3]))
+    first = _merged(names[0], judged, counts)
     return [
         AuditFinding(
             "balance", "alike_classes", "medium",
@@ -176,11 +213,20 @@ def find_alike(judged: Judged) -> list[AuditFinding]:
             + (f" and {len(pairs) - 5} more" if len(pairs) > 5 else "")
             + " (area under the curve; 0.5 is chance)",
             "between them a classifier guesses, or their labels are mixed",
-            "ask whether they are one class, whether labels are mixed, or whether the images show the difference at all",
-            details=tuple((f"{a} and {b}", f"{found:.2f}") for found, a, b in pairs),
-            facts={"n_pairs": len(pairs), "least": pairs[0][0]},
+            "ask whether they are one class, whether labels are mixed, or whether the images show the difference at all"
+            + ("; a data set in which the closest pair is one class can be built" if first else ""),
+            rows=tuple(int(judged.rows[at]) for at in shown),
+            remarks={int(judged.rows[at]): remark(judged, at) for at in shown},
+            details=tuple((f"{a} and {b}", f"{p[0]:.2f}") for (a, b), p in zip(names, pairs, strict=True)),
+            facts={"n_pairs": len(pairs), "least": pairs[0][0]}, build=("--rename", first) if first else (),
         )
     ]  # fmt: skip
+
+
+def _merged(pair: tuple[str, str], judged: Judged, counts: NDArray[np.int64]) -> str:
+    """`OLD=NEW` that makes the smaller class of a pair the larger; "" where a name has a sign of its own meaning."""
+    few, many = sorted(pair, key=lambda name: int(counts[judged.classes.index(name)]))
+    return "" if set("=,") & set(few + many) else f"{few}={many}"
 
 
 def _close_pairs(judged: Judged, counts: NDArray[np.int64]) -> list[tuple[int, int]]:

@@ -7,6 +7,8 @@ part; copies are kept together, so that neither do they.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +16,7 @@ import numpy as np
 from headstart.audit.cues import area, area_error
 from headstart.audit.finding import AuditFinding
 from headstart.audit.labels import out_of_sample
+from headstart.images.column_kinds import stratum_names
 from headstart.images.table import SPLITS, ImageTable
 
 if TYPE_CHECKING:
@@ -31,8 +34,8 @@ DRAWS = 500
 
 
 def find_drift(
-    table: ImageTable, space: Floats, ok: NDArray[np.bool_], clusters: NDArray[np.int64], target: str | None,
-    *, seed: int = 0,
+    table: ImageTable, space: Floats, ok: NDArray[np.bool_], clusters: NDArray[np.int64],
+    columns: Mapping[str, str], *, seed: int = 0,
 ) -> tuple[list[AuditFinding], dict[str, Any]]:  # fmt: skip
     """Findings on drift from train to each other split, and the figures.
 
@@ -45,23 +48,30 @@ def find_drift(
     ok : ndarray of bool, shape (n,)
     clusters : ndarray of int64, shape (n,)
         Copies share a number.
-    target : str, optional
+    columns : dict of str to str
+        Label columns and what they hold: classes; "labels", told by the rarest; "number", told by fifths. Images
+        are told apart within the class of the first that has two images a class or more.
     seed : int
     """
     splits = np.array(table.splits or (), dtype=str)
     found: list[AuditFinding] = []
     facts: dict[str, Any] = {}
-    labels = (
-        np.array(["" if x is None else x for x in table.labels[target]], dtype=object) if target else None
-    )
+    strata = {target: _strata(table, target, kind) for target, kind in columns.items()}
+    labels = next((each for each in strata.values() if 2 * len(set(each.tolist())) <= len(each)), None)
     for split in SPLITS[1:]:
         train, other = np.flatnonzero(ok & (splits == "train")), np.flatnonzero(ok & (splits == split))
         if min(len(train), len(other)) < LEAST:
             continue
         found += _images(space, train, other, labels, clusters, split, facts, seed)
-        if labels is not None:
-            found += _shares(labels, train, other, split, facts, seed)
+        for target, own in strata.items():
+            shares = _shares(own, train, other, split, facts, seed, target)
+            found += [replace(each, column=target) for each in shares]
     return found, facts
+
+
+def _strata(table: ImageTable, target: str, kind: str) -> NDArray[Any]:
+    names = stratum_names(table.labels[target], kind)
+    return np.array(["" if name is None else name for name in names], dtype=object)
 
 
 def _images(
@@ -84,12 +94,13 @@ def _images(
     facts[f"{split}_area"] = found
     if low < LOW:
         return []
+    within = "" if labels is None else ", the class apart"
     own = np.flatnonzero(codes == 1)
     first = own[np.argsort(-told[own], kind="stable")][:24]
     return [
         AuditFinding(
             "drift", "drift", "high" if low >= HIGH else "medium" if low >= MEDIUM else "low",
-            f"images of {split} can be told from those of train, the class apart (area under the curve {found:.2f}; "
+            f"images of {split} can be told from those of train{within} (area under the curve {found:.2f}; "
             "0.5 is chance)",
             f"the score on {split} is of another kind of images than was learned from: it says little of new images "
             "like those of train",
@@ -116,8 +127,8 @@ def _centred(points: Floats, codes: Any, rows: Any, labels: Any) -> tuple[Floats
 
 
 def _shares(
-    labels: Any, train: Any, other: Any, split: str, facts: dict[str, Any], seed: int
-) -> list[AuditFinding]:
+    labels: Any, train: Any, other: Any, split: str, facts: dict[str, Any], seed: int, target: str
+) -> list[AuditFinding]:  # fmt: skip
     classes, codes = np.unique(
         np.concatenate([labels[train], labels[other]]).astype(str), return_inverse=True
     )
@@ -133,7 +144,7 @@ def _shares(
         draw.multinomial(len(other), both, DRAWS) / len(other),
     )
     chance = float(np.quantile(np.abs(drawn_a - drawn_b).sum(axis=1) / 2, 0.999))
-    facts[f"{split}_shares"] = apart
+    facts.setdefault(f"{split}_shares", {})[target] = apart
     severity = next((name for limit, name in SHARES if apart - chance >= limit), "")
     if not severity:
         return []

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
+from headstart.audit.commands import Given, audit_command, build_command, split_command
 from headstart.images.table import ImageTable
 
 SEVERITIES = ("high", "medium", "low")
@@ -44,6 +44,10 @@ class AuditFinding:
         Labels of a mended table that are spelt otherwise.
     resplit : bool
         Whether a new split (`headstart split`) mends it.
+    build : tuple of str
+        Options of `headstart dataset build` that make a data set without it; empty where none do.
+    column : str
+        Label column that it is about; "" where it is about images.
     details : tuple of (str, str)
         What is no image row: a file and a reason, a class and its number.
     facts : dict of str to number or str
@@ -63,6 +67,8 @@ class AuditFinding:
     suggest: dict[int, str] = field(default_factory=dict)
     rename: dict[str, str] = field(default_factory=dict)
     resplit: bool = False
+    build: tuple[str, ...] = ()
+    column: str = ""
     details: tuple[tuple[str, str], ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -71,21 +77,33 @@ class AuditFinding:
         """Whether a new table mends it."""
         return bool(self.leave_out or self.suggest or self.rename or (self.details and self.check == "files"))
 
-    def command(self, data: str) -> str:
-        """The command that mends it by writing a new table; "" where no table can."""
+    def command(self, data: str, given: Given = (), column: str = "") -> str:
+        """The command that mends it, by writing a new table or data set; "" where none can.
+
+        Parameters
+        ----------
+        data : str
+        given : tuple of (str, str)
+            Options that the audit was given, which the command is given too.
+        column : str
+            Label column that the command is to be about, where there are several.
+        """
         if self.mends:
-            return f"headstart audit {shlex.quote(data)} --only {self.check} --mend mended.csv"
-        return f"headstart split {shlex.quote(data)} --anew --out split.csv" if self.resplit else ""
+            return audit_command(data, given, column, ("--only", self.check, "--mend", "mended.csv"))
+        if self.resplit:
+            return split_command(data, given)
+        return build_command(data, given, column, self.build) if self.build else ""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """That a check was made: its seconds and figures, or why it was not made."""
+    """That a check was made, of a label column where it is about one: seconds and figures, or why it was not made."""
 
     check: str
     seconds: float
     skipped: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
+    column: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,24 +116,40 @@ class Audit:
         As read, problems included.
     source : str
         The data as the caller named them, for commands.
-    target : str or None
-        Label column that was looked at; None without labels.
+    targets : tuple of str
+        Label columns that were looked at; none without labels.
     findings : tuple of AuditFinding
         The severest first.
     checked : tuple of Checked
     backbone : str
     seed : int
     seconds : float
+    given : tuple of (str, str)
+        Options that the audit was given, for commands.
     """
 
     table: ImageTable
     source: str
-    target: str | None
+    targets: tuple[str, ...]
     findings: tuple[AuditFinding, ...]
     checked: tuple[Checked, ...]
     backbone: str
     seed: int
     seconds: float
+    given: Given = ()
+
+    @property
+    def target(self) -> str | None:
+        """The first label column that was looked at; None without labels."""
+        return self.targets[0] if self.targets else None
+
+    def again(self, *more: str) -> str:
+        """The command that makes this audit again, with further words at its end."""
+        return audit_command(self.source, self.given, more=more)
+
+    def mending(self, finding: AuditFinding) -> str:
+        """The command that mends a finding of this audit; "" where none can."""
+        return finding.command(self.source, self.given, finding.column if len(self.targets) > 1 else "")
 
     def of(self, kind: str) -> tuple[AuditFinding, ...]:
         """Findings of one kind."""
@@ -124,11 +158,15 @@ class Audit:
     def to_dict(self, most: int = 1000) -> dict[str, Any]:
         """JSON-like; at most `most` images a finding are listed (`n` counts all)."""
         return {
-            "data": self.source, "dataset": self.table.name, "target": self.target, "n_images": len(self.table),
-            "backbone": self.backbone, "seed": self.seed, "seconds": self.seconds,
+            "data": self.source, "dataset": self.table.name, "target": self.target, "targets": list(self.targets),
+            "n_images": len(self.table), "backbone": self.backbone, "seed": self.seed, "seconds": self.seconds,
+            "again": self.again(),
             "findings": [self._finding(each, most) for each in self.findings],
             "checked": [
-                {"check": each.check, "seconds": each.seconds, "skipped": each.skipped or None, "facts": each.facts}
+                {
+                    "check": each.check, "column": each.column or None, "seconds": each.seconds,
+                    "skipped": each.skipped or None, "facts": each.facts,
+                }
                 for each in self.checked
             ],
         }  # fmt: skip
@@ -136,9 +174,9 @@ class Audit:
     def _finding(self, each: AuditFinding, most: int) -> dict[str, Any]:
         paths = self.table.paths
         return {
-            "check": each.check, "kind": each.kind, "severity": each.severity, "message": each.message,
-            "effect": each.effect, "advice": each.advice, "command": each.command(self.source) or None,
-            "n": len(each.rows), "facts": each.facts,
+            "check": each.check, "kind": each.kind, "column": each.column or None, "severity": each.severity,
+            "message": each.message, "effect": each.effect, "advice": each.advice,
+            "command": self.mending(each) or None, "n": len(each.rows), "facts": each.facts,
             "images": [
                 {"path": paths[row], "remark": each.remarks.get(row, ""), "suggestion": each.suggest.get(row)}
                 for row in each.rows[:most]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headstart.audit.finding import AuditFinding, counted
 from headstart.features.duplicates import Copies
+from headstart.images.column_kinds import split_labels
 from headstart.images.table import SPLITS, ImageTable
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ MUCH, SOME = 0.01, 0.001
 """Shares of the images that are judged on from which leakage is of high and of medium severity."""
 
 
-def find_leakage(table: ImageTable, copies: Copies, target: str | None) -> list[AuditFinding]:
+def find_leakage(table: ImageTable, copies: Copies, columns: Mapping[str, str]) -> list[AuditFinding]:
     """Findings on copies; each cluster of copies belongs to the gravest that it fits.
 
     Parameters
@@ -25,34 +27,39 @@ def find_leakage(table: ImageTable, copies: Copies, target: str | None) -> list[
     table : ImageTable
     copies : Copies
         Of its rows.
-    target : str, optional
-        Label column.
+    columns : dict of str to str
+        Label columns and what they hold ("classes", "labels" or "number"); other numbers are no contradiction.
     """
-    remarks = _remarks(table, copies, target)
+    remarks = _remarks(table, copies, list(columns))
     clusters = copies.groups()
-    apart = [rows for rows in clusters if target is not None and _labels(table, target, rows) > 1]
-    rest = [rows for rows in clusters if target is None or _labels(table, target, rows) <= 1]
     crossing = [rows for rows in clusters if _splits(table, rows) > 1]
+    found = [_crossing(table, crossing, remarks)] if crossing else []
+    apart: set[int] = set()
+    for target, kind in columns.items():
+        odd = [at for at, rows in enumerate(clusters) if _labels(table, target, kind, rows) > 1]
+        if odd:
+            apart.update(odd)
+            found.append(_apart([clusters[at] for at in odd], remarks, len(table), target))
+    rest = [rows for at, rows in enumerate(clusters) if at not in apart]
     within = [rows for rows in rest if _splits(table, rows) == 1]
-    found = []
-    if crossing:
-        found.append(_crossing(table, crossing, remarks))
-    if apart:
-        found.append(_apart(apart, remarks, len(table)))
     if within:
         found.append(_within(within, remarks, len(table)))
     return found
 
 
-def _labels(table: ImageTable, target: str, rows: NDArray[np.int64]) -> int:
-    return len({table.labels[target][row] for row in rows.tolist()} - {None})
+def _labels(table: ImageTable, target: str, kind: str, rows: NDArray[np.int64]) -> int:
+    """Number of different labels; sets of labels are compared whatever their order."""
+    if kind == "number":
+        return 1
+    cells = [cell for row in rows.tolist() if (cell := table.labels[target][row]) is not None]
+    return len({frozenset(split_labels(cell)) if kind == "labels" else cell for cell in cells})
 
 
 def _splits(table: ImageTable, rows: NDArray[np.int64]) -> int:
     return 1 if table.splits is None else len({table.splits[row] for row in rows.tolist()})
 
 
-def _remarks(table: ImageTable, copies: Copies, target: str | None) -> dict[int, str]:
+def _remarks(table: ImageTable, copies: Copies, targets: Sequence[str]) -> dict[int, str]:
     best: dict[int, tuple[float, str]] = {}
     for pair, alike, kind in zip(copies.pairs.tolist(), copies.likeness.tolist(), copies.kinds, strict=True):
         for row in pair:
@@ -61,7 +68,7 @@ def _remarks(table: ImageTable, copies: Copies, target: str | None) -> dict[int,
     said = {}
     for row, (_, words) in best.items():
         parts = [table.splits[row]] if table.splits is not None else []
-        parts += [str(table.labels[target][row])] if target is not None else []
+        parts += [table.labels[target][row] or "no label" for target in targets]
         said[row] = ", ".join([*parts, words])
     return said
 
@@ -94,7 +101,7 @@ def _crossing(table: ImageTable, groups: list[NDArray[np.int64]], remarks: dict[
     )  # fmt: skip
 
 
-def _apart(groups: list[NDArray[np.int64]], remarks: dict[int, str], n: int) -> AuditFinding:
+def _apart(groups: list[NDArray[np.int64]], remarks: dict[int, str], n: int, target: str) -> AuditFinding:
     rows = _flat(groups)
     share = len(rows) / n
     return AuditFinding(
@@ -103,7 +110,7 @@ def _apart(groups: list[NDArray[np.int64]], remarks: dict[int, str], n: int) -> 
         "at least one label of each is wrong, or the classes overlap: no classifier can be right on all of them",
         "decide which label is right; a mended table leaves all of them out",
         rows=rows, groups=_tuples(groups), remarks=remarks, leave_out=rows,
-        facts={"n_clusters": len(groups), "share": share},
+        facts={"n_clusters": len(groups), "share": share}, column=target,
     )  # fmt: skip
 
 

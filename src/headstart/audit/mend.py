@@ -7,11 +7,13 @@ import io
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from headstart.audit.finding import Audit
 from headstart.base.errors import DataError
 from headstart.base.events import warn
 from headstart.base.files import write_text
+from headstart.images.column_kinds import SEPARATOR, column_kind, split_labels
 from headstart.images.table import ImageTable
 
 
@@ -70,20 +72,47 @@ def write_mended(found: Audit, path: str | Path) -> Mended:
     """
     place = check_new_table(path, found.table)
     left_out = {row for each in found.findings for row in each.leave_out}
-    suggest = {row: label for each in found.findings for row, label in each.suggest.items()}
-    rename = {old: new for each in found.findings for old, new in each.rename.items()}
     table = found.table
     kept = [row for row in range(len(table)) if row not in left_out]
     columns: dict[str, list[str]] = {}
+    renamed: set[int] = set()
     for name in table.targets:
-        names = [table.labels[name][row] or "" for row in kept]
-        columns[name] = [rename.get(each, each) for each in names] if name == found.target else names
-    if suggest:
-        columns["suggestion"] = [suggest.get(row, "") for row in kept]
+        given = [table.labels[name][row] or "" for row in kept]
+        columns[name] = _spelt(given, _of(found, name, "rename"))
+        renamed.update(
+            at for at, (old, new) in enumerate(zip(given, columns[name], strict=True)) if old != new
+        )
+    suggest = {name: said for name in table.targets if (said := _of(found, name, "suggest"))}
+    for name, said in suggest.items():
+        title = "suggestion" if len(suggest) == 1 else f"suggestion for {name}"
+        columns[title] = [said.get(row, "") for row in kept]
     command = write_table(table, kept, columns, place)
-    renamed = sum(table.labels[found.target][row] in rename for row in kept) if found.target else 0
-    suggested = sum(row in suggest for row in kept)
-    return Mended(str(path), len(kept), len(left_out), suggested, renamed, command)
+    suggested = sum(any(row in said for said in suggest.values()) for row in kept)
+    return Mended(str(path), len(kept), len(left_out), suggested, len(renamed), command)
+
+
+def _of(found: Audit, column: str, what: str) -> dict[Any, str]:
+    """All that the findings on a label column rename or suggest."""
+    told: dict[Any, str] = {}
+    for each in found.findings:
+        if each.column == column:
+            told.update(getattr(each, what))
+    return told
+
+
+def _spelt(cells: list[str], rename: dict[str, str]) -> list[str]:
+    """Cells with labels renamed, also those among several of a cell."""
+    if not rename:
+        return cells
+    several = column_kind(cells) == "labels"
+
+    def one(cell: str) -> str:
+        labels = split_labels(cell) if several else (cell,)
+        if rename.keys().isdisjoint(labels):
+            return cell
+        return SEPARATOR.join(dict.fromkeys(rename.get(label, label) for label in labels))
+
+    return [one(cell) for cell in cells]
 
 
 def write_table(table: ImageTable, rows: list[int], columns: dict[str, list[str]], place: Path) -> str:

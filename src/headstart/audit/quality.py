@@ -92,11 +92,12 @@ def _finding(table: ImageTable, kind: str, which: Which, order: NDArray[np.float
     rows = rows[np.argsort(order[rows], kind="stable")]
     share = len(rows) / len(table)
     seen, effect = SAID[kind]
-    learned = tuple(
-        int(row) for row in rows if table.splits is not None and table.splits[int(row)] == "train"
-    )
+    splits = table.splits or ("train",) * len(table)
+    learned = tuple(int(row) for row in rows if splits[int(row)] == "train")
     advice = ADVICE.get(kind, USUAL)
-    if not learned:
+    if table.splits is None:  # nothing is known of what will be tested on
+        advice = advice.replace("leaves those of train out", "leaves them out, of a later test too")
+    elif not learned:
         advice = advice.split("; a mended")[0]
     return AuditFinding(
         "quality", kind, "medium" if share >= SOME else "low",

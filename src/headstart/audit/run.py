@@ -1,15 +1,20 @@
-"""The whole audit of a table: one look at each image, features from the cache, then every check."""
+"""The whole audit of a table: one look at each image, features from the cache, then every check.
+
+Files, copies, quality and drift are of images; labels, balance, cues and enough of each label column for itself, by
+what the column holds: numbers are no classes, and of sets of labels only their numbers are looked at.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from headstart.audit.balance import find_alike, find_imbalance, find_spellings
+from headstart.audit.commands import TARGET, Given
 from headstart.audit.cues import find_cues
 from headstart.audit.drift import find_drift
 from headstart.audit.enough import find_too_few
@@ -25,6 +30,7 @@ from headstart.base.events import warn
 from headstart.features.duplicates import Copies, find_copies
 from headstart.features.extractor import FeatureExtractor
 from headstart.features.store import DEFAULT_CACHE_GB
+from headstart.images.column_kinds import column_kind, split_labels
 from headstart.images.prepare import least_side
 from headstart.images.table import ImageTable
 
@@ -34,13 +40,14 @@ if TYPE_CHECKING:
 RANKED = 24
 BY_LOOK = ("files", "quality", "cues")
 """Checks that need no features."""
+NO_LABELS = "there are no labels"
 Found = tuple[list[AuditFinding], dict[str, Any], str]
 
 
 def audit(
-    table: ImageTable, *, source: str = "", target: str | None = None, only: Sequence[str] = (),
+    table: ImageTable, *, source: str = "", target: str | Sequence[str] | None = None, only: Sequence[str] = (),
     backbone: str = "lite0", seed: int = 0, cache_gb: float = DEFAULT_CACHE_GB,
-    features: NDArray[np.float32] | None = None,
+    features: NDArray[np.float32] | None = None, kinds: Mapping[str, str] | None = None, given: Given = (),
 ) -> Audit:  # fmt: skip
     """Look for what is wrong with a dataset.
 
@@ -49,8 +56,8 @@ def audit(
     table : ImageTable
     source : str
         The data as the user named them, for the commands of the findings; default the table's name.
-    target : str, optional
-        Label column; the first by default. Without labels the checks that need them are skipped.
+    target : str or sequence of str, optional
+        Label columns; all by default. Without labels the checks that need them are skipped.
     only : sequence of str
         Names of `CHECKS`; all by default.
     backbone : str
@@ -61,6 +68,11 @@ def audit(
         Cap of the feature cache.
     features : ndarray of float32, shape (n, d), optional
         Of the backbone's last layer, where the caller has them: one row an image, all of them readable.
+    kinds : dict of str to str, optional
+        What label columns hold ("classes", "labels", "number", or "ordinal", which are classes here) where that is
+        known; found from their cells by default.
+    given : tuple of (str, str)
+        Options by which the data were read, for the commands of the findings.
 
     Returns
     -------
@@ -75,22 +87,51 @@ def audit(
         if name not in CHECKS:
             raise UnknownName("check", name, CHECKS)
     start = time.perf_counter()
-    named = table.target(target) if target is not None or table.labels else None
+    asked = () if target is None else (target,) if isinstance(target, str) else tuple(target)
+    targets = tuple(table.target(name) for name in asked) or table.targets
     checks = [each for each in CHECKS if not only or each in only]
-    work = _Work(table, named, backbone, seed, cache_gb, any(each not in BY_LOOK for each in checks))
+    featured = any(each not in BY_LOOK for each in checks)
+    work = _Work(table, targets, backbone, seed, cache_gb, featured, dict(kinds or {}))
     if features is not None:
         work.take(features)
     findings: list[AuditFinding] = []
     checked = []
     for check in checks:
-        began = time.perf_counter()
-        found, facts, skipped = CHECKED[check](work)
-        findings += found
-        checked.append(Checked(check, time.perf_counter() - began, skipped, facts))
+        for found, each in _made(work, check):
+            findings += found
+            checked.append(each)
+    own = [(TARGET, name) for name in asked]
+    own += [("--backbone", backbone)] if backbone != "lite0" else []
+    own += [("--seed", str(seed))] if seed else []
     return Audit(
-        table, source or table.name, named, by_severity(findings), tuple(checked), backbone, seed,
-        time.perf_counter() - start,
+        table, source or table.name, targets, by_severity(findings), tuple(checked), backbone, seed,
+        time.perf_counter() - start, (*given, *own),
     )  # fmt: skip
+
+
+def _made(work: _Work, check: str) -> Iterator[tuple[list[AuditFinding], Checked]]:
+    """A check, once, or once for each label column; where there are several, findings name theirs."""
+    columns = (work.targets or ("",)) if check in OF_COLUMNS else ("",)
+    for column in columns:
+        began = time.perf_counter()
+        if check not in OF_COLUMNS:
+            found, facts, skipped = CHECKED[check](work)
+        elif not column:
+            found, facts, skipped = [], {}, NO_LABELS
+        elif reason := work.unfit(check, column):
+            found, facts, skipped = [], {}, reason
+        else:
+            found, facts, skipped = OF_COLUMNS[check](work, column)
+            found = [replace(each, column=column) for each in found]
+        if len(work.targets) > 1:
+            found = [_named(each) for each in found]
+        yield found, Checked(check, time.perf_counter() - began, skipped, facts, column)
+
+
+def _named(each: AuditFinding) -> AuditFinding:
+    if not each.column or repr(each.column) in each.message:
+        return each
+    return replace(each, message=f"{each.column}: {each.message}")
 
 
 @dataclass
@@ -98,12 +139,33 @@ class _Work:
     """An audit under way: what several checks need is made once, when it is first asked for."""
 
     table: ImageTable
-    target: str | None
+    targets: tuple[str, ...]
     backbone: str
     seed: int
     cache_gb: float
-    featured: bool
+    featured: bool = True
+    kinds: dict[str, str] = field(default_factory=dict)
     _made: dict[str, Any] = field(default_factory=dict)
+
+    def kind(self, column: str) -> str:
+        """What a label column holds: "classes", "labels" or "number"."""
+        if column not in self.kinds:
+            self.kinds[column] = column_kind(self.table.labels[column])
+        return self.kinds[column].replace("ordinal", "classes")
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Label columns and what they hold."""
+        return {name: self.kind(name) for name in self.targets}
+
+    def unfit(self, check: str, column: str) -> str:
+        """Why a check is not for a label column; "" where it is."""
+        kind = self.kind(column)
+        if kind == "number":
+            return f"column {column!r} is of numbers, and this is about classes"
+        if kind == "labels" and check != "balance":
+            return f"column {column!r} holds sets of labels, and this is about one class an image"
+        return ""
 
     def _once(self, name: str, make: Callable[[], Any]) -> Any:
         if name not in self._made:
@@ -165,14 +227,11 @@ class _Work:
         made: NDArray[np.float32] = self._once("space", lambda: principal(self.features))
         return made
 
-    @property
-    def judged(self) -> Judged | str:
-        """Probabilities of the labelled images, or why there are none."""
-        if self.target is None:
-            return "there are no labels"
-        labels, clusters = self.table.labels[self.target], self.copies.clusters
+    def judged(self, column: str) -> Judged | str:
+        """Probabilities of the images that a column of classes labels, or why there are none."""
+        labels, clusters = self.table.labels[column], self.copies.clusters
         made: Judged | str = self._once(
-            "judged", lambda: judge(self.features, labels, clusters, ok=self.ok, seed=self.seed)
+            f"judged {column}", lambda: judge(self.features, labels, clusters, ok=self.ok, seed=self.seed)
         )
         return made
 
@@ -188,11 +247,11 @@ def _duplicates(work: _Work) -> Found:
         "n_pairs": len(copies.pairs), "n_clusters": len(copies.groups()), "threshold": copies.threshold,
         "n_compared": copies.n_compared,
     }  # fmt: skip
-    return find_leakage(work.table, copies, work.target), facts, ""
+    return find_leakage(work.table, copies, work.columns), facts, ""
 
 
-def _labels(work: _Work) -> Found:
-    judged = work.judged
+def _labels(work: _Work, column: str) -> Found:
+    judged = work.judged(column)
     if isinstance(judged, str):
         return [], {}, judged
     try:
@@ -207,24 +266,24 @@ def _labels(work: _Work) -> Found:
     return find_label_errors(work.table, judged, named), facts, ""
 
 
-def _balance(work: _Work) -> Found:
-    if work.target is None:
-        return [], {}, "there are no labels"
-    found = [*find_imbalance(work.table, work.target), *find_spellings(work.table, work.target)]
-    judged = work.judged
+def _balance(work: _Work, column: str) -> Found:
+    kind = work.kind(column)
+    found = [*find_imbalance(work.table, column, kind), *find_spellings(work.table, column, kind)]
+    if kind == "labels":
+        cells = [cell for cell in work.table.labels[column] if cell is not None]
+        return found, {"n_labels": len({label for cell in cells for label in split_labels(cell)})}, ""
+    judged = work.judged(column)
     if not isinstance(judged, str):
         found += find_alike(judged)
-    return found, {"n_classes": len(work.table.classes(work.target))}, ""
+    return found, {"n_classes": len(work.table.classes(column))}, ""
 
 
 def _quality(work: _Work) -> Found:
     return find_poor_images(work.table, work.looks), {}, ""
 
 
-def _cues(work: _Work) -> Found:
-    if work.target is None:
-        return [], {}, "there are no labels"
-    found, facts = find_cues(work.table, work.looks, work.target, seed=work.seed)
+def _cues(work: _Work, column: str) -> Found:
+    found, facts = find_cues(work.table, work.looks, column, seed=work.seed)
     skipped = str(facts.pop("skipped", ""))
     return found, facts, skipped
 
@@ -233,13 +292,13 @@ def _drift(work: _Work) -> Found:
     if work.table.splits is None:
         return [], {}, "the data give no splits"
     found, facts = find_drift(
-        work.table, work.space, work.ok, work.copies.clusters, work.target, seed=work.seed
+        work.table, work.space, work.ok, work.copies.clusters, work.columns, seed=work.seed
     )
     return found, facts, "" if facts else "it takes 20 images in train and in another split"
 
 
-def _enough(work: _Work) -> Found:
-    judged = work.judged
+def _enough(work: _Work, column: str) -> Found:
+    judged = work.judged(column)
     if isinstance(judged, str):
         return [], {}, judged
     found, facts = find_too_few(judged, work.copies.clusters, seed=work.seed)
@@ -248,6 +307,9 @@ def _enough(work: _Work) -> Found:
 
 
 CHECKED: dict[str, Callable[[_Work], Found]] = {
-    "files": _files, "duplicates": _duplicates, "labels": _labels, "balance": _balance, "quality": _quality,
-    "cues": _cues, "drift": _drift, "enough": _enough,
+    "files": _files, "duplicates": _duplicates, "quality": _quality, "drift": _drift,
 }  # fmt: skip
+OF_COLUMNS: dict[str, Callable[[_Work, str], Found]] = {
+    "labels": _labels, "balance": _balance, "cues": _cues, "enough": _enough,
+}  # fmt: skip
+"""Checks of each label column."""

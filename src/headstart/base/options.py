@@ -115,3 +115,22 @@ def check(options: Any) -> None:
     """Raise `BadOptions` with every mistake, if there is one."""
     if found := mistakes(options):
         raise BadOptions(found)
+
+
+def given_flags(options: Any, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Fields of an option value that differ from their defaults, as flags with values; several values, several flags.
+
+    Parameters
+    ----------
+    options : dataclass instance
+    names : sequence of str
+        Fields to look at.
+    """
+    fields = {field.name: field for field in dataclasses.fields(options)}
+    found = []
+    for name in names:
+        value = getattr(options, name)
+        if value != fields[name].default:
+            flag = "--" + name.replace("_", "-")
+            found += [(flag, str(each)) for each in (value if isinstance(value, tuple) else (value,))]
+    return tuple(found)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from headstart.base.options import option
+from headstart.base.options import given_flags, option
 from headstart.cli.declared import DataOptions, same
 from headstart.cli.flags import Data, Json, build, verb
 from headstart.cli.screen import shown
-from headstart.cli.sources import open_table
+from headstart.cli.sources import open_table, open_targets
 from headstart.cli.text import printable, say, say_json
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ EXAMPLE = """
 headstart audit photos/ --html audit.html
 headstart audit photos/ --only duplicates,labels --mend mended.csv
 """
+
+
+READ = ("image_root", "path_column", "label_columns", "split_column", "group_column", "on_bad")
+"""Options by which data are read; commands that are printed carry them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +66,16 @@ def audit(
 
     mended = None
     with shown():
-        images = open_table(data, source)
+        targets: tuple[str, ...] = ()
+        if source.target:
+            images, targets = open_targets(data, source)
+        else:
+            images = open_table(data, source)
         if options.mend:
             check_new_table(options.mend, images)
         found = look_for(
-            images, source=data, target=source.target or None, only=options.only, backbone=options.backbone,
-            seed=options.seed, cache_gb=options.cache_gb,
+            images, source=data, target=targets or None, only=options.only, backbone=options.backbone,
+            seed=options.seed, cache_gb=options.cache_gb, given=given_flags(source, READ),
         )  # fmt: skip
         if options.mend:
             mended = write_mended(found, options.mend)
@@ -84,7 +92,7 @@ def audit(
 
 def lines(found: Audit) -> list[str]:
     """The audit as text."""
-    n, checks = len(found.findings), [each for each in found.checked if not each.skipped]
+    n, checks = len(found.findings), {each.check for each in found.checked if not each.skipped}
     said = [
         f"{printable(found.table.name)}: {len(found.table):,} images, {n} finding{'s' if n != 1 else ''} of "
         f"{len(checks)} checks, {found.seconds:.1f} s"
@@ -92,11 +100,12 @@ def lines(found: Audit) -> list[str]:
     for each in found.findings:
         said += ["", f"{each.severity}: {printable(each.message)}", f"  {each.effect}", f"  {each.advice}"]
         said += [f"  {printable(line)}" for line in _examples(found, each.rows, each.details)]
-        if command := each.command(found.source):
+        if command := found.mending(each):
             said.append(f"  $ {printable(command)}")
     for check in found.checked:
         if check.skipped:
-            said += ["", f"{check.check}: not looked at, {printable(check.skipped)}"]
+            of = f" of {printable(check.column)}" if len(found.targets) > 1 and check.column else ""
+            said += ["", f"{check.check}{of}: not looked at, {printable(check.skipped)}"]
     return said
 
 

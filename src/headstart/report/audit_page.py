@@ -23,7 +23,7 @@ from headstart.report.pictures import PictureBook
 from headstart.report.wording import DASH, count, decimal, duration
 
 if TYPE_CHECKING:
-    from headstart.audit.finding import Audit, AuditFinding
+    from headstart.audit.finding import Audit, AuditFinding, Checked
 
 PICTURE_BYTES = 4_000_000
 IMAGES_SHOWN, GROUPS_SHOWN, EACH_SHOWN, SIDE = 24, 12, 4, 128
@@ -46,7 +46,7 @@ FIGURES = {
     "accuracy": "accuracy of a linear head out of sample", "threshold": "threshold of likeness",
     "n_compared": "pairs compared", "n_judged": "labels judged", "n_suspect": "labels worth a look",
     "test_area": "area under the curve, test", "validation_area": "area under the curve, validation",
-    "gain": "points of accuracy from twice the images", "n_classes": "classes",
+    "gain": "points of accuracy from twice the images", "n_classes": "classes", "n_labels": "labels",
     "file_size": "file size", "format": "kind of file", "resolution": "size in pixels", "brightness": "brightness",
     "sharpness": "sharpness", "border": "border", "camera": "camera",
 }  # fmt: skip
@@ -64,8 +64,8 @@ def audit_document(found: Audit) -> Document:
     for check in TITLES:
         own = [each for each in found.findings if each.check == check]
         blocks = tuple(block for each in own for block in _finding(found, each, book))
-        if check == "labels" and not own:
-            blocks = tuple(_ranking(found, book))
+        if check == "labels":
+            blocks += tuple(block for each in _unnamed(found) for block in _ranking(found, each, book))
         if blocks:
             sections.append(Section(check, TITLES[check], blocks))
     sections.append(_checks(found))
@@ -81,7 +81,7 @@ def _claims(found: Audit) -> list[Block]:
         return [Claim("Nothing was found wrong by the checks listed below.", strong=True)]
     said = ", ".join(f"{n} {level}" for level, n in by.items() if n)
     rows = [
-        (Entry(each.severity, each.severity), Entry(each.message, each.message, target=_anchor(each)))
+        (Entry(each.severity, each.severity), Entry(each.message, each.message, target=_anchor(found, each)))
         for each in found.findings
     ]
     return [
@@ -91,13 +91,15 @@ def _claims(found: Audit) -> list[Block]:
     ]  # fmt: skip
 
 
-def _anchor(each: AuditFinding) -> str:
+def _anchor(found: Audit, each: AuditFinding) -> str:
     split = f"-{each.facts['split']}" if "split" in each.facts else ""
-    return f"finding-{each.kind}{split}"
+    several = len(found.targets) > 1 and each.column in found.targets
+    column = f"-{found.targets.index(each.column) + 1}" if several else ""
+    return f"finding-{each.kind}{split}{column}"
 
 
 def _finding(found: Audit, each: AuditFinding, book: PictureBook) -> list[Block]:
-    name = _anchor(each)
+    name = _anchor(found, each)
     head = Entry(each.severity, each.severity, anchor=name)
     blocks: list[Block] = [
         Claim(f"{each.message[:1].upper()}{each.message[1:]}.", strong=True),
@@ -105,7 +107,7 @@ def _finding(found: Audit, each: AuditFinding, book: PictureBook) -> list[Block]
             f"{name}-what", "", ("severity", "effect", "what to do"), [(head, each.effect, each.advice)]
         ),
     ]
-    if command := each.command(found.source):
+    if command := found.mending(each):
         blocks.append(Points((command,), title="Mend it", code=True))
     gallery = _grouped(found, each, book) if each.groups else _single(found, each.rows, each.remarks, book)
     shown = tuple(group for group in gallery if group[2])
@@ -155,10 +157,15 @@ def _picture(found: Audit, row: int, remarks: dict[int, str], book: PictureBook)
     return book.picture(found.table, row, side=SIDE, lines=lines)
 
 
-def _ranking(found: Audit, book: PictureBook) -> list[Block]:
+def _unnamed(found: Audit) -> list[Checked]:
+    """Label columns whose labels were judged, without a finding."""
+    named = {each.column for each in found.findings if each.check == "labels"}
+    return [each for each in found.checked if each.check == "labels" and each.column not in named]
+
+
+def _ranking(found: Audit, checked: Checked, book: PictureBook) -> list[Block]:
     """Labels that are worth a look though the surest images say that labels are right."""
-    facts = next((each.facts for each in found.checked if each.check == "labels"), {})
-    listed = facts.get("ranking", ())
+    listed = checked.facts.get("ranking", ())
     if not listed:
         return []
     at = {path: row for row, path in enumerate(found.table.paths)}
@@ -168,13 +175,19 @@ def _ranking(found: Audit, book: PictureBook) -> list[Block]:
         "No finding: where a classifier is surest, labels agree with it. Of the images that it and their nearest "
         "images speak against, some may still be labelled wrongly; most are hard."
     )
-    return [Paragraph(said), Gallery("labels-ranking", "The most suspect first.", tuple(gallery))]
+    of, number = "", ""
+    if len(found.targets) > 1:
+        of, number = f"Of {checked.column}. ", f"-{found.targets.index(checked.column) + 1}"
+    caption = f"{of}The most suspect first."
+    return [Paragraph(said), Gallery(f"labels-ranking{number}", caption, tuple(gallery))]
 
 
 def _checks(found: Audit) -> Section:
     rows = []
     for each in found.checked:
-        n = sum(one.check == each.check for one in found.findings)
+        own = [one for one in found.findings if one.check == each.check]
+        n = sum(not each.column or one.column == each.column for one in own)
+        of = f": {each.column}" if len(found.targets) > 1 and each.column else ""
         result = (
             f"not looked at: {each.skipped}"
             if each.skipped
@@ -183,11 +196,16 @@ def _checks(found: Audit) -> Section:
             else "nothing found"
         )
         seconds = Entry(f"{each.seconds:.1f}", each.seconds)
-        rows.append((TITLES[each.check], LOOKED[each.check], result, _figures(each.facts), seconds))
+        rows.append((TITLES[each.check] + of, LOOKED[each.check], result, _figures(each.facts), seconds))
     caption = "A figure of a cue is the largest area under the curve of a class; 0.5 is chance."
     table = plain_table("checks-table", caption, ("check", "looks for", "result", "figures", "seconds"), rows)
-    repeat = Points((f"headstart audit {found.source} --seed {found.seed}",), title="Again", code=True)
+    repeat = Points((found.again(*_checks_asked(found)),), title="Again", code=True)
     return Section("checks", "What was looked at", (table, repeat))
+
+
+def _checks_asked(found: Audit) -> tuple[str, ...]:
+    made = list(dict.fromkeys(each.check for each in found.checked))
+    return ("--only", ",".join(made)) if len(made) < len(TITLES) else ()
 
 
 def _figures(facts: dict[str, object]) -> str:

@@ -5,10 +5,15 @@ It chooses nothing: no image is left out and no method preferred for what it fin
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from headstart.audit.commands import audit_command
 from headstart.base.errors import HeadstartError
 from headstart.base.events import Notice, emit, warn
+from headstart.base.options import given_flags
+from headstart.images.column_kinds import SEPARATOR, split_labels
+from headstart.images.table import ImageTable
 from headstart.study.partition import Dataset
 from headstart.study.spec import StudySpec
 
@@ -23,6 +28,8 @@ FAST = ("files", "duplicates", "balance", "quality", "cues", "drift")
 LABELS_UP_TO = 5000
 """Most images whose labels are judged too: that takes a classifier in inner folds."""
 MOST_NAMED = 12
+READ = ("image_root", "path_column", "label_columns", "split_column", "group_column", "on_bad")
+"""Options by which data are read; commands that are printed carry them."""
 
 
 def audit_before(
@@ -49,13 +56,13 @@ def audit_before(
     """
     from headstart.audit.run import audit
 
-    splits = data.partitions[0].splits
-    table = data.table.with_splits(splits) if splits is not None else data.table
+    table = _table(data)
     only = (*FAST, *(("labels",) if len(table) <= LABELS_UP_TO else ()))
     try:
         found = audit(
-            table, source=source, target=data.target, only=only, backbone=backbone, features=features
-        )
+            table, source=source, target=_targets(data), only=only, backbone=backbone, features=features,
+            kinds={output.name: output.kind for output in data.outputs}, given=given_flags(spec, READ),
+        )  # fmt: skip
     except (HeadstartError, ValueError, ArithmeticError, LookupError, RuntimeError) as error:
         warn(f"{table.name}: the data were not audited: {error}")
         return {"data_digest": data.digest, "error": str(error), "findings": [], "checked": []}
@@ -63,6 +70,30 @@ def audit_before(
     said = ", ".join(counts) or "nothing found"
     emit(Notice(f"{table.name}: audited in {found.seconds:.0f} s: {said} (the report names them)"))
     return {**found.to_dict(MOST_NAMED), "data_digest": data.digest, "splits": _splits(data)}
+
+
+def command_of(source: str, spec: StudySpec) -> str:
+    """The command that audits a source of a study by itself."""
+    named = tuple(("--target", name) for name in spec.target)
+    return audit_command(source, (*given_flags(spec, READ), *named))
+
+
+def _targets(data: Dataset) -> tuple[str, ...]:
+    return tuple(output.name for output in data.outputs) or (data.target,)
+
+
+def _table(data: Dataset) -> ImageTable:
+    """The table with the splits of the first seed; sets of labels stand in it as an audit reads them."""
+    splits = data.partitions[0].splits
+    table = data.table.with_splits(splits) if splits is not None else data.table
+    labels = dict(table.labels)
+    for output in data.outputs:
+        if output.kind == "labels" and output.separator != SEPARATOR:
+            labels[output.name] = tuple(
+                cell if cell is None else SEPARATOR.join(split_labels(cell, output.separator)) or SEPARATOR
+                for cell in table.labels[output.name]
+            )
+    return replace(table, labels=labels)
 
 
 def _count(found: Any, level: str) -> int:

@@ -106,6 +106,8 @@ def record_audits(
     sources: Mapping[str, Source],
     card: BackboneCard,
     spec: StudySpec,
+    *,
+    runs: bool = True,
 ) -> None:
     """Audit each dataset that is not audited yet as it is now, on features that are at hand.
 
@@ -113,11 +115,18 @@ def record_audits(
     ----------
     card : BackboneCard
         Whose features are preferred: the first backbone of the study.
+    runs : bool
+        Whether the study is to run at all: then it is warned of data that are not audited.
     """
     found = dict(store.meta().get(audit_record.META) or {})
     for given, (name, source) in zip(spec.data, sources.items(), strict=True):
         data = datasets[name]
-        if not source.features or (found.get(name) or {}).get("data_digest") == data.digest:
+        if (found.get(name) or {}).get("data_digest") == data.digest:
+            continue
+        if not source.features:
+            if runs:
+                again = audit_record.command_of(given, spec)
+                warn(f"{name}: not audited, for the study has no features of it; `{again}` makes them")
             continue
         key = max(source.features, key=lambda key: _rank(key, card))
         found[name] = audit_record.audit_before(data, given, key[0], source.rows(key), spec)

@@ -108,12 +108,10 @@ class Prepared:
         tell_what_changed(self.store, self.plan.cells, self.datasets)
 
     def _audit(self) -> None:
-        if not several(self.spec):
-            record_audits(self.store, self.datasets, self.sources, self.variants[0].card, self.spec)
-        elif self.plan.pending:
-            emit(
-                Notice("the audit and the adviser are of one target, and are left out of a study of several")
-            )
+        card, runs = self.variants[0].card, bool(self.plan.pending)
+        record_audits(self.store, self.datasets, self.sources, card, self.spec, runs=runs)
+        if several(self.spec) and runs:
+            emit(Notice("the adviser is of one target, and is left out of a study of several"))
 
     def _write_plan(self, command: str) -> None:
         """Write all that a report needs beside the results, so that a study stopped at any time has one."""

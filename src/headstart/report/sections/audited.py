@@ -73,13 +73,11 @@ def _claim(found: list[dict[str, Any]]) -> Claim:
 def _looked(name: str, audit: dict[str, Any]) -> str:
     if audit.get("error"):
         return f"{name}: could not be audited: {audit['error']}."
-    made = [LOOKED[each["check"]] for each in audit["checked"] if not each["skipped"]]
+    made = list(dict.fromkeys(LOOKED[each["check"]] for each in audit["checked"] if not each["skipped"]))
     skipped = [f"{each['check']} ({each['skipped']})" for each in audit["checked"] if each["skipped"]]
     said = f"{name}, in {duration(audit['seconds'])} on features of {audit['backbone']}: {'; '.join(made)}."
     said += f" Not looked at: {listed(skipped)}." if skipped else ""
     if audit.get("splits") == "drawn":
         said += " The splits are those that the first seed drew."
-    return (
-        said
-        + f" The whole audit, with pictures: headstart audit {shlex.quote(audit['data'])} --html audit.html"
-    )
+    again = audit.get("again") or f"headstart audit {shlex.quote(audit['data'])}"
+    return said + f" The whole audit, with pictures: {again} --html audit.html"
