@@ -1,10 +1,10 @@
-"""Speed of the audit: a folder cold and warm, the search for near copies among many images, a label refit.
+"""Speed of the audit: a folder cold and warm, the search for near copies among many images, a refit of the label page.
 
 python benchmarks/audit.py DATA [--n 100000] [--queries 5000] [--skip-folder]
 
 The many images' features are mixtures of two of DATA's, with noise, so that they lie as real ones do; search runs in
 a process of its own, whose memory is the peak of all it holds. Recall is that of the three nearest others against
-exact search by whole vectors.
+exact search by whole vectors. The refit is that of `benchmarks/label.py`: what the label page does after a label.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 from bars import REFERENCE_RATE, Bars, reference_rate
+from label import N_LABELS, points_of, refit
 
-from headstart.audit.labels import QuickJudge, principal
 from headstart.features.extractor import FeatureExtractor
 from headstart.images.scan import scan
 
@@ -58,7 +58,8 @@ def main() -> None:
     table = scan(given.data)
     features = FeatureExtractor().fit_transform([str(path) for path in table.items()])
     search(features, given.n, given.queries, bars, rate)
-    refit(features, bars)
+    points, labels = points_of(given.data, N_LABELS)
+    refit(bars, f"{given.data}, {len(set(labels))} classes", points, labels)
     bars.done()
 
 
@@ -113,19 +114,6 @@ def recall(points: np.ndarray, found: np.ndarray, n_queries: int) -> float:
         true = np.argpartition(-near, 2, axis=1)[:, :3]
         hits += [len(set(a) & set(b)) / 3 for a, b in zip(true.tolist(), found[part].tolist(), strict=True)]
     return float(np.mean(hits))
-
-
-def refit(features: np.ndarray, bars: Bars, n: int = 5_000, n_classes: int = 10) -> None:
-    space = principal(mixed(features, n))
-    codes = np.random.default_rng(2).integers(0, n_classes, n)
-    judge = QuickJudge(space)
-    times = []
-    for turn in range(9):
-        codes[turn] = (codes[turn] + 1) % n_classes
-        start = time.perf_counter()
-        judge.probabilities(codes, n_classes)
-        times.append(time.perf_counter() - start)
-    bars.bar(f"label refit at {n:,} labels (median)", 1e3 * float(np.median(times)), "<=", 300, " ms")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,7 @@
 Probabilities come from logistic regression on principal components of cached features, each image judged by a
 fold that has seen neither it nor a copy of it. An image is named where cleanlab's two prunings agree and the
 labels of its nearest images say so too. Hard images are named as well as wrong labels; how many are wrong is told
-by the surest fifth of the images, where hard ones hardly are. `QuickJudge` gives probabilities anew within
-milliseconds after labels have been changed (ridge regression, leave-one-out: Golub, Heath and Wahba 1979).
+by the surest fifth of the images, where hard ones hardly are.
 """
 
 from __future__ import annotations
@@ -144,46 +143,6 @@ def out_of_sample(
         found[np.ix_(held, present)] = head.predict_proba(space[held])
         emit(Progress("judge labels", done, len(folds)))
     return found
-
-
-class QuickJudge:
-    """Leave-one-out probabilities of ridge regression: the space is decomposed once, labels may change.
-
-    Parameters
-    ----------
-    space : ndarray of float32, shape (m, c)
-        Principal components.
-    ridge : float
-        Penalty, in multiples of the median squared singular value.
-    """
-
-    def __init__(self, space: Floats, *, ridge: float = 0.3) -> None:
-        u, sizes, _ = np.linalg.svd(space - space.mean(axis=0), full_matrices=False)
-        squares = np.square(sizes)
-        self._u = np.ascontiguousarray(u, np.float32)
-        self._kept = (squares / (squares + ridge * np.median(squares) + 1e-12)).astype(np.float32)
-        self._own = np.minimum(np.square(self._u) @ self._kept + 1 / len(space), 0.999)[:, None]
-
-    def probabilities(self, codes: Rows, n_classes: int) -> Floats:
-        """Class probabilities (m, k) of each image by all the others."""
-        given = np.zeros((len(codes), n_classes), np.float32)
-        given[np.arange(len(codes)), codes] = 1
-        mean = given.mean(axis=0)
-        fitted = self._u @ (self._kept[:, None] * (self._u.T @ (given - mean))) + mean
-        left_out = (fitted - self._own * given) / (1 - self._own)
-        return _softmax_best(left_out, codes)
-
-
-def _softmax_best(scores: Floats, codes: Rows) -> Floats:
-    """Softmax at the temperature of least log loss, of a few."""
-    best, best_loss = scores, np.inf
-    for heat in (2, 4, 6, 8, 12, 16, 24):
-        powers = np.exp(heat * (scores - scores.max(axis=1, keepdims=True)))
-        made = powers / powers.sum(axis=1, keepdims=True)
-        loss = -float(np.log(np.maximum(made[np.arange(len(codes)), codes], 1e-9)).mean())
-        if loss < best_loss:
-            best, best_loss = made, loss
-    return best
 
 
 def label_quality(probabilities: Floats, codes: Rows) -> Floats:
