@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from headstart.base.errors import DataError
 from headstart.base.events import collected_warnings
@@ -127,10 +130,35 @@ def test_a_decoder_that_gives_up_is_told_and_the_frames_before_are_kept(clip, tm
     assert len(table) == 2 and not told.whole and "breaks off after 1.0 s (Invalid data found)" in warned[0]
 
 
-def test_phones_that_turn_the_picture_are_followed(tmp_path):
+def turned(path, a, b, c, d):
+    """The same film with this matrix in its track header: a point (x, y) is shown at (ax + cy, bx + dy)."""
+    held = bytearray(path.read_bytes())
+    matrix = held.index(b"tkhd") + 44  # past version, times, numbers, layer and volume (ISO 14496-12, 8.3.2)
+    held[matrix : matrix + 36] = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    path.write_bytes(held)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("matrix", "white", "shape"),
+    [
+        ((1, 0, 0, 1), (0, 0), (32, 64)),
+        (
+            (0, 1, -1, 0),
+            (0, 1),
+            (64, 32),
+        ),  # a quarter clockwise, as of a phone held upright: top left to top right
+        ((-1, 0, 0, -1), (1, 1), (32, 64)),
+        ((0, -1, 1, 0), (1, 0), (64, 32)),
+    ],
+)
+def test_phones_that_turn_the_picture_are_followed(tmp_path, matrix, white, shape):
     wide = np.zeros((3, 32, 64, 3), np.uint8)
-    wide[:, :, :32] = 255
-    path = film(tmp_path / "x.mp4", wide)
-    with av.open(str(path)) as opened:
-        frame = next(opened.decode(opened.streams.video[0]))
-    assert frame.rotation == 0  # the property that frames are turned by
+    wide[:, :16, :32] = 255  # the quarter at the top left
+    path = turned(film(tmp_path / "x.mp4", wide), *matrix)
+    _, pixels = next(video._looked_at(av, path, 1.0))
+    assert pixels.shape == (*shape, 3)
+    quarters = pixels.mean(axis=2).reshape(2, shape[0] // 2, 2, shape[1] // 2).mean(axis=(1, 3))
+    assert quarters[white] > 200 and np.delete(quarters.ravel(), 2 * white[0] + white[1]).max() < 40
+    table, _ = frames(path, tmp_path / "a")
+    assert Image.open(table.item(0)).size == shape[::-1]
