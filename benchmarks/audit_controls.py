@@ -1,10 +1,12 @@
 """Faults planted in a folder of photos: the share that the audit finds, and its false alarms.
 
-python benchmarks/audit_controls.py DATA [--seed 0] [--rounds 3]
+python benchmarks/audit_controls.py DATA [--seed 0] [--rounds 3] [--splits 5]
 
 Planted: 1 % of the images each as exact, re-encoded, resized, cropped, brightened and mirrored copies in another
-split; 5 % wrong labels, drawn evenly from the other classes; a one-pixel border on one class; one class in dark
-images only. DATA has splits and is taken for clean beforehand; what is found in it as it is, is printed.
+split; as many of each as make 10 % and 40 % of the images; 5 % wrong labels, drawn evenly from the other classes; a
+one-pixel border on one class; one class in dark images only; test images at half the brightness; a class that test
+lacks for the most part. DATA has splits and is taken for clean beforehand, and so are random splits of it; what is
+found in it as it is, is printed.
 """
 
 from __future__ import annotations
@@ -23,10 +25,14 @@ from headstart.audit.labels import label_quality
 from headstart.audit.leakage import find_leakage
 from headstart.audit.run import _Work, audit
 from headstart.images.scan import scan
+from headstart.images.split import split_table
 from headstart.images.table import ImageTable
 
 REAL = frozenset({"6075b4a5-5b1a-4ce0-aea0-9dbfbca7c35c", "02341619-2fa3-42d4-bb5e-689518228e67"})
 """One image each of two pairs of the clothing photos that are copies indeed, by eye: no false alarms."""
+DENSE = (0.1, 0.4)
+"""Planted copies for each image of the folder."""
+MOST_POOR = 0.01
 STRICT, LOOSE = ("exact", "reencoded", "resized", "cropped"), ("brightened", "mirrored")
 
 
@@ -37,10 +43,18 @@ def main() -> None:
     parser.add_argument(
         "--rounds", type=int, default=3, help="times copies are planted anew; shares are of all rounds"
     )
+    parser.add_argument(
+        "--splits", type=int, default=5, help="random splits in which no drift is to be found"
+    )
     given = parser.parse_args()
     table, rng, bars = scan(given.data), np.random.default_rng(given.seed), Bars()
     clean(table, bars)
+    random_splits(table, given.splits, bars)
+    drift(table, bars)
+    shares(table, bars)
     copies(table, given.rounds, rng, bars)
+    for dense in DENSE:
+        copies(table, 1, rng, bars, dense / (len(STRICT) + len(LOOSE)), f" at {dense:.0%} of the images")
     labels(table, rng, bars)
     for name, change in (("border", bordered), ("brightness", darkened)):
         with tempfile.TemporaryDirectory() as folder:
@@ -59,7 +73,57 @@ def clean(table: ImageTable, bars: Bars) -> None:
     )
     bars.bar("findings on labels in the data as they are", len(found.of("label_errors")), "<=", 0)
     poor = {row for each in found.findings if each.check == "quality" for row in each.rows}
-    print(f"images named for their quality: {len(poor) / len(table):.2%}")
+    bars.bar("share of images named for their quality", len(poor) / len(table), "<=", MOST_POOR)
+    alike = sum(each.facts["n_pairs"] for each in found.of("alike_classes"))
+    bars.bar("pairs of classes that cannot be told apart, in the data as they are", alike, "<=", 0)
+
+
+def random_splits(table: ImageTable, n: int, bars: Bars) -> None:
+    """Splits drawn at random are of one kind: neither their images nor their classes differ."""
+    kinds = ("drift", "class_shares")
+    named = dict.fromkeys(kinds, 0)
+    areas = []
+    for seed in range(n):
+        drawn = split_table(replace(table, splits=None), seed=seed)
+        found = audit(drawn, only=("drift",), seed=seed)
+        areas += [value for name, value in found.checked[0].facts.items() if name.endswith("_area")]
+        for kind in kinds:
+            named[kind] += len(found.of(kind))
+    print(f"areas under the curve of {n} random splits: {min(areas):.2f} to {max(areas):.2f}")
+    for kind in kinds:
+        bars.bar(f"findings of {kind} in {n} random splits", named[kind], "<=", 0)
+
+
+def drift(table: ImageTable, bars: Bars) -> None:
+    """Test images of a random split at half the brightness are another kind of images; their classes are the same."""
+    drawn = split_table(replace(table, splits=None), seed=0)
+    rows = set(drawn.rows("test"))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        linked(table, folder, rows)
+        for row in rows:
+            image = Image.open(Path(table.root) / table.paths[row]).convert("RGB")
+            (folder / table.paths[row]).write_bytes(saved(ImageEnhance.Brightness(image).enhance(0.5)))
+        new, at = scan(folder), dict(zip(drawn.paths, drawn.splits or (), strict=True))
+        found = audit(new.with_splits([at[path] for path in new.paths]), only=("drift",))
+    areas = [each.facts["area"] for each in found.of("drift") if each.facts["split"] == "test"]
+    bars.bar("planted drift of test, area under the curve", max(areas, default=0.5), ">=", 0.8)
+
+
+def shares(table: ImageTable, bars: Bars) -> None:
+    """The test part of a random split without most of the images of its largest class."""
+    drawn = split_table(replace(table, splits=None), seed=0)
+    column, test = drawn.labels[drawn.target()], drawn.rows("test")
+    own = [column[row] for row in test]
+    largest = max(set(own), key=own.count)
+    of_it = [row for row in test if column[row] == largest]
+    gone = set(of_it[len(of_it) // 10 :])
+    kept = drawn.select([row for row in range(len(drawn)) if row not in gone])
+    found = [
+        each for each in audit(kept, only=("drift",)).of("class_shares") if each.facts["split"] == "test"
+    ]
+    print(f"{largest!r} is {len(of_it) / len(own):.0%} of test; {len(gone)} of its {len(of_it)} are left out")
+    bars.bar("planted other shares of classes found", len(found), ">=", 1)
 
 
 def saved(image: Image.Image, quality: int = 90) -> bytes:
@@ -95,36 +159,39 @@ def linked(table: ImageTable, folder: Path, but: set[int] = frozenset()) -> None
             place.symlink_to(Path(table.root) / path)
 
 
-def copies(table: ImageTable, rounds: int, rng: np.random.Generator, bars: Bars) -> None:
+def copies(
+    table: ImageTable, rounds: int, rng: np.random.Generator, bars: Bars, each: float = 0.01, said: str = ""
+) -> None:
+    """Plant `each` of the images as copies of each kind, so many rounds."""
     hits: dict[str, list[bool]] = {kind: [] for kind in (*STRICT, *LOOSE)}
     false, leaks = [], []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
-            share, n_leaks = planted_copies(table, Path(folder), rng, hits)
+            share, n_leaks = planted_copies(table, Path(folder), rng, hits, each)
         false.append(share)
         leaks.append(n_leaks)
     for kind, found in hits.items():
         bar = 0.98 if kind in STRICT else 0.90
-        bars.bar(f"{kind} copies found, of {len(found)}", float(np.mean(found)), ">=", bar)
-    bars.bar("images named as copies though not planted, most of a round", max(false), "<=", 0.001)
-    bars.bar("leakage reported, least of a round", min(leaks), ">=", 1)
+        bars.bar(f"{kind} copies found, of {len(found)}{said}", float(np.mean(found)), ">=", bar)
+    bars.bar(f"images named as copies though not planted, most of a round{said}", max(false), "<=", 0.001)
+    bars.bar(f"leakage reported, least of a round{said}", min(leaks), ">=", 1)
 
 
 def planted_copies(
-    table: ImageTable, folder: Path, rng: np.random.Generator, hits: dict[str, list[bool]]
+    table: ImageTable, folder: Path, rng: np.random.Generator, hits: dict[str, list[bool]], each: float
 ) -> tuple[float, int]:
     """Plant copies in a folder of links; adds to `hits`, gives the share falsely named and the findings of leakage."""
     linked(table, folder)
     labels, splits = table.labels[table.target()], table.splits or ()
     planted: dict[str, tuple[str, str]] = {}
     for kind in hits:
-        for row in rng.choice(len(table), max(1, len(table) // 100), replace=False).tolist():
+        for row in rng.choice(len(table), max(1, round(each * len(table))), replace=False).tolist():
             split = "test" if splits[row] == "train" else "train"
             path = f"{split}/{labels[row]}/{kind}-{row}.jpg"
             (folder / path).write_bytes(copy(kind, Path(table.root) / table.paths[row], rng))
             planted[path] = (kind, table.paths[row])
     new = scan(folder)
-    work = _Work(new, new.target(), "lite0", 0, 10.0)
+    work = _Work(new, new.targets, "lite0", 0, 10.0)
     clusters = work.copies.clusters
     at = {path: row for row, path in enumerate(new.paths)}
     for path, (kind, own) in planted.items():
@@ -133,7 +200,7 @@ def planted_copies(
     groups = [group.tolist() for group in work.copies.groups()]
     false = [row for group in groups if not known & set(group) and not _real(new, group) for row in group]
     print(f"threshold of likeness {work.copies.threshold:.3f}; named though not planted: {len(false)} images")
-    return len(false) / len(new), len(find_leakage(new, work.copies, new.target()))
+    return len(false) / len(new), len(find_leakage(new, work.copies, work.columns))
 
 
 def _real(table: ImageTable, rows: list[int]) -> bool:
@@ -148,8 +215,7 @@ def labels(table: ImageTable, rng: np.random.Generator, bars: Bars) -> None:
         given[row] = str(rng.choice([each for each in classes if each != given[row]]))
     new = replace(table, labels={target: tuple(given)})
     found = audit(new, only=("labels",))
-    work = _Work(new, target, "lite0", 0, 10.0)
-    judged = work.judged
+    judged = _Work(new, (target,), "lite0", 0, 10.0).judged(target)
     assert not isinstance(judged, str)
     order = judged.rows[np.argsort(label_quality(judged.probabilities, judged.codes), kind="stable")]
     top = order[: int(0.07 * len(table))]
