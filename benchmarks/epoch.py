@@ -91,8 +91,9 @@ def prepared(part: object, codes: np.ndarray, name: str) -> tuple[object, object
     from headstart.methods.training_options import TrainingOptions
 
     options = TrainingOptions(
-        trainable=name, epochs=3, views=2, learning_rate=1e-4, batch_size=BATCH, prefix_precision="float32"
-    )
+        trainable=name, epochs=3, views=2, learning_rate=1e-4, batch_size=BATCH, prefix_precision="float32",
+        train_size=224,  # the plain side's size; left alone, crops would be trained on at 192 pixels
+    )  # fmt: skip
     train = Part(part.items(), part.digests, codes)  # type: ignore[attr-defined]
     run = Training(
         "finetune", load("lite0"), options, train, None, [str(c) for c in np.unique(codes)], None, 0, 10.0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -101,16 +103,18 @@ def test_ctrl_c_stops_and_the_same_command_goes_on(run, photos, tiny_name, tmp_p
 
     def stop_at_third(self, rows, batch):
         if self.checkpoints is not None and self.step == 2:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
         train_step(self, rows, batch)
 
     command = (
         "fit", photos, "--scenario", "full", "--backbone", tiny_name, "--input-size", "48", "--epochs", "2",
         "--batch-size", "8", "--learning-rate", "0.001", "--dtype", "float32", "--seed", "3", "--out", tmp_path / "m",
     )  # fmt: skip
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background shells have it ignored
     with monkeypatch.context() as stopped:
         stopped.setattr(Loop, "_train_step", stop_at_third)
         ran = run(*command)
+    signal.signal(signal.SIGINT, before)
     assert (ran.status, ran.out) == (130, "")
     assert ran.err.splitlines()[-1] == "headstart: stopped; the same command goes on with what is kept"
     assert "stopped training runs: 1, " in run("cache", "list").out

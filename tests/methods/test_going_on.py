@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from headstart.images.scan import scan
+from headstart.images.split import split_table
+from headstart.methods.finetune import FineTuneClassifier
 from headstart.methods.kept import finished, kept_until_done
+from headstart.methods.loop import Loop
+from headstart.testing.backbones import tiny_backbone
 from headstart.testing.images import class_folders
 
 PROGRAM = [sys.executable, "-W", "ignore", "-m", "headstart.testing.training"]
@@ -81,3 +86,33 @@ def test_a_finished_run_is_kept_until_what_follows_it_is_done(tmp_path):
     assert not folder.exists()
     folder.mkdir()
     assert not finished(folder) and not folder.exists()
+
+
+@pytest.mark.parametrize("when", ["in a step", "while validating", "twice, while validating"])
+def test_ctrl_c_in_the_middle_of_something_ends_with_the_same_weights(data, tmp_path, monkeypatch, when):
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
+    table = split_table(scan(data), seed=0)
+    options = {"trainable": "last:1", "epochs": 3, "views": 2, "batch_size": 8, "learning_rate": 1e-3}
+    options |= {"manifold_mixup": 0.0, "dtype": "float32", "ema": 0.9}
+    whole = FineTuneClassifier(backbone=tiny_backbone(), **options).fit_table(table).network_.state_dict()
+    method = "_gradient" if when == "in a step" else "_validate"
+    plain, calls = getattr(Loop, method), []
+
+    def stopping(self, *given):
+        if self.checkpoints is not None and self.step:
+            calls.append(self.step)
+            if len(calls) == 2:
+                for _ in range(2 if "twice" in when else 1):
+                    os.kill(os.getpid(), signal.SIGINT)
+        return plain(self, *given)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background shells have it ignored
+    with monkeypatch.context() as stopped:
+        stopped.setattr(Loop, method, stopping)
+        with pytest.raises(KeyboardInterrupt):
+            FineTuneClassifier(backbone=tiny_backbone(), **options).fit_table(table)
+    signal.signal(signal.SIGINT, before)
+    assert len(calls) == 2
+    again = FineTuneClassifier(backbone=tiny_backbone(), **options).fit_table(table).network_.state_dict()
+    for name, tensor in whole.items():
+        assert tensor.equal(again[name]), name

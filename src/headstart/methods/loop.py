@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.base.events import Progress, emit
+from headstart.base.interrupts import held_back
 from headstart.methods import processes
 from headstart.methods.averages import Average, copied, learning_norms, take_statistics
 from headstart.methods.batches import Batch, Batches, fetcher, scores_of
@@ -90,7 +91,7 @@ class Loop:
         self.per_epoch = n_steps_of(self.train.n, self.options)
         self.n_steps = self.per_epoch * self.n_epochs
         self.names = frozenset(name for name, each in self.net.named_parameters() if each.requires_grad)
-        self.step = 0
+        self.step, self.whole = 0, True
         self.sums = [0.0, 0.0, 0.0]
         self.trained = Trained(n_steps=self.n_steps)
         self.best: dict[str, Tensor] | None = None
@@ -128,12 +129,18 @@ class Loop:
         self._unfreeze(epoch)
         self.mode(True)
         for rows, batch in self._batches(epoch):
-            self._train_step(rows, batch)
+            with held_back():
+                self.whole = False
+                self._train_step(rows, batch)
+                self.whole = True
             emit(Progress("train", self.step, self.n_steps))
             self.trained.seconds = time.monotonic() - began
             if self.checkpoints is not None and self.checkpoints.due():
                 self._save()
-        self._close_epoch(epoch, time.monotonic() - start)
+        with held_back():
+            self.whole = False
+            self._close_epoch(epoch, time.monotonic() - start)
+            self.whole = True
         epoch_done(self.trained)
         self.trained.seconds = time.monotonic() - began
         out_of_time = self.seconds is not None and self.trained.seconds >= self.seconds
@@ -349,8 +356,9 @@ class Loop:
         })  # fmt: skip
 
     def save_now(self) -> None:
-        """Write a checkpoint whatever the time (at Ctrl-C)."""
-        self._save()
+        """Write a checkpoint whatever the time (at Ctrl-C); not of half a step, where the last one stands."""
+        if self.whole:
+            self._save()
 
     def _go_on(self) -> None:
         state = None if self.checkpoints is None else self.checkpoints.read()

@@ -1,0 +1,40 @@
+"""Ctrl-C that waits for the end of what must not be done by half."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let a Ctrl-C in this block take effect at its end; a second one takes effect at once.
+
+    Only where Ctrl-C means Python's own KeyboardInterrupt, in the main thread; elsewhere nothing changes.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        At the end of the block, after one Ctrl-C in it.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
+        yield
+        return
+    heard = False
+
+    def note(number: int, frame: object) -> None:
+        nonlocal heard
+        if heard:
+            raise KeyboardInterrupt
+        heard = True
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
