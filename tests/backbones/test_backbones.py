@@ -227,3 +227,13 @@ def test_backbones_are_listed_by_pattern():
     names = [row.name for row in list_backbones("resnet18")]
     assert "timm:resnet18.a1_in1k" in names and all("resnet18" in name for name in names)
     assert [row.name for row in list_backbones("lite?")][:3] == ["lite0", "lite1", "lite2"]
+
+
+def test_weights_that_are_not_finite_are_refused_wherever_they_come_from():
+    module = timm.create_model("test_resnet")
+    with torch.no_grad():
+        module.layer1[0].conv1.weight[0, 0, 0, 0] = float("nan")
+    with pytest.raises(
+        BackboneError, match=r"spoilt: layer1\.0\.conv1\.weight holds values that are not finite"
+    ):
+        from_module(module, Preprocessing(64, 64), "spoilt")

@@ -13,6 +13,7 @@ from headstart.base.events import Notice, listening
 from headstart.images.scan import scan
 from headstart.images.split import split_table
 from headstart.images.views import policy
+from headstart.methods import prefix, processes
 from headstart.methods.finetune import FineTuneClassifier
 from headstart.methods.network import make_net, may_move, normaliser, set_mode
 from headstart.methods.prefix import open_cache
@@ -357,3 +358,19 @@ def test_options_are_declared_once():
     ours = {field.name for field in dataclasses.fields(FineTuneClassifier)}
     assert {field.name for field in dataclasses.fields(TrainingOptions)} < ours
     assert all(field.metadata.get("help") for field in dataclasses.fields(FineTuneClassifier))
+
+
+def test_what_averages_gradients_over_processes_is_what_is_compiled(pictures, backbone, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(processes, "wrapped", lambda net: torch.nn.Sequential(net))
+    monkeypatch.setattr(torch, "compile", lambda net: compiled.append(net) or net)
+    small(backbone, compile=True, epochs=1).fit_table(pictures)
+    assert compiled and all(type(each) is torch.nn.Sequential for each in compiled)
+
+
+def test_kept_activations_of_another_decoder_are_not_served(backbone, pictures, monkeypatch):
+    views = Views(pictures.items(), pictures.digests, backbone.card.preprocessing, policy("none"), 0, 1)
+    before = prefix.cache_key(views, "weights", "layer1", ("torch", "float32"), (0,))
+    assert before == prefix.cache_key(views, "weights", "layer1", ("torch", "float32"), (0,))
+    monkeypatch.setattr(prefix, "DECODER", "another")
+    assert before != prefix.cache_key(views, "weights", "layer1", ("torch", "float32"), (0,))

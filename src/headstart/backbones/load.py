@@ -149,7 +149,21 @@ def from_module(module: nn.Module, preprocessing: Preprocessing, name: str = "mo
 
 
 def with_layers(made: BackboneCard, module: nn.Module) -> Backbone:
-    """A backbone from a card and a network: its layers traced, their aliases found."""
+    """A backbone from a card and a network: its layers traced, their aliases found.
+
+    Raises
+    ------
+    BackboneError
+        A weight is not finite, or the network cannot be traced.
+    """
+    odd = [
+        name
+        for name, each in module.state_dict().items()
+        if each.is_floating_point() and not bool(each.isfinite().all())
+    ]
+    if odd:
+        more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
+        raise BackboneError(f"{made.name}: {odd[0]} holds values that are not finite{more}")
     module.eval()
     traced = trace(module, made.preprocessing.height, made.preprocessing.width)
     named = aliases(module, traced)

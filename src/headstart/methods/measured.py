@@ -42,7 +42,6 @@ class Measured(FrozenPart):
     def _loop(
         self, net: TransferNet, source: Batches, options: TrainingOptions, fast: bool, **more: Any
     ) -> Loop:
-        shape: Any = torch.compile(net) if options.compile else None
         loop = Loop(
             net, self._mode_of(net), source, self.train.codes, len(self.classes), options,
             self._groups(net, options), bfloat16=fast,
@@ -50,8 +49,9 @@ class Measured(FrozenPart):
             fitted_start=self._fitted_start(), objective=self._objective(net, options),
             **{"seed": self.seed, **more},
         )  # fmt: skip
-        if shape is not None:
-            loop.shape = shape
+        if options.compile:
+            compiled: Any = torch.compile(loop.shape)  # with what averages gradients over processes
+            loop.shape = compiled
         return loop
 
     def _share(self) -> float | None:

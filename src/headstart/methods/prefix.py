@@ -23,6 +23,7 @@ from headstart.base.errors import Busy
 from headstart.base.events import Notice, Progress, emit, warn
 from headstart.base.files import folder_lock
 from headstart.base.hashing import digest_bytes, digest_json
+from headstart.images.decode import DECODER
 from headstart.methods import processes
 from headstart.methods.batches import Batch
 from headstart.methods.kept import activations_folder
@@ -196,7 +197,7 @@ def cache_key(
 ) -> str:
     """Name of a cache: everything that decides its rows."""
     return digest_json({
-        "version": PREFIX_VERSION, "images": digest_bytes(*(each.encode() for each in views.digests)),
+        "version": PREFIX_VERSION, "decoder": DECODER, "images": digest_bytes(*(each.encode() for each in views.digests)),
         "weights": weights_digest, "preprocessing": views.how.digest(), "module": module,
         "engine": list(served), "policy": views.policy.digest(), "seed": views.seed, "views": list(numbers),
     })  # fmt: skip
