@@ -103,7 +103,7 @@ def test_ctrl_c_in_the_middle_of_something_ends_with_the_same_weights(data, tmp_
             calls.append(self.step)
             if len(calls) == 2:
                 for _ in range(2 if "twice" in when else 1):
-                    os.kill(os.getpid(), signal.SIGINT)
+                    signal.getsignal(signal.SIGINT)(signal.SIGINT, None)
         return plain(self, *given)
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background shells have it ignored
