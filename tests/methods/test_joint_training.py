@@ -269,6 +269,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(backbone, monkeypatc
         real(self, epoch, seconds)
         done.append(epoch)
         if len(done) == stop_after:
+            self.whole = True  # the epoch is closed
             raise KeyboardInterrupt
 
     whole = fit()
