@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from headstart.backbones.card import Preprocessing
 from headstart.base.errors import BadOptions, UnknownName
 from headstart.explain.cam import CAMS, class_activation, enlarged, grad_cam_pp, layer_cam
+from headstart.explain.filters import feature_maps
 from headstart.explain.gradients import METHODS, explain, integrated_gradients
 from headstart.explain.target import target_of_backbone, target_of_head, target_of_network
 from headstart.methods.heads import make_head
@@ -175,3 +178,23 @@ def test_an_enlarged_map_ends_at_one_and_zeros_stay(rows, columns, side):
     maps[1] = 0
     big = enlarged(maps, (side, side))
     assert big.shape == (2, side, side) and big[0].max() == pytest.approx(1) and (big[1] == 0).all()
+
+
+@pytest.mark.parametrize("method", CAMS)
+def test_maps_of_a_network_that_answers_by_the_mirror_too_are_of_the_image_shown(
+    method, looks_at_the_corner, with_patch
+):
+    _, target = looks_at_the_corner
+    net = copy.deepcopy(target.net)
+    net.mirror = True
+    both = target_of_network(net, target.preprocessing, list(target.output().classes))
+    classes = [0] * len(with_patch)
+    plain = class_activation(target, with_patch, classes, method=method)
+    found = class_activation(both, with_patch, classes, method=method)
+    assert found.layer == plain.layer and net.mirror
+    assert np.allclose(found.signed, plain.signed, atol=1e-5)
+    assert np.allclose(feature_maps(both, with_patch), feature_maps(target, with_patch), atol=1e-6)
+    mean = target.scores(target.images(with_patch)) + target.scores(
+        target.images(with_patch[:, :, ::-1].copy())
+    )
+    assert torch.allclose(both.scores(both.images(with_patch)), mean / 2, atol=1e-4)  # answers stay of both

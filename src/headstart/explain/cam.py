@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from headstart.base.errors import BadOptions, UnknownName
-from headstart.explain.spatial import Spatial, frozen
+from headstart.explain.spatial import Spatial, frozen, without_mirror
 from headstart.explain.target import Target
 
 CAMS = ("gradcam", "gradcam++", "layercam", "eigencam")
@@ -137,7 +137,7 @@ def activations(
     hook = target.net.get_submodule(place.name).register_forward_hook(cut)
     before = torch.is_grad_enabled()
     try:
-        with frozen(target.net):
+        with frozen(target.net), without_mirror(target.net):
             torch.set_grad_enabled(False)
             scores = target.scores(images, output)
             picked = scores.gather(1, chosen[:, None]).sum()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from headstart.base.errors import BackboneError, BadOptions
 from headstart.base.events import Progress, emit
-from headstart.explain.spatial import Spatial, frozen, watched
+from headstart.explain.spatial import Spatial, frozen, watched, without_mirror
 from headstart.explain.target import Target
 
 BATCH = 16
@@ -198,7 +198,7 @@ def convolution(target: Target, pixels: np.ndarray, channel: int | None = None) 
 
     hook = part.register_forward_hook(keep)
     try:
-        with frozen(target.net), torch.no_grad():
+        with frozen(target.net), without_mirror(target.net), torch.no_grad():
             target.net(target.images(pixels[None]))
     finally:
         hook.remove()

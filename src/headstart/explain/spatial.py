@@ -71,7 +71,9 @@ def find_layers(net: nn.Module, height: int, width: int) -> dict[str, Spatial]:
     told: list[Any] = [part.num_prefix_tokens for part in net.modules() if hasattr(part, "num_prefix_tokens")]
     n_prefix = int(told[0]) if told else None
     found: dict[str, Spatial] = {}
-    for name, layer in trace(net, height, width).items():
+    with without_mirror(net):
+        traced = trace(net, height, width)
+    for name, layer in traced.items():
         made = _spatial(layer, height, width, n_prefix)
         if made is not None:
             found[name] = made
@@ -178,7 +180,7 @@ def _stream(layers: dict[str, Spatial]) -> list[Spatial]:
 
 @contextmanager
 def watched(net: nn.Module, layers: Sequence[Spatial], caught: dict[str, Tensor]) -> Iterator[None]:
-    """Keep what the layers give (their last call) in `caught`."""
+    """Keep what the layers give (their last call) in `caught`; see `without_mirror`."""
 
     def keep(name: str) -> Any:
         def hook(part: nn.Module, given: Any, out: Any) -> None:
@@ -188,10 +190,27 @@ def watched(net: nn.Module, layers: Sequence[Spatial], caught: dict[str, Tensor]
 
     hooks = [net.get_submodule(each.name).register_forward_hook(keep(each.name)) for each in layers]
     try:
-        yield
+        with without_mirror(net):
+            yield
     finally:
         for hook in hooks:
             hook.remove()
+
+
+@contextmanager
+def without_mirror(net: nn.Module) -> Iterator[None]:
+    """Run the images as they are, where the network answers by their mirror images too (`TransferNet.mirror`).
+
+    What a layer gives, and where, is then of the image that is shown and not of the one that ran last.
+    """
+    mirrored: list[Any] = [part for part in net.modules() if getattr(part, "mirror", False) is True]
+    for part in mirrored:
+        part.mirror = False
+    try:
+        yield
+    finally:
+        for part in mirrored:
+            part.mirror = True
 
 
 @contextmanager
