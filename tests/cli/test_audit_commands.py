@@ -128,3 +128,23 @@ def test_poor_images_without_splits_are_left_out_of_a_mended_table(
     assert "leaves them out" in blank["advice"]
     assert run(*shlex.split(blank["command"])[1:]).status == 0
     assert "30.jpg" not in (tmp_path / "mended.csv").read_text()
+
+
+def test_commands_on_a_column_of_numbers_run_and_other_columns_stay(run, tmp_path, monkeypatch, tiny_name):
+    place = tmp_path / "data"
+    place.mkdir()
+    photos = write_scenes(place / "photos", 24)
+    monkeypatch.chdir(place)
+    rows = [f"photos/{path.relative_to(photos).as_posix()}" for path in sorted(photos.rglob("*.jpg"))]
+    lines = [f"{path},{path.split('/')[-2]},{at}.5" for at, path in enumerate(rows)]
+    (place / "truth.csv").write_text("\n".join(["path,kind,size", *lines]))
+    told = audited(run, "truth.csv", "--target", "size", "--only", "files", "--backbone", tiny_name)
+    assert shlex.split(told["again"])[-2:] == ["--only", "files"]
+    ran = run("audit", "truth.csv", "--target", "size", "--only", "files", "--mend", "../mended.csv")
+    assert ran.status == 0 and "kind" in (tmp_path / "mended.csv").read_text().splitlines()[0].split(",")
+    ran = run(
+        "split", "truth.csv", "--target", "size", "--no-duplicates", "--no-measure", "--out", "../split.csv"
+    )
+    assert ran.status == 0, ran.err
+    ran = run("dataset", "build", "truth.csv", "--target", "size", "--layout", "csv", "--out", "../built")
+    assert ran.status == 0, ran.err

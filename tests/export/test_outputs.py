@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from headstart.base.errors import BundleError, DataError, UnknownName
 from headstart.base.hashing import digest_file
@@ -92,6 +93,12 @@ def test_trunks_that_share_a_frozen_part_hold_it_once(trained):
         each.numel() for each in model.network_.towers[0].body.net.get_submodule("layer4").parameters()
     )
     assert n_all < n_one + 3.5 * last
+    n_last, n_whole = (
+        sum(isinstance(each, torch.nn.Conv2d) for each in part.modules())
+        for part in (model.network_.towers[0].body.net.get_submodule("layer4"), model.network_.towers[0])
+    )
+    n_runs = sum(each.op_type == "Conv" for each in graph.node)
+    assert n_runs == n_whole + (len(COLUMNS) - 1) * n_last, "the frozen part runs once for all outputs"
 
 
 def test_the_network_comes_back_as_it_was(trained):

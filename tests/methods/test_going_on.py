@@ -88,12 +88,16 @@ def test_a_finished_run_is_kept_until_what_follows_it_is_done(tmp_path):
     assert not finished(folder) and not folder.exists()
 
 
-@pytest.mark.parametrize("when", ["in a step", "while validating", "twice, while validating"])
+@pytest.mark.parametrize(
+    "when", ["in a step", "while validating", "twice, while validating", "as it stops early"]
+)
 def test_ctrl_c_in_the_middle_of_something_ends_with_the_same_weights(data, tmp_path, monkeypatch, when):
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
     table = split_table(scan(data), seed=0)
     options = {"trainable": "last:1", "epochs": 3, "views": 2, "batch_size": 8, "learning_rate": 1e-3}
     options |= {"manifold_mixup": 0.0, "dtype": "float32", "ema": 0.9}
+    if when == "as it stops early":
+        monkeypatch.setattr(Loop, "_worn_out", lambda self, epoch: epoch == 1)
     whole = FineTuneClassifier(backbone=tiny_backbone(), **options).fit_table(table).network_.state_dict()
     method = "_gradient" if when == "in a step" else "_validate"
     plain, calls = getattr(Loop, method), []

@@ -121,11 +121,14 @@ def test_an_interaction_is_found_and_its_aliases_are_named():
     assert next(c for c in design.contrasts if c.name == "a x b").aliases == ("c x d",)
 
 
-def test_at_resolution_3_an_interaction_that_is_a_main_effect_is_told_once_under_both_names():
+def test_at_resolution_3_an_interaction_that_is_a_main_effect_is_told_once_and_with_its_sign():
     design = make_design("factorial", ["a", "b", "c"], 3)
     assert [(each.name, each.aliases) for each in design.contrasts] == [
-        ("a", ("b x c",)), ("b", ("a x c",)), ("c", ("a x b",))
+        ("a", ("minus b x c",)), ("b", ("minus a x c",)), ("c", ("minus a x b",))
     ]  # fmt: skip
+    score = {run: float({"a", "b"} <= run or not {"a", "b"} & run) for run in design.runs}  # a x b alone, +1
+    last = design.contrasts[-1]
+    assert np.mean([score[r] for r in last.plus]) - np.mean([score[r] for r in last.minus]) == -1
 
 
 def test_labels_are_canonical_and_short_in_tables():

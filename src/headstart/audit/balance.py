@@ -82,6 +82,11 @@ def _tiny(counts: Counter[str], sets: Sequence[tuple[str, ...]], kind: str) -> l
         return []
     names = {label for _, label in tiny}
     rows = tuple(row for row, labels in enumerate(sets) if names & set(labels))
+    forms: Counter[str] = Counter()
+    for label, n in counts.items():
+        forms[spelling(label)] += n
+    # one that another spelling makes large enough is mended by spelling it so
+    own = tuple(row for row in rows if any(forms[spelling(each)] < TINY for each in names & set(sets[row])))
     said = ", ".join(f"{label!r} ({n})" for n, label in tiny[:5])
     more = f" and {len(tiny) - 5} more" if len(tiny) > 5 else ""
     whole = kind == "classes"
@@ -92,7 +97,7 @@ def _tiny(counts: Counter[str], sets: Sequence[tuple[str, ...]], kind: str) -> l
             f"{counted(len(tiny), *what)} fewer than {TINY} images: {said}{more}",
             "they are hardly learned, and their test images are too few to say how well",
             "gather more of them" + ("; a mended table leaves them out" if whole else ""),
-            rows=rows, remarks={row: "; ".join(sets[row]) for row in rows}, leave_out=rows if whole else (),
+            rows=rows, remarks={row: "; ".join(sets[row]) for row in rows}, leave_out=own if whole else (),
             details=tuple((label, str(n)) for n, label in tiny), facts={"n_classes": len(tiny), "least": tiny[0][0]},
         )
     ]  # fmt: skip

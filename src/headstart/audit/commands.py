@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+READ = ("image_root", "path_column", "label_columns", "split_column", "group_column", "on_bad")
+"""Options by which data are read; commands that are printed carry them."""
 Given = tuple[tuple[str, str], ...]
 """Options with their values, each as it is typed; several label columns are several pairs of `--target`."""
 TARGET, GROUP = "--target", "--group-column"

@@ -143,9 +143,11 @@ class Audit:
         """The first label column that was looked at; None without labels."""
         return self.targets[0] if self.targets else None
 
-    def again(self, *more: str) -> str:
-        """The command that makes this audit again, with further words at its end."""
-        return audit_command(self.source, self.given, more=more)
+    def again(self) -> str:
+        """The command that makes this audit again, of the same checks."""
+        made = list(dict.fromkeys(each.check for each in self.checked))
+        only = ("--only", ",".join(made)) if len(made) < len(CHECKS) else ()
+        return audit_command(self.source, self.given, more=only)
 
     def mending(self, finding: AuditFinding) -> str:
         """The command that mends a finding of this audit; "" where none can."""

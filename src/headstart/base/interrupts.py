@@ -36,5 +36,5 @@ def held_back() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if heard:
-        raise KeyboardInterrupt
+        if heard:  # also where the block failed: what tries again after a failure would not hear of it
+            raise KeyboardInterrupt

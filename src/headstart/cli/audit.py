@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from headstart.audit.commands import READ
 from headstart.base.options import given_flags, option
 from headstart.cli.declared import DataOptions, same
 from headstart.cli.flags import Data, Json, build, verb
@@ -22,10 +23,6 @@ EXAMPLE = """
 headstart audit photos/ --html audit.html
 headstart audit photos/ --only duplicates,labels --mend mended.csv
 """
-
-
-READ = ("image_root", "path_column", "label_columns", "split_column", "group_column", "on_bad")
-"""Options by which data are read; commands that are printed carry them."""
 
 
 @dataclass(frozen=True, kw_only=True)

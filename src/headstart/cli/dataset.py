@@ -16,7 +16,7 @@ from headstart.base.options import option
 from headstart.cli.declared import DataOptions
 from headstart.cli.flags import Json, build, verb
 from headstart.cli.screen import shown
-from headstart.cli.sources import scanned
+from headstart.cli.sources import scanned_on_target
 from headstart.cli.text import printable, say, say_json, table
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def _sources(
 
     by_source = [videos_in(each) for each in data]
     if not any(by_source):
-        yield joined([scanned(each, source) for each in data]), []
+        yield joined([scanned_on_target(each, source) for each in data]), []
         return
     if not all(by_source):
         raise DataError(

@@ -17,11 +17,25 @@ def open_table(data: str, options: DataOptions) -> ImageTable:
     return _told(scanned(data, options))
 
 
+def open_on_target(data: str, options: DataOptions) -> ImageTable:
+    """As `scanned_on_target`; unusable files are told."""
+    return _told(scanned_on_target(data, options))
+
+
 def scanned(data: str, options: DataOptions) -> ImageTable:
     """The image table of a source; unusable files are among its problems."""
     from headstart.images.scan import scan
 
     return scan(data, label_columns=options.label_columns, **_columns(options))
+
+
+def scanned_on_target(data: str, options: DataOptions) -> ImageTable:
+    """As `scanned`; what is named as a target is a label column, whatever it looks like."""
+    from headstart.images.scan_targets import scan_targets
+
+    if not options.target:
+        return scanned(data, options)
+    return scan_targets(data, options.target, label_columns=options.label_columns, **_columns(options))[0]
 
 
 def open_targets(data: str, options: DataOptions) -> tuple[ImageTable, tuple[str, ...]]:

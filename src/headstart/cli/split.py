@@ -13,7 +13,7 @@ from headstart.base.options import option
 from headstart.cli.declared import DataOptions, same
 from headstart.cli.flags import Data, Json, build, verb
 from headstart.cli.screen import shown
-from headstart.cli.sources import open_table
+from headstart.cli.sources import open_on_target
 from headstart.cli.text import printable, say, say_json, table
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _made(data: str, source: DataOptions, options: SplitOptions) -> dict[str, An
     from headstart.images.prepare import least_side
     from headstart.images.split_whole import joined_groups
 
-    images = open_table(data, source)
+    images = open_on_target(data, source)
     if images.splits is not None and not options.anew:
         raise BadOptions(["anew: the data give splits already; --anew sets them aside and draws new ones"])
     place = check_new_table(options.out, images) if options.out else None

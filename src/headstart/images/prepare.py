@@ -42,6 +42,7 @@ def prepare(item: ImageItem, how: Preprocessing, *, fast: bool = True) -> np.nda
     BadOptions
         An interpolation or crop mode that is not known.
     """
+    _check(how)
     return prepared(open_picture(item, min_side=least_side(how) if fast else None), how, fast=fast)
 
 

@@ -15,7 +15,7 @@ from headstart.images.table import ImageTable
 def scan_targets(
     source: str | Path, targets: str | Sequence[str], *, label_columns: Sequence[str] = (), **options: Any
 ) -> tuple[ImageTable, tuple[str, ...]]:
-    """Scan a source; where it lacks a target, once more with the targets as its label columns.
+    """Scan a source; where it lacks a target, once more with the targets among its label columns.
 
     So a column of numbers, which does not look like one of labels, is found too.
 
@@ -57,5 +57,5 @@ def scan_targets(
         with suppress(
             BadOptions
         ):  # no table, so no further columns: the next line names those that are there
-            table = scan(source, label_columns=asked, **options)
+            table = scan(source, label_columns=tuple(dict.fromkeys((*table.targets, *asked))), **options)
     return table, tuple(table.target(name) for name in asked) or (table.target(),)

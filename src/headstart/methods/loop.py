@@ -140,11 +140,11 @@ class Loop:
         with held_back():
             self.whole = False
             self._close_epoch(epoch, time.monotonic() - start)
+            epoch_done(self.trained)
+            self.trained.seconds = time.monotonic() - began
+            out_of_time = self.seconds is not None and self.trained.seconds >= self.seconds
+            self.trained.stopped_early = self._worn_out(epoch) or processes.agreed(out_of_time)
             self.whole = True
-        epoch_done(self.trained)
-        self.trained.seconds = time.monotonic() - began
-        out_of_time = self.seconds is not None and self.trained.seconds >= self.seconds
-        self.trained.stopped_early = self._worn_out(epoch) or processes.agreed(out_of_time)
         if self.checkpoints is not None and self.checkpoints.due(epoch_end=True):
             self._save()
 

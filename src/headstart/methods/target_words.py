@@ -38,7 +38,10 @@ def read_pairs(
 def _pairs(option: str, entries: Sequence[str], targets: Sequence[str], found: list[str]) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for entry in entries:
-        target, sign, value = (part.strip() for part in entry.partition("="))
+        target, sign, value = entry.partition("=")
+        target = target.strip()
+        if option != "separator":  # where a space means something
+            value = value.strip()
         if not sign:
             found.append(f"{option}: expected TARGET=VALUE, got {entry!r}")
         elif target not in targets:

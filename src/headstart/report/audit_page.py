@@ -199,13 +199,8 @@ def _checks(found: Audit) -> Section:
         rows.append((TITLES[each.check] + of, LOOKED[each.check], result, _figures(each.facts), seconds))
     caption = "A figure of a cue is the largest area under the curve of a class; 0.5 is chance."
     table = plain_table("checks-table", caption, ("check", "looks for", "result", "figures", "seconds"), rows)
-    repeat = Points((found.again(*_checks_asked(found)),), title="Again", code=True)
+    repeat = Points((found.again(),), title="Again", code=True)
     return Section("checks", "What was looked at", (table, repeat))
-
-
-def _checks_asked(found: Audit) -> tuple[str, ...]:
-    made = list(dict.fromkeys(each.check for each in found.checked))
-    return ("--only", ",".join(made)) if len(made) < len(TITLES) else ()
 
 
 def _figures(facts: dict[str, object]) -> str:

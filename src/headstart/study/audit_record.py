@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from headstart.audit.commands import audit_command
+from headstart.audit.commands import READ, audit_command
 from headstart.base.errors import HeadstartError
 from headstart.base.events import Notice, emit, warn
 from headstart.base.options import given_flags
@@ -28,8 +28,6 @@ FAST = ("files", "duplicates", "balance", "quality", "cues", "drift")
 LABELS_UP_TO = 5000
 """Most images whose labels are judged too: that takes a classifier in inner folds."""
 MOST_NAMED = 12
-READ = ("image_root", "path_column", "label_columns", "split_column", "group_column", "on_bad")
-"""Options by which data are read; commands that are printed carry them."""
 
 
 def audit_before(

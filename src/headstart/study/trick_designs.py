@@ -107,8 +107,8 @@ def _factorial(names: tuple[str, ...], resolution: int) -> Design:
     contrasts = []
     for name, column in zip(names, columns, strict=True):
         plus, minus = tuple(r for r in runs if name in r), tuple(r for r in runs if name not in r)
-        # at resolution 3 an interaction may be the same contrast: told once, under both names
-        aliases = tuple(f"{a} x {b}" for a, b in together.pop(column, ()))
+        # at resolution 3 the runs with a trick may be those where two others differ: the same contrast, turned round
+        aliases = tuple(f"minus {a} x {b}" for a, b in together.pop(column, ()))
         contrasts.append(Contrast(name, plus, minus, aliases))
     for pairs in together.values():
         a, b = pairs[0]

@@ -253,9 +253,10 @@ def _interval(mean: Pooled, alpha: float) -> tuple[float, float]:
 
 
 def _doubt(each: _Estimate) -> str:
-    if min(each.values) < 0 < max(each.values):
-        return SIGNS
-    return SIZES if each.pooled.differ_p is not None and each.pooled.differ_p < ALPHA else ""
+    """Where they differ by more than noise."""
+    if each.pooled.differ_p is None or each.pooled.differ_p >= ALPHA:
+        return ""
+    return SIGNS if min(each.values) < 0 < max(each.values) else SIZES
 
 
 @dataclass(frozen=True)

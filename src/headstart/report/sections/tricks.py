@@ -148,7 +148,7 @@ def _sentence(text: str) -> str:
 def _caption(table: TrickTable) -> str:
     said = f"Verdicts at a level of 5 % for all {len(table.effects)} rows together (Holm)."
     if any(each.aliases for each in table.effects):
-        said += " Interactions in brackets share all their runs with the one before them."
+        said += " What stands in brackets has the same runs as the one before it: the effect may be either."
     return said
 
 
