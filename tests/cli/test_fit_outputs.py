@@ -6,6 +6,7 @@ import pytest
 
 from headstart.cli.declared import OutputFlags
 from headstart.cli.fit_outputs import parsed
+from headstart.methods.target_words import read_pairs
 from headstart.testing.outputs import labelled_files, marked_squares
 
 
@@ -118,3 +119,6 @@ def test_levels_arrive_in_pieces_and_a_comma_can_part_labels():
     flags = OutputFlags(levels=("a=x", "y", "b=1", "2"), separator=("a=",))
     found = parsed(flags, ["a", "b"])
     assert found["levels"] == {"a": ["x", "y"], "b": ["1", "2"]} and found["separator"] == {"a": ","}
+    assert read_pairs({"separator": ["a= "]}, ["a"], []) == {
+        "separator": {"a": " "}
+    }  # refused where columns are read

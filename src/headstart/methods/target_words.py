@@ -39,9 +39,10 @@ def _pairs(option: str, entries: Sequence[str], targets: Sequence[str], found: l
     pairs: dict[str, str] = {}
     for entry in entries:
         target, sign, value = entry.partition("=")
-        target = target.strip()
-        if option != "separator":  # where a space means something
-            value = value.strip()
+        target, value = (
+            target.strip(),
+            value.strip() or value,
+        )  # a separator of spaces alone is told, not a comma
         if not sign:
             found.append(f"{option}: expected TARGET=VALUE, got {entry!r}")
         elif target not in targets:

@@ -20,6 +20,7 @@ from headstart.study.several import make_several
 from headstart.study.sources import Source, scan_sources
 from headstart.study.spec import StudySpec
 from headstart.study.trained import classifier_of
+from headstart.study.trained_cells import fitting_table
 
 if TYPE_CHECKING:
     from headstart.methods.finetune import FineTuneClassifier
@@ -169,9 +170,8 @@ def same_split(record: StudyRecord, run: Cell) -> ImageTable:
                 "folds; name a run of all images"
             )
         fold = partition.folds[0]
-        divided = clean.select([*fold.train, *fold.validation])
-        parts = ("train",) * len(fold.train) + ("validation",) * len(fold.validation)
-        divided = divided.with_splits(parts) if fold.validation else replace(divided, splits=None)
+        trained = fold.inner and run.trains  # the first of given inner folds chose its epoch
+        divided = fitting_table(data, fold) if trained else replace(clean.select(fold.train), splits=None)
     elif partition.splits is None:
         emit(Notice(f"the study tested {run.dataset} by folds, so the model learns from all of its images"))
         divided = ImageTable(**{**vars(clean), "splits": None})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.base.events import collected_warnings
 from headstart.base.findings import Finding
 from headstart.images.table import ImageTable
+from headstart.methods.tune.divide import Part
 from headstart.study.cells import NUMERIC_ERRORS, CellOutcome, agreed, failed, right_of
 from headstart.study.cost import measured
 from headstart.study.error_map import ErrorMap
@@ -80,11 +81,8 @@ def fitting_table(data: Dataset, fold: Fold) -> ImageTable:
 
     Of given inner folds the first one validates.
     """
-    if fold.inner:
-        splits = tuple("train" if inner else "validation" for inner in fold.inner)
-        return replace(data.table.select(fold.train), splits=splits)
-    table = data.table.select([*fold.train, *fold.validation])
-    return replace(table, splits=("train",) * len(fold.train) + ("validation",) * len(fold.validation))
+    part = Part(fold.train, fold.validation, fold.test, fold.inner)
+    return replace(data.table.select(part.seen), splits=part.splits)
 
 
 def _run(
