@@ -23,6 +23,7 @@ def main() -> None:
         found = self_test(name, folder)
         print(f"  {found}")
         bars.bar(f"top-1 of {name}", found.top1, ">=", 0.85)
+        bars.bar(f"errors by which another normalisation fits {name} better", found.errors or 0.0, "<=", 3.0)
     bars.done()
 
 

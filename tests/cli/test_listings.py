@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -120,3 +122,10 @@ def test_kept_activations_and_stopped_runs_are_listed_and_cleared(run, own_cache
 
 def test_cache_without_a_verb_shows_its_help(run):
     assert "clear" in run("cache").out
+
+
+def test_the_package_runs_as_a_module():
+    ran = subprocess.run(
+        [sys.executable, "-m", "headstart", "--version"], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip()

@@ -1,5 +1,7 @@
 """Extraction: any layer, any engine, once; bad images are named; fallbacks are said."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,11 +9,13 @@ from torch import nn
 
 from headstart.backbones.card import Preprocessing
 from headstart.backbones.load import from_module, load
+from headstart.base import runtime
 from headstart.base.errors import BadOptions, DataError, EngineError, UnknownName
 from headstart.base.events import collected_warnings
 from headstart.base.optional import installed
 from headstart.base.runtime import has_int8
 from headstart.features.calibration import calibration_rows, sample_rows
+from headstart.features.engines import export, exports
 from headstart.features.engines import prepare as preparing
 from headstart.features.engines.exports import clear_exports, compare, export_folder
 from headstart.features.engines.lower import lower, round_bfloat16
@@ -227,6 +231,62 @@ def test_an_engine_that_misses_its_bound_is_replaced_aloud(images, store, monkey
     with collected_warnings() as warnings:
         found = extract(images, names(images), backbone=tiny_backbone(3), engine="onnxruntime", store=store)
     assert found.engine["engine"] == "torch" and "differs from torch" in warnings[0]
+
+
+def test_what_other_packages_could_not_export_is_tried_again(images, store, monkeypatch):
+    def extracted():
+        return extract(images, names(images), backbone=backbone, engine="onnxruntime", store=store)
+
+    backbone = tiny_backbone(31)
+    with monkeypatch.context() as broken, collected_warnings() as warnings:
+        broken.setattr(export, "export_onnx", fails)
+        assert extracted().engine["engine"] == "torch" and "an older torch" in warnings[0]
+    store.clear()
+    assert extracted().engine["engine"] == "torch"  # remembered
+    monkeypatch.setattr(exports, "packages", lambda: {"torch": "next"})
+    store.clear()
+    assert extracted().engine["engine"] == "onnxruntime"
+
+
+def fails(*_):
+    raise EngineError("an older torch could not export it")
+
+
+def test_torch_in_bfloat16_is_checked_against_float32_and_replaced_aloud(images, store, monkeypatch):
+    monkeypatch.setattr(preparing, "has_bfloat16", lambda: True)
+    wish = {"engine": "torch", "precision": "bfloat16", "store": store}
+    served = extract(images, names(images), backbone=tiny_backbone(32), **wish).engine
+    assert served["precision"] == "bfloat16" and served["parity"]["least_cosine"] >= 0.999
+    run, noise = TorchRunner.run, np.random.default_rng(1)
+    monkeypatch.setattr(
+        TorchRunner,
+        "run",
+        lambda self, pixels: [
+            each + (noise.normal(size=each.shape) if self._half else 0) for each in run(self, pixels)
+        ],
+    )
+    with collected_warnings() as warnings:
+        served = extract(images, names(images), backbone=tiny_backbone(33), **wish).engine
+    assert served["precision"] == "float32" and "torch in bfloat16 on cpu differs" in warnings[0]
+
+
+def test_a_gpu_counts_where_torch_can_use_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(runtime.sys, "platform", "linux")
+    monkeypatch.setattr(runtime, "NVIDIA", tmp_path / "nvidiactl")
+    (tmp_path / "torch").mkdir()
+    spec = SimpleNamespace(origin=str(tmp_path / "torch" / "__init__.py"))
+    monkeypatch.setattr(runtime.importlib.util, "find_spec", lambda name: spec)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    build = tmp_path / "torch" / "version.py"
+    build.write_text("cuda: Optional[str] = '13.0'\n")
+    assert not runtime.has_gpu()
+    (tmp_path / "nvidiactl").touch()
+    assert runtime.has_gpu() and settle("auto", "float32").engine == "torch"
+    build.write_text("cuda: Optional[str] = None\n")
+    assert not runtime.has_gpu()
+    build.write_text("cuda: Optional[str] = '13.0'\n")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert not runtime.has_gpu() and settle("auto", "float32").engine == "onnxruntime"
 
 
 def test_wishes_are_settled_by_name():

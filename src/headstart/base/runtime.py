@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import sys
@@ -10,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 CACHE_VARIABLE = "HEADSTART_CACHE"
+NVIDIA = Path("/dev/nvidiactl")
 
 
 def n_threads() -> int:
@@ -40,6 +42,21 @@ def processor_flags() -> frozenset[str]:
         if line.startswith(("flags", "Features")):
             return frozenset(line.split(":", 1)[1].split())
     return frozenset()
+
+
+def has_gpu() -> bool:
+    """Whether torch would find a GPU, without importing it: a device, one left visible, and a build for it."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    if not NVIDIA.exists() or os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
+        return False
+    found = importlib.util.find_spec("torch")
+    if found is None or found.origin is None:
+        return False
+    try:
+        return "cuda: Optional[str] = '" in (Path(found.origin).parent / "version.py").read_text()
+    except OSError:
+        return True
 
 
 def has_bfloat16() -> bool:
@@ -84,6 +101,7 @@ PACKAGES = (
     "torch",
     "torchvision",
     "timm",
+    "onnx",
     "onnxruntime",
     "openvino",
     "scikit-learn",

@@ -193,5 +193,13 @@ def _selftest(name: str, folder: Path, json: bool) -> int | None:
     say(printable(f"{found.backbone} on {found.n:,} images of known class ({engine})"))
     between = f"{100 * found.low:.1f}-{100 * found.high:.1f}"
     say(f"top-1 {100 * found.top1:.1f} % (95 % interval {between}), top-5 {100 * found.top5:.1f} %")
-    say("passed" if found.passed else "failed: weights and preprocessing do not agree")
+    if found.gain is not None and found.errors is not None:
+        told = f"{found.gain:+.2f} nats an image ({found.errors:+.1f} standard errors)"
+        say(printable(f"the best of other normalisations in use: {told}"))
+    why = (
+        f": the normalisation {found.better!r} fits the weights better than the card's"
+        if found.better
+        else ""
+    )
+    say(printable("passed" if found.passed else f"failed: weights and preprocessing do not agree{why}"))
     return None if found.passed else 2

@@ -10,13 +10,16 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
 
+from headstart.backbones.load import Backbone, load
 from headstart.base.errors import BackboneError, DataError
 from headstart.base.hashing import digest_file
 from headstart.features.extract import extract
+from headstart.features.normalisations import best_rival
 from headstart.features.taps import Tap
 from headstart.images.decode import ImageItem
 from headstart.measure.intervals import wilson
@@ -35,9 +38,15 @@ class SelfTest:
         Shares of images whose class was the first guess, or among the first five.
     low, high : float
         95 % interval of top1 (Wilson).
+    better : str
+        The normalisation in use (another mean and std, another order of colours) that fits the weights better
+        than the card's; "" where none does.
+    gain, errors : float or None
+        What the best of the other normalisations gains in log-likelihood (nats an image; negative where the
+        card's is right), and that in standard errors; None for fewer than 20 images.
     passed : bool
-        Whether top1 is at least 0.5: every usable ImageNet network is far above, a wrong preprocessing or
-        shuffled weights far below what its card promises.
+        Whether top1 is at least 0.5 (every usable ImageNet network is far above, shuffled weights far below)
+        and no other normalisation fits better.
     """
 
     backbone: str
@@ -49,6 +58,9 @@ class SelfTest:
     confidence: float
     engine: str
     precision: str
+    better: str
+    gain: float | None
+    errors: float | None
     passed: bool
 
 
@@ -76,7 +88,7 @@ def self_test(
 def self_test_items(
     items: list[ImageItem],
     truth: np.ndarray,
-    backbone: str,
+    backbone: str | Backbone,
     *,
     digests: list[str] | None = None,
     engine: str = "auto",
@@ -84,11 +96,12 @@ def self_test_items(
     input_size: int | None = None,
 ) -> SelfTest:
     """`self_test` of images at hand; `truth` holds ImageNet-1k class indices (0 to 999)."""
+    network = load(backbone) if isinstance(backbone, str) else backbone
     names = digests or [digest_file(str(item)) for item in items]
     found = extract(
         items,
         names,
-        backbone=backbone,
+        backbone=network,
         taps=[Tap("logits")],
         engine=engine,
         precision=precision,
@@ -97,7 +110,7 @@ def self_test_items(
     logits = found.features[Tap("logits")][found.ok]
     if logits.shape[1] != 1000:
         raise BackboneError(
-            f"{backbone}: its classifier has {logits.shape[1]} classes, the self-test needs ImageNet's 1,000"
+            f"{network.card.name}: its classifier has {logits.shape[1]} classes, the self-test needs ImageNet's 1,000"
         )
     wanted = np.asarray(truth)[found.ok]
     order = np.argsort(-logits, axis=1)[:, :5]
@@ -106,9 +119,13 @@ def self_test_items(
     low, high = wilson(first, len(wanted))
     shifted = np.exp(logits - logits.max(1, keepdims=True))
     confidence = float((shifted.max(1) / shifted.sum(1)).mean())
+    rival = best_rival(network.at(input_size), list(compress(items, found.ok)), wanted)
+    better = rival.name if rival is not None and rival.better else ""
     return SelfTest(
-        backbone, len(wanted), first / len(wanted), among, low, high, confidence,
-        str(found.engine["engine"]), str(found.engine["precision"]), first / len(wanted) >= PASS_TOP1,
+        network.card.name, len(wanted), first / len(wanted), among, low, high, confidence,
+        str(found.engine["engine"]), str(found.engine["precision"]), better,
+        rival.gain if rival else None, rival.errors if rival else None,
+        first / len(wanted) >= PASS_TOP1 and not better,
     )  # fmt: skip
 
 

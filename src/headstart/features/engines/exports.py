@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ import numpy as np
 from headstart.backbones.card import BackboneCard
 from headstart.base.files import write_text
 from headstart.base.hashing import digest_json
-from headstart.base.runtime import cache_folder
+from headstart.base.runtime import cache_folder, versions
 from headstart.features.engines.runner import Parity, Runner
 from headstart.features.taps import Place
 
 EXPORT_VERSION = "3"
+MAKERS = ("torch", "timm", "onnx", "onnxruntime", "openvino")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Export:
         """Keep what the graph is of, so that parts of it can be found."""
         self.note("weights", card.weights_digest)
         self.note("preprocessing", card.preprocessing.digest())
+        self.note("packages", packages())
         self.note("places", [str(place) for place in places])
 
     def note(self, name: str, value: Any) -> None:
@@ -58,11 +61,18 @@ class Export:
         write_text(self.folder / "facts.json", json.dumps({**self.facts(), name: value}, indent=1))
 
 
+@cache
+def packages() -> dict[str, str]:
+    """Versions of what makes and runs an export: what another version made, or could not, is not served."""
+    known = versions()
+    return {name: known[name] for name in MAKERS if name in known}
+
+
 def export_folder(card: BackboneCard, places: Sequence[Place]) -> Export:
-    """The folder for a backbone's weights, preprocessing and places."""
+    """The folder for a backbone's weights, preprocessing and places, under the packages at hand."""
     key = digest_json({
         "weights": card.weights_digest, "architecture": card.architecture, "preprocessing": card.preprocessing.digest(),
-        "places": [str(place) for place in places], "version": EXPORT_VERSION,
+        "places": [str(place) for place in places], "version": EXPORT_VERSION, "packages": packages(),
     })  # fmt: skip
     return Export(cache_folder() / "exports" / key, card.weights_digest)
 
@@ -74,9 +84,10 @@ def larger_export(card: BackboneCard, places: Sequence[Place]) -> tuple[Export, 
         export = Export(path.parent, card.weights_digest)
         facts = export.facts()
         have = facts.get("places", [])
-        same = [facts.get("weights"), facts.get("preprocessing")] == [
+        same = [facts.get("weights"), facts.get("preprocessing"), facts.get("packages")] == [
             card.weights_digest,
             card.preprocessing.digest(),
+            packages(),
         ]
         if same and export.graph.exists() and set(wanted) < set(have):
             return export, [have.index(place) for place in wanted]

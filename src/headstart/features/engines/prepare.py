@@ -7,7 +7,6 @@ warning that reaches the report.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from headstart.backbones.load import load as load_backbone
 from headstart.base.errors import BadOptions, EngineError, UnknownName
 from headstart.base.events import Notice, Progress, emit, warn
 from headstart.base.optional import installed, require
-from headstart.base.runtime import has_bfloat16
+from headstart.base.runtime import has_bfloat16, has_gpu
 from headstart.features.calibration import N_CALIBRATION, Calibration
 from headstart.features.engines.exports import (
     compare,
@@ -59,7 +58,7 @@ def settle(engine: str, precision: str) -> Wish:
         raise UnknownName("engine", engine, ENGINES)
     if precision not in PRECISIONS:
         raise UnknownName("precision", precision, PRECISIONS)
-    gpu = Path("/dev/nvidiactl").exists() or sys.platform == "darwin"
+    gpu = has_gpu()
     if engine == "auto":
         if precision == "int8":
             engine = "onnxruntime"
@@ -115,7 +114,7 @@ def prepare_runner(
         Real images for the check, and for int8 and bfloat16 to fit the network to.
     """
     if wish.engine == "torch":
-        return _torch(load, places, wish.precision)
+        return _torch(load, card, places, calibration, wish.precision)
     tries = [wish] if wish.precision == "float32" else [wish, Wish(wish.engine, "float32")]
     for each in tries:
         try:
@@ -123,14 +122,34 @@ def prepare_runner(
         except EngineError as error:
             after = "float32" if each.precision != "float32" else "torch"
             warn(f"{card.name}: {error}; {after} serves instead of {each.engine} in {each.precision}")
-    return _torch(load, places, "float32")
+    return _torch(load, card, places, calibration, "float32")
 
 
-def _torch(load: Callable[[], Backbone], places: Sequence[Place], precision: str) -> Ready:
-    from headstart.features.engines.torch_engine import TorchRunner
+def _torch(
+    load: Callable[[], Backbone],
+    card: BackboneCard,
+    places: Sequence[Place],
+    calibration: Calibration,
+    precision: str,
+) -> Ready:
+    """Torch: float32 on a CPU is the reference; another precision or device is checked against it once."""
+    from headstart.features.engines.torch_engine import TorchRunner, pick_device
 
-    runner = TorchRunner(load(), places, precision)
-    return Ready(runner, EngineFacts("torch", precision, runner.device))
+    network, device = load(), pick_device()
+    graphs = Graphs(lambda: network, card, places, calibration)
+    for wish, at in ((precision, device), ("float32", device)):
+        if (wish, at) == ("float32", "cpu"):
+            break
+        runner = TorchRunner(network, places, wish, at)
+        parity = graphs.parity(runner, Wish("torch", wish), f"torch-{at}/{wish}")
+        if within(parity, wish):
+            return Ready(runner, EngineFacts("torch", wish, at, parity))
+        after = "the CPU" if wish == "float32" else "float32"
+        warn(
+            f"{card.name}: torch in {wish} on {at} differs from its reference ({said(parity, wish)}); {after} serves"
+        )
+    runner = TorchRunner(network, places, "float32", "cpu")
+    return Ready(runner, EngineFacts("torch", "float32", "cpu"))
 
 
 class Graphs:
@@ -178,7 +197,7 @@ class Graphs:
                 continue
             graphs = self._graphs(wish, n_float32)
             runner = _open(graphs, wish)
-            parity = Parity(**known) if known else self._checked(runner, wish, f"{name}/{n_float32}")
+            parity = self.parity(runner, wish, f"{name}/{n_float32}")
             if within(parity, wish.precision):
                 note = f"first {n_float32} convolutions in float32" if n_float32 else ""
                 return Ready(
@@ -234,6 +253,11 @@ class Graphs:
             quantise(self.export.graph, graph, self.calibration.sample(N_CALIBRATION))
             emit(Progress("quantise to int8", 1, 1))
         return graph
+
+    def parity(self, runner: Runner, wish: Wish, name: str) -> Parity:
+        """How near a runner is to torch in float32: as kept under `name`, else measured and kept."""
+        known = self.export.facts().get(name)
+        return Parity(**known) if known else self._checked(runner, wish, name)
 
     def _checked(self, runner: Runner, wish: Wish, name: str) -> Parity:
         """Compare with torch in float32 and keep the figures."""
