@@ -137,8 +137,9 @@ def test_suggestions_follow_the_labels_and_are_accepted_by_enter(browser, served
         told(page, "accepted for 1 image")
         assert served.session.label_of(cell["row"]) == cell["said"]
         until(page, "state.model_version === state.version && state.model.n === 7")
+        before = page.evaluate("state.version")
         press(page, "Shift+Enter")
-        told(page, "accepted for")
+        until(page, f"state.version > {before}")
         assert served.session.counts().n_labelled > 7
 
 

@@ -65,19 +65,47 @@ def _quick(
         or not groups == input.shape[1] == len(weight) > 1
     ):
         return None
-    steps, pads, kernel = _pair(stride), _pair(padding), (weight.shape[2], weight.shape[3])
-    slow = max(kernel) > TILE or max(steps) > 1
-    can = (
-        min(kernel) >= TILE
-        and _pair(dilation) == (1, 1)
-        and all(p < k for p, k in zip(pads, kernel, strict=True))
-    )
-    if not slow or not can:
+    steps, pads = _pair(stride), _pair(padding)
+    if not _slow(weight, steps, pads, _pair(dilation)):
         return None
     lowered = torch.get_autocast_dtype("cpu")
     with torch.autocast("cpu", enabled=False):
         out: torch.Tensor = _Depthwise.apply(input.to(lowered), weight.to(lowered), steps, pads)
         return out if bias is None else out + bias.to(lowered)[:, None, None]
+
+
+def _slow(weight: torch.Tensor, stride: Pair, padding: Pair, dilation: Pair) -> bool:
+    """Whether torch's own way back is slow and this one can be taken."""
+    kernel = (weight.shape[2], weight.shape[3])
+    can = (
+        min(kernel) >= TILE
+        and dilation == (1, 1)
+        and all(p < k for p, k in zip(padding, kernel, strict=True))
+    )
+    return can and (max(kernel) > TILE or max(stride) > 1)
+
+
+def gradients(
+    out: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int,
+    by_input: bool, by_weight: bool,
+) -> tuple[torch.Tensor | None, torch.Tensor | None]:  # fmt: skip
+    """Gradients of a convolution's input and weight (None where not wanted), by the quick way where torch's is slow.
+
+    `out` is the gradient of the output, channels last; `x` and `weight` are as in the forward pass.
+    """
+    depthwise = groups == x.shape[1] == len(weight) > 1
+    if depthwise and x.dtype == torch.bfloat16 and _slow(weight, stride, padding, dilation):
+        return (
+            _input_gradient(out, x, weight, stride, padding) if by_input else None,
+            _weight_gradient(out, x, weight, stride, padding) if by_weight else None,
+        )
+    if not (by_input or by_weight):
+        return None, None
+    mask = [by_input, by_weight, False]
+    found = torch.ops.aten.convolution_backward(
+        out, x, weight, None, stride, padding, dilation, False, (0, 0), groups, mask
+    )
+    return found[0], found[1]
 
 
 def _pair(value: Any) -> Pair:

@@ -25,6 +25,7 @@ from headstart.methods.batches import Batch, Batches, fetcher, scores_of
 from headstart.methods.checkpoint import Checkpoints
 from headstart.methods.curve import Diverged, Epoch, Trained
 from headstart.methods.depthwise import in_bfloat16
+from headstart.methods.folded import Pairs, foldable, folded
 from headstart.methods.mixing import mix_at_cut, mixed_labels
 from headstart.methods.objective import Classes, Objective
 from headstart.methods.optimise import Groups, make_optimiser, set_rates
@@ -98,6 +99,7 @@ class Loop:
         self.average = Average(self.options.ema, self.options.swa, self.n_epochs, self._moving())
         self.device = next(self.net.parameters()).device
         self.shape = processes.wrapped(self.net)
+        self.pairs: Pairs | None = None
         self.learns = self.objective or Classes(
             self.codes, self.held_codes, self.n_classes, self.options, self.device
         )
@@ -249,7 +251,13 @@ class Loop:
         return [slice(at, min(at + size, n)) for at in range(0, n, size)]
 
     def _scores(self, given: Tensor) -> Tensor:
-        with in_bfloat16(self.device.type, self.bfloat16, bool(self.options.compile)):
+        if self.pairs is None:
+            plain = self.device.type != "cpu" or self.options.compile
+            self.pairs = {} if plain else foldable(self.net, given[:1])
+        with (
+            in_bfloat16(self.device.type, self.bfloat16, bool(self.options.compile)),
+            folded(self.pairs),
+        ):
             out: Tensor = self.shape(given)
         return out.float()
 
