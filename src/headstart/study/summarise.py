@@ -90,12 +90,12 @@ def _summary(cells: list[Cell], results: Mapping[str, CellResult], cut: bool) ->
 
 def _mean_score(done: Sequence[CellResult], name: str) -> Score:
     """Over seeds; over given folds with the interval that knows that they overlap."""
-    scores = [result.scores[name] for result in done]
+    scores, metric = [result.scores[name] for result in done], name.rpartition("/")[2]
     if not done[0].cell.fold:
-        return over_seeds(scores, metric=name.rpartition("/")[2])
+        return over_seeds(scores, metric=metric)
     from headstart.measure.resampled import over_folds
 
-    return over_folds(scores, test_over_train=done[0].n_test / max(1, done[0].n_train))
+    return over_folds(scores, test_over_train=done[0].n_test / max(1, done[0].n_train), metric=metric)
 
 
 def _shifts(done: Sequence[CellResult]) -> tuple[ShiftResult, ...]:
