@@ -12,7 +12,9 @@ import torch
 from headstart.base.errors import BundleError, DataError, UnknownName
 from headstart.base.hashing import digest_file
 from headstart.explain.cam import class_activation
+from headstart.explain.filters import feature_maps
 from headstart.explain.see import see
+from headstart.explain.similarity import linear_cka, representation_change, trunk_pairs
 from headstart.explain.target import target_of_bundle, target_of_network
 from headstart.export.assess import assess
 from headstart.export.bundle import load_bundle
@@ -204,6 +206,31 @@ def test_a_map_of_a_trunk_is_that_of_the_trunk_as_a_network(trained):
             other = class_activation(alone, pixels, [1] * 3, layer=module).coarse
             scale = (own.max((1, 2)) / other.max((1, 2)))[:, None, None]  # the temperature, and nothing else
             np.testing.assert_allclose(own, other * scale, atol=1e-4 * own.max())
+
+
+def test_layers_are_compared_trunk_by_trunk_where_outputs_have_their_own(trained, on_features):
+    """The first trunk stood for all of them."""
+    model, folder = trained
+    bundle = load_bundle(folder)
+    target = target_of_bundle(bundle, load_network(bundle))
+    one = target_of_bundle(load_bundle(on_features[1]))
+    assert target.n_trunks == 4 and one.n_trunks == 1
+    pairs = trunk_pairs(one, target)
+    assert list(pairs) == list(trunk_pairs(target, one)) == list(trunk_pairs(target, target)) == list(COLUMNS)
+    assert list(trunk_pairs(one, target, "size")) == ["size"] and list(trunk_pairs(one, one)) == [""]
+    pixels = target.prepared(list(IMAGES[:8]))
+    found = {
+        name: representation_change(*pair, pixels, ("stage4",)).cka[0, 0] for name, pair in pairs.items()
+    }
+    assert len({round(float(each), 5) for each in found.values()}) == 4
+    alone = target_of_network(model.network_.towers[2], target.preprocessing, list("0123"))
+    layer = f"body.net.{bundle.backbone.layers['stage4']}"
+    features = [
+        feature_maps(*each).mean((2, 3)) for each in ((one, pixels, "stage4"), (alone, pixels, layer))
+    ]
+    assert found["size"] == pytest.approx(linear_cka(*features), abs=1e-5)
+    with pytest.raises(UnknownName, match="did you mean 'size'"):
+        trunk_pairs(one, target, "sise")
 
 
 def test_heads_that_do_not_fit_the_card_are_refused(on_features, tmp_path):
