@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from headstart.base.errors import BadOptions, UnknownName
+from headstart.base.events import Notice, listening
 from headstart.images.scan import scan
 from headstart.images.scan_targets import scan_targets
 from headstart.study.shifted import check_folder
@@ -29,6 +30,19 @@ def test_a_column_of_numbers_is_a_target_because_it_is_named(numbered):
     table, targets = scan_targets(numbered, "colour, light")
     assert targets == ("colour", "light") and set(targets) < set(table.targets)
     assert scan_targets(numbered, ("colour", "light"))[1] == targets
+
+
+def test_a_second_scan_alone_says_what_it_found(numbered):
+    """Both did, and the first one left a column out that was learned from."""
+    for target, columns in (
+        ("light", "'colour', 'marks', 'size', 'light'"),
+        ("colour", "'colour', 'marks', 'size'"),
+    ):
+        said = []
+        with listening(lambda event, said=said: said.append(event) if isinstance(event, Notice) else None):
+            scan_targets(numbered, target)
+        (only,) = [each.message for each in said if "images from column" in each.message]
+        assert only.endswith(columns)
 
 
 def test_no_target_is_the_first_column_and_columns_that_are_given_stay(numbered):

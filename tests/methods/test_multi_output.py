@@ -238,8 +238,8 @@ def test_the_strata_of_a_split_can_be_read_and_divide_as_their_numbers_do():
     )  # fmt: skip
     draw = np.random.default_rng(0)
     coded = [
-        draw.integers(-1, 6, 300), (draw.random((300, 2)) < 0.4).astype(np.float32),
-        np.where(draw.random(300) < 0.2, np.nan, draw.random(300)).astype(np.float32),
+        draw.integers(-1, 6, 3000), (draw.random((3000, 2)) < 0.4).astype(np.float32),
+        np.where(draw.random(3000) < 0.2, np.nan, draw.random(3000)).astype(np.float32),
     ]  # fmt: skip
     numbers, cells = strata(outputs, coded), strata_column(outputs, coded)
     assert [int(cell.split()[0]) for cell in cells] == numbers.tolist()
