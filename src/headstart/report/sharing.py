@@ -158,7 +158,7 @@ def training_words(record: StudyRecord, dataset: str) -> str:
     ]
     if told.get("class_weights"):
         parts.append(f"the classes of {listed(told['class_weights'])} count alike in training")
-    return f"As was asked for, {listed(parts)}; what is not named counts once." if parts else ""
+    return f"As was asked for, {listed(parts)}." if parts else ""
 
 
 def run_scores(record: StudyRecord, run: CellResult) -> dict[str, Floats]:
