@@ -18,12 +18,15 @@ from headstart.explain.similarity import linear_cka, representation_change, trun
 from headstart.explain.target import target_of_bundle, target_of_network
 from headstart.export.assess import assess
 from headstart.export.bundle import load_bundle
+from headstart.export.joint import Answers
 from headstart.export.onnx import export_onnx
 from headstart.export.save import save_bundle
 from headstart.export.trained import load_network
+from headstart.features.engines.any_batch import TRACED
 from headstart.images.scan import scan
 from headstart.methods.finetune import FineTuneClassifier
 from headstart.methods.multi_output import MultiOutputTransfer
+from headstart.methods.output import Output, probabilities
 from headstart.methods.probe import TransferClassifier
 from headstart.testing.backbones import tiny_weights
 from headstart.testing.outputs import KINDS, labelled_files, marked_squares
@@ -257,3 +260,26 @@ def test_heads_that_do_not_fit_the_card_are_refused(on_features, tmp_path):
         load_bundle(copy)
     with pytest.raises(BundleError, match="several heads"):
         load_bundle(folder).head  # noqa: B018
+
+
+def test_ordered_levels_leave_no_mark_of_the_traced_batch_in_a_graph():
+    """They did, so that each such graph was traced a second time, the slow way, after an error of the engine."""
+    answers = Answers(
+        [Output("size", "ordinal", tuple("0123")), Output("worn", "ordinal", ("no", "yes"))], [1.0, 2.0]
+    )
+    logits = (
+        torch.randn(TRACED, 4, generator=torch.Generator().manual_seed(0)).sort(1, descending=True).values
+    )
+    said = answers(logits).numpy()
+    expected = [
+        probabilities(answers.outputs[0], logits[:, :3]),
+        probabilities(answers.outputs[1], logits[:, 3:] / 2),
+    ]
+    np.testing.assert_allclose(said, np.concatenate(expected, 1), atol=1e-6)
+    graph = torch.onnx.export(answers.eval(), (logits,), dynamo=True, verbose=False).model_proto.graph
+    held = [onnx.numpy_helper.to_array(each) for each in graph.initializer]
+    held += [
+        onnx.helper.get_attribute_value(a) for n in graph.node if n.op_type == "Constant" for a in n.attribute
+    ]
+    assert not any(TRACED in getattr(each, "shape", getattr(each, "dims", ())) for each in held)
+    assert not any(TRACED in np.ravel(each) for each in held if isinstance(each, np.ndarray))
