@@ -106,6 +106,16 @@ def test_a_local_file_is_read_as_tensors_only(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_weights_of_a_file_are_looked_through_once(tmp_path, monkeypatch):
+    from headstart.backbones import load as loading
+
+    save_file(timm.create_model("test_resnet").state_dict(), tmp_path / "w.safetensors")
+    looked, real = [], loading.not_finite
+    monkeypatch.setattr(loading, "not_finite", lambda state: looked.append(len(state)) or real(state))
+    load(f"timm:test_resnet@{tmp_path / 'w.safetensors'}")
+    assert len(looked) == 1
+
+
 class Evil:
     """Runs code when it is unpickled."""
 

@@ -82,6 +82,19 @@ def test_evaluate_and_predict_are_as_documented(run, model, cells, as_documented
     assert "colour: " in said and "; light: " in said
 
 
+def test_explain_shows_every_output(run, model, cells, as_documented):
+    image = cells.parent / "000.png"
+    found = as_documented("explain", run("explain", model, image, "--no-check", "--json").out)
+    said = found["images"][0]["outputs"]
+    assert list(said) == [each["output"] for each in found["methods"]] == ["colour", "marks", "size", "light"]
+    assert said["colour"]["class"] in ("blue", "red") and said["marks"]["class"] in ("left", "right")
+    assert said["size"]["class"] in "0123" and said["light"]["class"] == "value"
+    for output, label in (("size", "3"), ("marks", "right"), ("light", "value")):
+        ran = run("explain", model, image, "--no-check", "--output", output, "--label", label, "--json")
+        (view,) = as_documented("explain", ran.out)["images"][0]["outputs"].items()
+        assert view[0] == output and view[1]["class"] == label and view[1]["maps"]["gradcam"]["peak"]
+
+
 def test_export_names_the_columns_of_the_table(run, model, tmp_path, as_documented):
     facts = as_documented("export", run("export", model, "--onnx", tmp_path / "m.onnx", "--json").out)
     assert [(each["name"], each["first"], each["last"]) for each in facts["outputs"]] == [

@@ -7,8 +7,9 @@ import dataclasses
 import pytest
 
 from headstart.base.errors import BadOptions
+from headstart.base.options import flag_name
 from headstart.cli.declared import DataOptions, FeatureOptions, FitOptions
-from headstart.cli.flags import build, flag_name, parameters
+from headstart.cli.flags import build, parameters
 from headstart.study.spec import StudySpec
 
 

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from headstart.report import papers
+from headstart.report.similar import WAYS, ways_of
+from headstart.report.sources import library
 from headstart.testing.images import split_folders
 
 SMALL = ("--layer", "stage3", "--input-size", "48", "--engine", "torch")
@@ -74,6 +77,31 @@ def test_evaluate_writes_a_page_of_figures_and_worst_queries(run, index, new_pho
     assert said.status == 0 and "queries with nothing to find: 4" in said.out
     text = page.read_text("utf-8")
     assert "mean average precision" in text and "The worst queries" in text and "data:image/jpeg" in text
+
+
+def test_the_page_names_the_papers_behind_the_search(run, index, photos, tmp_path):
+    pages = []
+    for name, more in (("plain", ()), ("more", ("--expand", "2"))):
+        page = tmp_path / f"{name}.html"
+        said = run(
+            "search",
+            index,
+            photos / "disc" / "000.jpg",
+            "-k",
+            "2",
+            "--engine",
+            "torch",
+            "--html",
+            page,
+            *more,
+        )
+        assert said.status == 0, said.err
+        pages.append(page.read_text("utf-8"))
+    assert "References" not in pages[0]
+    assert "query expansion" in pages[1] and library()["chum2007"].title in pages[1]
+    assert ways_of("gem", 8, 0, "hnsw") == ("gem", "whitened", "hnsw")
+    assert ways_of("avg", 0, 1, "ivfpq") == ("expand", "ivfpq")
+    assert set(WAYS) == {*papers.SEARCH, *papers.POOLING}
 
 
 def test_the_page_is_safe_and_shows_the_pictures(run, photos, tmp_path):

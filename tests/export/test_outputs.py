@@ -12,16 +12,21 @@ import torch
 from headstart.base.errors import BundleError, DataError, UnknownName
 from headstart.base.hashing import digest_file
 from headstart.explain.cam import class_activation
+from headstart.explain.filters import feature_maps
 from headstart.explain.see import see
+from headstart.explain.similarity import linear_cka, representation_change, trunk_pairs
 from headstart.explain.target import target_of_bundle, target_of_network
 from headstart.export.assess import assess
 from headstart.export.bundle import load_bundle
+from headstart.export.joint import Answers
 from headstart.export.onnx import export_onnx
 from headstart.export.save import save_bundle
 from headstart.export.trained import load_network
+from headstart.features.engines.any_batch import TRACED
 from headstart.images.scan import scan
 from headstart.methods.finetune import FineTuneClassifier
 from headstart.methods.multi_output import MultiOutputTransfer
+from headstart.methods.output import Output, probabilities
 from headstart.methods.probe import TransferClassifier
 from headstart.testing.backbones import tiny_weights
 from headstart.testing.outputs import KINDS, labelled_files, marked_squares
@@ -206,6 +211,37 @@ def test_a_map_of_a_trunk_is_that_of_the_trunk_as_a_network(trained):
             np.testing.assert_allclose(own, other * scale, atol=1e-4 * own.max())
 
 
+def test_layers_are_compared_trunk_by_trunk_where_outputs_have_their_own(trained, on_features):
+    """The first trunk stood for all of them."""
+    _, folder = trained
+    bundle = load_bundle(folder)
+    target = target_of_bundle(bundle, load_network(bundle))
+    one = target_of_bundle(load_bundle(on_features[1]))
+    assert target.n_trunks == 4 and one.n_trunks == 1
+    towers = target.net.net.towers
+    with torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(0)
+        for each in towers:  # two epochs have hardly moved them
+            for weight in each.body.net.get_submodule("layer4").parameters():
+                weight += torch.randn_like(weight)
+    pairs = trunk_pairs(one, target)
+    assert list(pairs) == list(trunk_pairs(target, one)) == list(trunk_pairs(target, target)) == list(COLUMNS)
+    assert list(trunk_pairs(one, target, "size")) == ["size"] and list(trunk_pairs(one, one)) == [""]
+    pixels = target.prepared(list(IMAGES[:8]))
+    found = {
+        name: representation_change(*pair, pixels, ("stage4",)).cka[0, 0] for name, pair in pairs.items()
+    }
+    assert len({round(float(each), 5) for each in found.values()}) == 4
+    alone = target_of_network(towers[2], target.preprocessing, list("0123"))
+    layer = f"body.net.{bundle.backbone.layers['stage4']}"
+    features = [
+        feature_maps(*each).mean((2, 3)) for each in ((one, pixels, "stage4"), (alone, pixels, layer))
+    ]
+    assert found["size"] == pytest.approx(linear_cka(*features), abs=1e-5)
+    with pytest.raises(UnknownName, match="did you mean 'size'"):
+        trunk_pairs(one, target, "sise")
+
+
 def test_heads_that_do_not_fit_the_card_are_refused(on_features, tmp_path):
     import shutil
 
@@ -224,3 +260,26 @@ def test_heads_that_do_not_fit_the_card_are_refused(on_features, tmp_path):
         load_bundle(copy)
     with pytest.raises(BundleError, match="several heads"):
         load_bundle(folder).head  # noqa: B018
+
+
+def test_ordered_levels_leave_no_mark_of_the_traced_batch_in_a_graph():
+    """They did, so that each such graph was traced a second time, the slow way, after an error of the engine."""
+    answers = Answers(
+        [Output("size", "ordinal", tuple("0123")), Output("worn", "ordinal", ("no", "yes"))], [1.0, 2.0]
+    )
+    logits = (
+        torch.randn(TRACED, 4, generator=torch.Generator().manual_seed(0)).sort(1, descending=True).values
+    )
+    said = answers(logits).numpy()
+    expected = [
+        probabilities(answers.outputs[0], logits[:, :3]),
+        probabilities(answers.outputs[1], logits[:, 3:] / 2),
+    ]
+    np.testing.assert_allclose(said, np.concatenate(expected, 1), atol=1e-6)
+    graph = torch.onnx.export(answers.eval(), (logits,), dynamo=True, verbose=False).model_proto.graph
+    held = [onnx.numpy_helper.to_array(each) for each in graph.initializer]
+    held += [
+        onnx.helper.get_attribute_value(a) for n in graph.node if n.op_type == "Constant" for a in n.attribute
+    ]
+    assert not any(TRACED in getattr(each, "shape", getattr(each, "dims", ())) for each in held)
+    assert not any(TRACED in np.ravel(each) for each in held if isinstance(each, np.ndarray))

@@ -12,7 +12,7 @@ from headstart.methods.multi_output import MultiOutputTransfer
 from headstart.methods.output_heads import fit_output_head
 from headstart.methods.outputs import Output
 from headstart.methods.probe import TransferClassifier
-from headstart.methods.strata import split_outputs, strata
+from headstart.methods.strata import split_outputs, strata, strata_column
 from headstart.methods.thresholds import best_thresholds
 from headstart.testing.backbones import tiny_backbone
 from headstart.testing.outputs import KINDS, marked_squares
@@ -229,3 +229,23 @@ def test_rare_combinations_join_their_first_label():
     second = Output("b", "classes", ("p", "q"))
     codes = strata([first, second], [np.array([0] * 10 + [1] * 10), np.array([0] * 9 + [1] + [0, 1] * 5)])
     assert len(set(codes.tolist())) == 4 and codes[9] != codes[0]
+
+
+def test_the_strata_of_a_split_can_be_read_and_divide_as_their_numbers_do():
+    """A warning named them by a bare number."""
+    outputs = (
+        Output("a", "classes", tuple("uvwxyz")), Output("b", "labels", ("dent", "rust")), Output("c", "number", ()),
+    )  # fmt: skip
+    draw = np.random.default_rng(0)
+    coded = [
+        draw.integers(-1, 6, 3000), (draw.random((3000, 2)) < 0.4).astype(np.float32),
+        np.where(draw.random(3000) < 0.2, np.nan, draw.random(3000)).astype(np.float32),
+    ]  # fmt: skip
+    numbers, cells = strata(outputs, coded), strata_column(outputs, coded)
+    assert [int(cell.split()[0]) for cell in cells] == numbers.tolist()
+    assert sorted(set(cells)) == sorted(
+        set(cells), key=lambda cell: cell.split()[0]
+    )  # what a split draws stays
+    said = " ".join(cells)
+    for part in ("a u", "a missing", "b dent", "b without labels", "c in fifth 1", "c missing"):
+        assert part in said

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from headstart.cli.study import joint_measures
 from headstart.measure.verdicts import BETTER, WORSE
 from headstart.report.archive_tables import method_rows, run_rows
 from headstart.report.build import build_document, write_report
@@ -169,3 +170,9 @@ def test_the_report_of_outputs_loads_no_torch(folder, tmp_path):
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert write_report(load_record(folder), tmp_path / "again.html").is_file()
+
+
+def test_the_table_of_the_terminal_says_what_the_columns_of_outputs_are(record):
+    said = joint_measures(list(summary_lines(record).joint))
+    assert said == "worn: accuracy; grade: accuracy; marks: macro F1; age: mean abs. error"
+    assert joint_measures([]) == ""

@@ -12,9 +12,11 @@ from headstart.base.events import Notice, collected_warnings, listening
 from headstart.report.build import build_document
 from headstart.report.sections.audited import audit_findings, audited_section
 from headstart.study import advice_record, audit_record
-from headstart.study.before import record_audits
+from headstart.study.before import record_audits, remarks
 from headstart.study.execute import run_study
+from headstart.study.shifted import Shift, Shifts
 from headstart.study.sources import scan_sources
+from headstart.study.spec import StudySpec
 from headstart.testing.images import split_folders
 
 
@@ -51,6 +53,17 @@ def test_an_audit_is_made_once_and_anew_when_the_data_change(small, shapes, tmp_
     next((shapes / "disc").iterdir()).unlink()
     record = run_study(small(layer=("pool",)), tmp_path / "out")
     assert len(set(made)) == 2 and record.audits["shapes"]["n_images"] == 29
+
+
+@pytest.mark.parametrize(
+    "by_fold, said", [(True, "each given fold is tested on"), (False, "each seed is tested on")]
+)
+def test_what_has_other_test_images_of_its_own_is_a_seed_or_a_given_fold(by_fold, said):
+    source = SimpleNamespace(table=range(10))
+    shifts = Shifts(tuple((Shift("corruptions", source, ("jpeg/1", "jpeg/2"), (at,)),) for at in range(2)))
+    data = SimpleNamespace(by_fold=by_fold, partitions=(0, 1))
+    lines = remarks(StudySpec(data=("x",)), (), {"x": data}, {"x": shifts})
+    assert f"x: {said} 5 test images under 1 corruption at 2 severities too" in lines
 
 
 def test_data_without_features_are_not_audited_and_it_is_told(small, shapes):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,12 +17,14 @@ from headstart.cli.sources import open_targets, scanned
 from headstart.methods.output import Output, encode
 from headstart.methods.output_heads import OutputModel
 from headstart.report.build import write_report
+from headstart.report.sharing import training_words
 from headstart.report.summary import summary_lines
 from headstart.study.execute import run_study
 from headstart.study.handover import hand_over
 from headstart.study.joint_cells import model_of, run_joint_cell, split_answers, thresholds_of
 from headstart.study.plan import make_plan
 from headstart.study.record import load_record
+from headstart.study.records import CellResult
 from headstart.study.rows import result_from, result_row
 from headstart.study.several import labelled_rows, make_several
 from headstart.study.several_spec import said_of, several
@@ -70,6 +73,27 @@ def test_every_mistake_about_outputs_is_told_at_once():
     ]
 
 
+def test_mistakes_about_the_training_of_outputs_are_told_before_anything_runs():
+    trains = {"scenario": ("finetune",)}
+    spec = spec_of(output_weight=("wron=2",), head_rate=("worn=-1",), class_weights=("grad",), **trains)
+    found = "\n".join(spec_mistakes(spec))
+    for part in (
+        "did you mean 'worn'",
+        "head_rate of worn: expected a number of at least 0, got '-1'",
+        "'grad'",
+    ):
+        assert part in found, found
+    frozen = spec_mistakes(spec_of(head_rate=("worn=2",), weighting="dwa"))
+    assert [line.split(":")[0] for line in frozen] == [
+        "weighting",
+        "head_rate",
+    ] and "add a scenario" in frozen[0]
+    apart = spec_mistakes(spec_of(sharing=("separate",), output_weight=("worn=2",), tie=1.0, **trains))
+    assert [line.split(":")[0] for line in apart] == ["output_weight", "tie"]
+    alone = StudySpec(data=("x",), target=("a",), class_weights=("a",))
+    assert spec_mistakes(alone) == ["class_weights: it is for several targets; leave it out, or name them"]
+
+
 def test_flags_and_a_study_read_what_is_said_of_targets_alike():
     own = {"kind": ("age=number",), "levels": ("grade=low", "a=b", "high"), "separator": ("marks=",)}
     told, mistakes = said_of(spec_of(**own), TARGETS)
@@ -84,7 +108,10 @@ def test_flags_and_a_study_read_what_is_said_of_targets_alike():
 
 
 def test_a_file_says_the_same_as_flags(tmp_path):
-    spec = spec_of(levels=("grade=low", "mid", "high"), sharing=("hard",), weighting="dwa")
+    spec = spec_of(
+        levels=("grade=low", "mid", "high"), sharing=("hard",), weighting="dwa", output_weight=("age=2",),
+        head_rate=("worn=0.5",), class_weights=("worn", "grade"), scenario=("finetune",),
+    )  # fmt: skip
     assert read_spec(write_spec(spec, tmp_path / "study.toml")) == spec
     (tmp_path / "old.toml").write_text('data = ["x"]\ntarget = ""\n')
     assert read_spec(tmp_path / "old.toml").target == ()
@@ -235,6 +262,37 @@ def test_the_estimator_of_a_run_has_its_way_and_what_is_said(tools):
     assert made["hard"].kinds == {"age": "number"} and made["hard"].estimator.scenario == "finetune"
 
 
+def test_what_is_said_of_training_is_part_of_a_run_and_reaches_its_estimator(tools):
+    given = {"scenario": ("finetune",), "trainable": ("last:1",), "seeds": 1}
+    data, variants = make_several(tools, OUTPUTS, seeds=1, folds=0), resolved(spec_of(**given))
+
+    def cells(**said):
+        spec = spec_of(**given, **said)
+        trained = trained_methods(spec, variants)
+        plan = make_plan(spec, [data], variants, trained=trained, uses_seed=lambda h, v: False)
+        return {cell.sharing: cell for cell in plan.cells}
+
+    said = {"output_weight": ("age=2",), "head_rate": ("worn=0.5",), "class_weights": ("worn",)}
+    plain, told, weighed = cells(), cells(**said), cells(output_weight=("age=2",))
+    assert all(plain[way].id != told[way].id for way in plain)
+    assert plain["separate"].id == weighed["separate"].id and plain["hard"].id != weighed["hard"].id
+    hard, alone = (model_of(told[way], cache_gb=1.0) for way in ("hard", "separate"))
+    assert (hard.output_weights, hard.head_rates, hard.class_weights) == (
+        {"age": 2.0},
+        {"worn": 0.5},
+        ["worn"],
+    )
+    assert (alone.output_weights, alone.head_rates) == (None, {"worn": 0.5})
+    result = CellResult(cell=told["hard"], status="failed")
+    words = training_words(SimpleNamespace(results=(result,)), "tools")
+    for part in (
+        "given weights (age 2)",
+        "factors of the learning rate (worn 0.5)",
+        "classes of worn count alike",
+    ):
+        assert part in words
+
+
 # ---- a whole study ----------------------------------------------------------------------------------------------
 
 
@@ -282,6 +340,34 @@ def test_a_study_of_outputs_runs_goes_on_and_is_reported(tools, tmp_path):
     assert handed.target == ",".join(TARGETS)
     assert [model.output.name for model in handed.classifier.models_] == list(TARGETS)
     assert "Several outputs" in write_report(record, tmp_path / "out" / "report.html").read_text("utf-8")
+
+
+def test_a_study_of_outputs_by_given_folds(tools, tmp_path):
+    file = tmp_path / "folds.csv"
+    with file.open("w", newline="") as handle:
+        columns = [tools.labels[name] for name in TARGETS]
+        rows = zip(tools.paths, *columns, [row % 3 for row in range(len(tools))], strict=True)
+        inner = [
+            [*row, *("" if row[-1] == fold else at // 3 % 2 for fold in range(3))]
+            for at, row in enumerate(rows)
+        ]
+        header = ["path", *TARGETS, "fold", *(f"inner_{fold}" for fold in range(3))]
+        csv.writer(handle).writerows([header, *inner])
+    spec = StudySpec(
+        data=(str(file),), image_root=tools.root, target=TARGETS, levels=("grade=low", "mid", "high"), kind=("age=number",),
+        layer=("pool",), head=("logistic",), input_size=(32,), engine="torch", fold_column="fold",
+    )  # fmt: skip
+    record = run_study(spec, tmp_path / "out", audits=False)
+    assert [(each.cell.fold, each.status) for each in record.results] == [
+        (fold, "done") for fold in (1, 2, 3)
+    ]
+    assert {each.selected_on for each in record.results} == {"1 of 2 given inner folds"}
+    tested = sorted(row for cell in record.test_rows for row in record.test_rows[cell])
+    assert tested == list(range(len(tools)))
+    scores = record.joint[0].scores
+    assert scores["grade/accuracy"].n == len(tools) and scores["age/mae"].high > 1
+    assert scores["age/r2"].low < 0  # the interval of a measure that goes below 0 is not cut there
+    assert hand_over(tmp_path / "out").target == ",".join(TARGETS)
 
 
 def test_advice_is_of_one_target(tmp_path):

@@ -51,6 +51,17 @@ def test_a_tie_within_the_jitter_of_clocks_goes_to_the_first_of_the_plan():
     assert best == {"d": A[0].method}
 
 
+def test_the_way_of_sharing_that_ran_the_frozen_part_for_all_is_not_the_slower_one():
+    plain = replace(A[0], head="", layer="", scenario="finetune", cut="last:1", training='{"epochs": 1}')
+    ways = [replace(plain, sharing=way, outputs="{}") for way in ("hard", "separate")]
+    runs = [
+        replace(done(way, 0.9, seconds=fit), training=({"seconds": {"train": trained}},))
+        for way, fit, trained in zip(ways, (38.0, 18.0), (0.2, 9.0), strict=True)
+    ]
+    results = {run.cell.id: run for run in runs}
+    assert choose_best(summarise(ways, results), results) == {"d": ways[0].method}
+
+
 def test_a_failed_seed_is_shown_and_not_averaged_away():
     rows, best = judged([*A, *B], done(A[0], 0.99), failed(A[1]), *(done(c, 0.5) for c in B))
     row = rows["a"]

@@ -126,7 +126,7 @@ def test_errors_of_a_tuned_head_have_maps_of_the_head_that_was_found(spec_of, tm
     record = run_study(spec_of(class_folders(tmp_path / "shapes", n_per_class=10)), tmp_path / "out")
     tuned = [each for each in record.results if each.cell.tuned]
     assert {each.cell.id for each in tuned} == set(made) and len(made) == 2
-    assert any(error_maps.tuned_options(each) for each in tuned)
+    assert any(error_maps.first_fold_options(each) for each in tuned)
     for each in tuned:
         (search,) = each.tuning
         best = search["trials"][search["best"]]

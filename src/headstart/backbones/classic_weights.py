@@ -79,7 +79,7 @@ def _made(name: str, known: Classic, state: dict[str, Tensor], weights: str) -> 
         weights_bytes=sum(part.numel() * part.element_size() for part in tensors.values()),
         classes=net.num_classes,
     )
-    return with_layers(card, net)
+    return with_layers(card, net, filled=True)
 
 
 def classic_at(backbone: Backbone, preprocessing: Preprocessing) -> Backbone:

@@ -148,26 +148,35 @@ def from_module(module: nn.Module, preprocessing: Preprocessing, name: str = "mo
     return with_layers(made, module)
 
 
-def with_layers(made: BackboneCard, module: nn.Module) -> Backbone:
+def with_layers(made: BackboneCard, module: nn.Module, *, filled: bool = False) -> Backbone:
     """A backbone from a card and a network: its layers traced, their aliases found.
+
+    Parameters
+    ----------
+    made : BackboneCard
+    module : nn.Module
+    filled : bool
+        Whether its weights came by `fill`, which has looked at their values already.
 
     Raises
     ------
     BackboneError
         A weight is not finite, or the network cannot be traced.
     """
-    odd = [
-        name
-        for name, each in module.state_dict().items()
-        if each.is_floating_point() and not bool(each.isfinite().all())
-    ]
-    if odd:
+    if odd := [] if filled else not_finite(module.state_dict()):
         more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
         raise BackboneError(f"{made.name}: {odd[0]} holds values that are not finite{more}")
     module.eval()
     traced = trace(module, made.preprocessing.height, made.preprocessing.width)
     named = aliases(module, traced)
     return Backbone(replace(made, layers=named), module, traced)
+
+
+def not_finite(state: dict[str, Tensor]) -> list[str]:
+    """Names of the weights that hold values that are not finite."""
+    return [
+        name for name, each in state.items() if each.is_floating_point() and not bool(each.isfinite().all())
+    ]
 
 
 def digest_state(state: dict[str, Tensor]) -> str:
@@ -200,7 +209,7 @@ def _load_packaged(name: str) -> Backbone:
         )
     by_position = dict(zip(expected, state.values(), strict=True))
     fill(module, by_position, name)
-    return with_layers(packaged_card(name), module)
+    return with_layers(packaged_card(name), module, filled=True)
 
 
 def fill(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
@@ -212,11 +221,12 @@ def fill(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
         if key not in state and not key.endswith("num_batches_tracked")
     ]
     wrong += [f"{key} is not part of the network" for key in state if key not in expected]
-    for key, tensor in state.items():
-        if key in expected and tensor.shape != expected[key].shape:
-            wrong.append(f"{key} has shape {tuple(tensor.shape)}, expected {tuple(expected[key].shape)}")
-        elif tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            wrong.append(f"{key} holds values that are not finite")
+    wrong += [
+        f"{key} has shape {tuple(tensor.shape)}, expected {tuple(expected[key].shape)}"
+        for key, tensor in state.items()
+        if key in expected and tensor.shape != expected[key].shape
+    ]
+    wrong += [f"{key} holds values that are not finite" for key in not_finite(state)]
     if wrong:
         more = f" (and {len(wrong) - 4} more)" if len(wrong) > 4 else ""
         raise BackboneError(f"{name}: the weights do not fit the architecture: {'; '.join(wrong[:4])}{more}")
@@ -270,7 +280,7 @@ def _load_file(name: str, architecture: str, file: str) -> Backbone:
     elif head not in state and head in module.state_dict():
         module = timm.create_model(architecture, num_classes=0)
     fill(module, state, name)
-    return with_layers(_timm_card(name, module, f"local file {Path(file).name}"), module)
+    return with_layers(_timm_card(name, module, f"local file {Path(file).name}"), module, filled=True)
 
 
 def _load_timm(name: str) -> Backbone:

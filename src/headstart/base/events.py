@@ -76,6 +76,25 @@ def unheard() -> Iterator[None]:
 
 
 @contextmanager
+def notices_held() -> Iterator[list[Notice]]:
+    """Keep the notices of the block, for one who may yet do without what was done in it; progress is told at once."""
+    outer, kept = _listeners.get(), list[Notice]()
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Notice):
+            kept.append(event)
+            return
+        for listener in outer:
+            listener(event)
+
+    token = _listeners.set((hear,))
+    try:
+        yield kept
+    finally:
+        _listeners.reset(token)
+
+
+@contextmanager
 def collected_warnings() -> Iterator[list[str]]:
     """Gather the warnings of the block (each sentence once, in order)."""
     seen: list[str] = []

@@ -117,6 +117,17 @@ def check(options: Any) -> None:
         raise BadOptions(found)
 
 
+def given_fields(options: Any, names: Sequence[str]) -> list[str]:
+    """Those of some fields of an option value that differ from their defaults, in the order of `names`."""
+    fields = {field.name: field for field in dataclasses.fields(options)}
+    return [name for name in names if getattr(options, name) != fields[name].default]
+
+
+def flag_name(name: str) -> str:
+    """`input_size` as `--input-size`."""
+    return "--" + name.replace("_", "-")
+
+
 def given_flags(options: Any, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Fields of an option value that differ from their defaults, as flags with values; several values, several flags.
 
@@ -126,11 +137,8 @@ def given_flags(options: Any, names: Sequence[str]) -> tuple[tuple[str, str], ..
     names : sequence of str
         Fields to look at.
     """
-    fields = {field.name: field for field in dataclasses.fields(options)}
     found = []
-    for name in names:
+    for name in given_fields(options, names):
         value = getattr(options, name)
-        if value != fields[name].default:
-            flag = "--" + name.replace("_", "-")
-            found += [(flag, str(each)) for each in (value if isinstance(value, tuple) else (value,))]
+        found += [(flag_name(name), str(each)) for each in (value if isinstance(value, tuple) else (value,))]
     return tuple(found)

@@ -87,15 +87,9 @@ class OutputFlags(SharingOptions):
     kind: tuple[str, ...] = same("kind")
     levels: tuple[str, ...] = same("levels")
     separator: tuple[str, ...] = same("separator")
-    output_weight: tuple[str, ...] = option(
-        (), "what the loss of an output counts (default: 1)", metavar="TARGET=WEIGHT"
-    )
-    head_rate: tuple[str, ...] = option(
-        (), "factor on the learning rate of an output's head (default: 1)", metavar="TARGET=FACTOR"
-    )
-    class_weights: tuple[str, ...] = option(
-        (), "outputs whose classes count alike, however many images each has", metavar="TARGET,..."
-    )
+    output_weight: tuple[str, ...] = same("output_weight")
+    head_rate: tuple[str, ...] = same("head_rate")
+    class_weights: tuple[str, ...] = same("class_weights")
 
 
 _NAMES = tuple(field.name for field in dataclasses.fields(TrainFlags))

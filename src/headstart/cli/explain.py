@@ -181,21 +181,37 @@ def _parts(
 
     table, rows = _rows(options, source)
     items = [table.item(row) for row in rows] if table is not None else []
-    beside = change = starts = None
+    beside = starts = None
+    changes: dict[str, Change] = {}
     pixels = seen.target.prepared(items) if items else None
     if options.beside:
         other = open_target(options.beside)
-        beside = see(other, paths, [str(path) for path in paths], check=False, **common)
-        change = _change(other, seen.target.of(options.output), seen.pixels if pixels is None else pixels)
+        own = options.output if options.output in [each.name for each in other.outputs] else None
+        beside = see(other, paths, [str(path) for path in paths], output=own, check=False, **common)
+        changes = _changes(other, seen, options.output, seen.pixels if pixels is None else pixels)
     if options.landscape and table is not None:
         starts = _landscape(model, table, rows, options, source)
     found = _channels(seen, options, pixels) if options.html else None
-    return Parts(beside, found, change, starts, race(options.optimisers) if options.optimisers else None)
+    return Parts(beside, found, changes, starts, race(options.optimisers) if options.optimisers else None)
 
 
-def _change(before: Target, after: Target, pixels: np.ndarray) -> Change | None:
-    """CKA of the layers of two networks; where they cannot be compared, a warning says why."""
-    from headstart.explain.similarity import LEAST_IMAGES, representation_change
+def _changes(other: Target, seen: Seen, output: str | None, pixels: np.ndarray) -> dict[str, Change]:
+    """CKA of the layers of two networks, by output where one of them has a trunk for each; "" for all outputs.
+
+    Where they cannot be compared, a warning says why.
+    """
+    from headstart.explain.similarity import representation_change, trunk_pairs
+
+    if not _comparable(other, seen.target, pixels):
+        return {}
+    return {
+        name: representation_change(before, after, pixels)
+        for name, (before, after) in trunk_pairs(other, seen.target, output).items()
+    }
+
+
+def _comparable(before: Target, after: Target, pixels: np.ndarray) -> bool:
+    from headstart.explain.similarity import LEAST_IMAGES
 
     one, two = asdict(after.preprocessing), asdict(before.preprocessing)
     if differ := [f"{name} {one[name]} and {two[name]}" for name in one if one[name] != two[name]]:
@@ -203,13 +219,13 @@ def _change(before: Target, after: Target, pixels: np.ndarray) -> Change | None:
             f"beside: no CKA of {printable(after.name)} with {printable(before.name)}, which prepare images "
             f"differently: {'; '.join(differ)}"
         )
-        return None
+        return False
     if len(pixels) < LEAST_IMAGES:
         warn(
             f"beside: no CKA of {len(pixels)} images, it needs {LEAST_IMAGES} or more; give a set, e.g. --set photos/"
         )
-        return None
-    return representation_change(before, after, pixels)
+        return False
+    return True
 
 
 def _rows(options: ExplainOptions, source: DataOptions) -> tuple[ImageTable | None, list[int]]:
@@ -251,7 +267,8 @@ def _channels(seen: Seen, options: ExplainOptions, pixels: np.ndarray | None) ->
     except BackboneError as error:
         warn(str(error))
     exciting = [] if pixels is None else exciting_images(target, pixels, chosen, layer=place)
-    return Channels(str(place), kernels, worked, chosen, maps[chosen], exciting, pixels)
+    of = view.output.name if seen.target.n_trunks > 1 else ""
+    return Channels(str(place), kernels, worked, chosen, maps[chosen], exciting, pixels, of)
 
 
 def _landscape(
@@ -281,12 +298,14 @@ def _landscape(
 
 
 def _json(seen: Seen, parts: Parts, options: ExplainOptions) -> dict[str, Any]:
-    change = parts.change
     starts = parts.starts
     return {
         **seen.to_dict(),
         "beside": None if parts.beside is None else parts.beside.to_dict(),
-        "change": None if change is None else {"n": change.n, "layers": change.rows, "cka": change.cka},
+        "changes": [
+            {"output": name or None, "n": each.n, "layers": each.rows, "cka": each.cka}
+            for name, each in parts.changes.items()
+        ],
         "landscape": None if starts is None else {
             name: {"losses": path.losses, "learning_rate": path.learning_rate, "explained": plane.explained}
             for name, (path, plane, _) in (("random", starts.random), ("pretrained", starts.pretrained))
@@ -334,9 +353,10 @@ def lines(seen: Seen) -> list[str]:
 def extra(parts: Parts, options: ExplainOptions) -> list[str]:
     """What stands beside the maps, as text."""
     said = []
-    if parts.change is not None:
-        same = ", ".join(f"{name} {value:.2f}" for name, value in parts.change.same_layer().items())
-        said.append(f"CKA with {printable(str(options.beside))}, layer by layer: {same}")
+    for output, change in parts.changes.items():
+        same = ", ".join(f"{name} {value:.2f}" for name, value in change.same_layer().items())
+        of = f"{printable(output)}: " if output else ""
+        said.append(f"{of}CKA with {printable(str(options.beside))}, layer by layer: {same}")
     if parts.starts is not None:
         ends = [path.losses[-1] for path, _, _ in (parts.starts.random, parts.starts.pretrained)]
         said.append(

@@ -12,7 +12,7 @@ from headstart.cli.declared import OutputFlags
 from headstart.cli.fit_options import options_of, probe_of, tuner_of
 from headstart.cli.flags import build
 from headstart.cli.sources import open_targets
-from headstart.methods.target_words import read_levels, read_pairs
+from headstart.methods.target_words import read_levels, read_names, read_numbers, read_pairs
 
 if TYPE_CHECKING:
     from headstart.methods.multi_output import MultiOutputTransfer
@@ -82,19 +82,15 @@ def parsed(own: OutputFlags, targets: Sequence[str]) -> dict[str, dict[str, Any]
     ({'worn': ['new', 'used', 'gone']}, {'worn': 2.0})
     """
     found: list[str] = []
-    given = {name: getattr(own, name) for name in ("kind", "separator", "output_weight", "head_rate")}
-    said: dict[str, dict[str, Any]] = dict(read_pairs(given, targets, found))
-    for name in ("output_weight", "head_rate"):
-        said[name] = {target: _number(name, target, text, found) for target, text in said[name].items()}
+    pairs, numbers = (
+        {name: getattr(own, name) for name in names}
+        for names in (("kind", "separator"), ("output_weight", "head_rate"))
+    )
+    said: dict[str, dict[str, Any]] = {
+        **read_pairs(pairs, targets, found), **read_numbers(numbers, targets, found),
+    }  # fmt: skip
     said["levels"] = dict(read_levels(own.levels, targets, found))
+    read_names("class_weights", own.class_weights, targets, found)
     if found:
         raise BadOptions(found)
     return said
-
-
-def _number(name: str, target: str, text: str, found: list[str]) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        found.append(f"{name} of {target}: expected a number, got {text!r}")
-        return 1.0

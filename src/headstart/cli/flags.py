@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 import typer
 
 from headstart.base.errors import BadOptions
-from headstart.base.options import complaints, mistakes
+from headstart.base.options import complaints, flag_name, mistakes
 
 T = TypeVar("T")
 Verb = Callable[..., int | None]
@@ -93,11 +93,6 @@ def _parameter(field: dataclasses.Field[Any], hint: Any) -> inspect.Parameter:
     kind: Any = list[str] | None if several else (str if field.metadata.get("read") else hint) | None
     annotation = Annotated[kind, flag]
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-
-
-def flag_name(name: str) -> str:
-    """`input_size` as `--input-size`."""
-    return "--" + name.replace("_", "-")
 
 
 def _declared_names(field: dataclasses.Field[Any]) -> list[str]:

@@ -224,9 +224,17 @@ def _write_page(options: SearchOptions, opened: ImageIndex, found: tuple[Found, 
 
     page = similar_page(
         found, [Path(each.query) for each in found], index=_index_name(name), metric=opened.card.metric,
-        where=options.where or "",
+        where=options.where or "", used=_used(options, opened),
     )  # fmt: skip
     write_text(Path(str(options.html)), page)
+
+
+def _used(options: SearchOptions, opened: ImageIndex) -> tuple[str, ...]:
+    """What of the search has a paper."""
+    from headstart.report.similar import ways_of
+
+    approximate = opened.store.approximate or {}
+    return ways_of(opened.card.pooling, opened.card.whiten, options.expand, str(approximate.get("kind", "")))
 
 
 def _index_name(text: str) -> str:
@@ -284,6 +292,7 @@ def _write_quality(
     k = min(k, len(opened))
     hits = opened.search(items, k, where=options.where, expand=options.expand, near=options.near, names=told)
     page = quality_page(
-        found, hits, items, index=_index_name(name), metric=opened.card.metric, where=options.where or ""
-    )
+        found, hits, items, index=_index_name(name), metric=opened.card.metric, where=options.where or "",
+        used=_used(options, opened),
+    )  # fmt: skip
     write_text(Path(str(options.html)), page)

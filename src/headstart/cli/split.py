@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -171,10 +172,7 @@ def _result(
 
     sizes = np.bincount(groups)
     order = ("train", "validation", "test") if not options.folds else sorted(set(parts))
-    counts = {
-        name: {part: _counted(column, parts, part) for part in order}
-        for name, column in images.labels.items()
-    }
+    counts = {name: _counted(column, parts, order) for name, column in images.labels.items()}
     return {
         "data": data, "n_images": len(images), "seed": options.seed, "parts": {part: parts.count(part) for part in order},
         "classes": counts, "n_groups": len(sizes), "largest_group": int(sizes.max(initial=0)),
@@ -184,15 +182,19 @@ def _result(
     }  # fmt: skip
 
 
-def _counted(column: tuple[str | None, ...], parts: list[str], part: str) -> dict[str, int]:
-    """Images of each class in one part; of each label where cells hold several, of each fifth of numbers."""
+def _counted(
+    column: tuple[str | None, ...], parts: list[str], order: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """Images of each class in each part; of each label where cells hold several, of each fifth of numbers."""
     from headstart.images.column_kinds import column_kind, split_labels, stratum_names
 
     kind = column_kind(column)
     cells = column if kind == "labels" else stratum_names(column, kind)
-    own = [cell for cell, at in zip(cells, parts, strict=True) if at == part and cell is not None]
-    found = Counter(label for cell in own for label in (split_labels(cell) if kind == "labels" else (cell,)))
-    return dict(sorted(found.items()))
+    found: dict[str, Counter[str]] = {part: Counter() for part in order}
+    for cell, part in zip(cells, parts, strict=True):
+        if cell is not None:
+            found[part].update(split_labels(cell) if kind == "labels" else (cell,))
+    return {part: dict(sorted(each.items())) for part, each in found.items()}
 
 
 def _lines(made: dict[str, Any]) -> list[str]:

@@ -19,6 +19,7 @@ from headstart.cli.tricks_text import trick_lines, write_effects
 from headstart.study.spec import StudySpec
 
 if TYPE_CHECKING:
+    from headstart.measure.outputs import Measure
     from headstart.report.sections.tuned import TunedWorth
     from headstart.report.summary import Summary
     from headstart.study.records import StudyRecord
@@ -142,6 +143,8 @@ def show(summary: Summary, report: Path, worths: list[TunedWorth], tricks: Seque
         say(line)
     for line in joint_table(list(summary.joint)) if summary.joint else ():
         say(line)
+    if summary.joint:
+        say(printable(joint_measures(list(summary.joint))))
     if any(row["best"] for row in (*summary.rows, *summary.joint)):
         say("* best: highest in `chosen by` (validation images or inner folds), never on test images")
     if summary.searches:
@@ -203,18 +206,34 @@ def joint_table(rows: list[dict[str, Any]]) -> list[str]:
     return [*made, f"... and {hidden} more in the report"] if hidden else made
 
 
-def _joint_cells(row: dict[str, Any], names: list[str]) -> list[str]:
+def joint_measures(rows: list[dict[str, Any]]) -> str:
+    """What the columns of the outputs in `joint_table` are."""
+    found: dict[str, str] = {}
+    for row in rows:
+        for name, scores in row["outputs"].items():
+            if measure := _first_measure(scores):
+                found.setdefault(name, f"{name}: {measure.title}")
+    return "; ".join(found.values())
+
+
+def _first_measure(scores: dict[str, Any]) -> Measure | None:
+    """The measure that stands for an output, by the scores that it has; None without any."""
     from headstart.measure.outputs import MEASURES
-    from headstart.report.wording import decimal, duration, percent
 
     first = {measures[0].key: measures[0] for measures in MEASURES.values()}
+    there = (key for key in first if key in scores and not (key == "macro_f1" and "accuracy" in scores))
+    return first.get(next(there, ""))
+
+
+def _joint_cells(row: dict[str, Any], names: list[str]) -> list[str]:
+    from headstart.report.wording import decimal, duration, percent
+
     told = []
     for name in names:
         scores = row["outputs"].get(name, {})
-        key = next(
-            (key for key in first if key in scores and not (key == "macro_f1" and "accuracy" in scores)), ""
-        )
-        told.append((percent if key and first[key].share else decimal)(scores[key]["value"] if key else None))
+        measure = _first_measure(scores)
+        value = scores[measure.key]["value"] if measure else None
+        told.append((percent if measure and measure.share else decimal)(value))
     joint = row["joint"]
     return [
         row["method"].removesuffix(f" {row['sharing']}") + " *" * row["best"],

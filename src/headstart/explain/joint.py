@@ -1,7 +1,7 @@
 """Models with several outputs as something to explain: one network, scores of each output by name.
 
-Scores are such that a class, label or level has one of its own: of ordered levels the logarithm of their
-probabilities, of a number its value in deviations from the mean of train.
+Scores are such that a class, label or level has one of its own, which has a slope however sure the model is: of
+ordered levels the logits of their probabilities, of a number its value in deviations from the mean of train.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
 from headstart.methods.output import Output
 
-LEAST = 1e-6
+LEAST_STEP = 1e-6
+"""Logits of two thresholds that are nearer count as so far apart."""
 VALUE = "value"
 
 
@@ -89,18 +91,24 @@ class SideBySide(nn.Module):
 
 
 def scores_of_output(output: Output, logits: Tensor) -> Tensor:
-    """Scores of classes, labels or levels (n, k), or of a number (n, 1)."""
+    """Scores of classes, labels or levels (n, k), or of a number (n, 1).
+
+    A level between two thresholds has the probability p = sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a))
+    with 1 - p = sigmoid(-a) + sigmoid(b): in logarithms neither is lost where p is all but 0 or 1.
+    """
     if output.kind != "ordinal":
         return logits
-    each = torch.sigmoid(logits)
-    one, nothing = torch.ones_like(each[:, :1]), torch.zeros_like(each[:, :1])
-    share = torch.cat([one, each], dim=1) - torch.cat([each, nothing], dim=1)
-    return share.clamp(min=LEAST).log()
+    at = logits.cummin(dim=1).values  # the probability of more than a level can only fall with it
+    below, above = at[:, :-1], at[:, 1:]
+    step = torch.log(-torch.expm1(-(below - above).clamp(min=LEAST_STEP)))
+    inside = logsigmoid(below) + logsigmoid(-above) + step
+    outside = torch.logaddexp(logsigmoid(-below), logsigmoid(above))
+    return torch.cat([-at[:, :1], inside - outside, at[:, -1:]], dim=1)
 
 
 def shares_of_scores(kind: str, scores: Tensor) -> Tensor:
     """Probabilities (n, k); of a number how high it is: the share of a normal distribution that lies below it."""
-    if kind == "labels":
+    if kind in ("labels", "ordinal"):
         return torch.sigmoid(scores)
     if kind == "number":
         below: Tensor = torch.special.ndtr(scores)

@@ -102,5 +102,49 @@ def representation_change(
     return Change(names, names, cka, len(pixels))
 
 
+def trunk_pairs(first: Target, second: Target, output: str | None = None) -> dict[str, tuple[Target, Target]]:
+    """The networks to compare of two models: for each output the trunks that serve it, where one model has a trunk each.
+
+    Parameters
+    ----------
+    first, second : Target
+    output : str, optional
+        One output alone; every one that has a trunk of its own by default.
+
+    Returns
+    -------
+    dict
+        By output; the one pair of two models of one trunk under "".
+
+    Raises
+    ------
+    UnknownName
+        No such output of the second model.
+    BadOptions
+        Both have a trunk an output, and none of the same name.
+    """
+    parted = [each for each in (second, first) if each.n_trunks > 1]
+    if not parted:
+        return {"": (first, second)}
+    names = [each.name for each in parted[0].outputs]
+    if output is not None and parted[0] is second:
+        names = [second.output(output).name]
+    elif output in names:
+        names = [str(output)]
+    if len(parted) > 1:
+        names = [name for name in names if any(each.name == name for each in first.outputs)]
+        if not names:
+            raise BadOptions(
+                [f"beside: {first.name} and {second.name} share no output, and each of theirs has a network"]
+            )
+    return {
+        name: (
+            first.of(name) if first.n_trunks > 1 else first,
+            second.of(name) if second.n_trunks > 1 else second,
+        )
+        for name in names
+    }
+
+
 def _has(target: Target, alias: str) -> bool:
     return target.aliases[alias] in target.layers

@@ -95,6 +95,11 @@ class Target:
         return self.layer(None)
 
     @property
+    def n_trunks(self) -> int:
+        """Trunks: one for all outputs, or one an output."""
+        return self.net.n_trunks if isinstance(self.net, JointScores) else 1
+
+    @property
     def has_gradient(self) -> bool:
         """Whether scores have a gradient in the image."""
         return not any(isinstance(part, OpaqueHead) for part in self.net.modules())
@@ -112,7 +117,7 @@ class Target:
         Layers keep their names; aliases mean those of that trunk. The first output by default.
         """
         at = self.outputs.index(self.output(output))
-        if not isinstance(self.net, JointScores) or self.net.n_trunks < 2:
+        if not isinstance(self.net, JointScores) or self.n_trunks < 2:
             return self
         if at not in self._parts:
             own = {name: at_trunk(module, at) for name, module in self.aliases.items()}
@@ -370,4 +375,4 @@ def _frozen(bundle: Any) -> Backbone:
         shape = card.preprocessing
         return load(card.name).at((shape.height, shape.width))
     fill(module, state, str(path))
-    return with_layers(card, module)
+    return with_layers(card, module, filled=True)

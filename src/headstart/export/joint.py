@@ -56,8 +56,10 @@ def _answer(output: Output, logits: Tensor, temperature: float) -> Tensor:
     each = torch.sigmoid(logits / temperature)
     if output.kind == "labels":
         return each
-    one, nothing = torch.ones_like(each[:, :1]), torch.zeros_like(each[:, :1])
-    return torch.cat([one, each], dim=1) - torch.cat([each, nothing], dim=1)
+    between = [each[:, :-1] - each[:, 1:]] if each.shape[1] > 1 else []
+    return torch.cat(
+        [1 - each[:, :1], *between, each[:, -1:]], dim=1
+    )  # nothing that would fix the batch in a graph
 
 
 class JointClassifier(nn.Module):

@@ -9,12 +9,12 @@ reason.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from headstart.base.errors import BadOptions, DataError, UnknownName
 from headstart.base.events import Notice, emit
-from headstart.images.benchmark import benchmark_files, scan_benchmark
+from headstart.images.benchmark import Benchmark, benchmark_files, scan_benchmark
 from headstart.images.collect import SPLIT_NAMES, check_on_bad, clean, finished, is_system, subfolders
 from headstart.images.columns import NoColumns
 from headstart.images.hub_parquet import holds_images
@@ -80,7 +80,8 @@ def scan(
     if text.startswith(HUB):
         from headstart.images.hub import load_hub
 
-        return finished(load_hub(text[len(HUB) :]), on_bad)
+        _refuse(wanted, text, but=("label_columns",))
+        return finished(_labelled(load_hub(text[len(HUB) :]), wanted), on_bad)
     place = Path(source).expanduser()
     if (name := _packaged_name(text, place)) is not None:
         return _from_package(name, wanted)
@@ -102,12 +103,33 @@ def _packaged_name(text: str, place: Path) -> str | None:
 
 
 def _from_package(name: str, wanted: Wanted) -> ImageTable:
-    table = DATASETS[name].load()
+    _refuse(wanted, f"the packaged set {name}", but=("label_columns",))
+    return _labelled(DATASETS[name].load(), wanted)
+
+
+def _from_benchmark(place: Path, benchmark: Benchmark, wanted: Wanted, on_bad: str) -> ImageTable:
+    _refuse(wanted, f"{place.name} of the format {benchmark.kind}", but=("label_columns",))
+    return finished(_labelled(scan_benchmark(place, benchmark), wanted), on_bad)
+
+
+def _labelled(table: ImageTable, wanted: Wanted) -> ImageTable:
+    """The table with the label columns that are wanted, all of its own where none is named."""
     if not wanted.label_columns:
         return table
-    return replace(
-        table, labels={target: table.labels[table.target(target)] for target in wanted.label_columns}
-    )
+    labels = {target: table.labels[table.target(target)] for target in wanted.label_columns}
+    return replace(table, labels=labels)
+
+
+def _refuse(wanted: Wanted, what: str, *, but: Sequence[str] = ()) -> None:
+    """Name what was asked of a source that has no such columns or paths.
+
+    Raises
+    ------
+    BadOptions
+    """
+    named = [field.name for field in fields(wanted) if getattr(wanted, field.name) not in (None, ())]
+    if odd := [name for name in named if name not in but]:
+        raise BadOptions([f"{name}: {what} has nothing that it could name; leave it out" for name in odd])
 
 
 def _from_file(path: Path, wanted: Wanted, on_bad: str) -> ImageTable:
@@ -122,7 +144,7 @@ def _from_file(path: Path, wanted: Wanted, on_bad: str) -> ImageTable:
         _check_coco(path, wanted)
         return scan_coco({path: None}, wanted.image_root, on_bad=on_bad)
     if benchmark := benchmark_files(path):
-        return finished(scan_benchmark(path, benchmark), on_bad)
+        return _from_benchmark(path, benchmark, wanted, on_bad)
     raise DataError(
         f"{path}: not a source of images; expected a folder, a .csv, .tsv or .parquet file, metadata.jsonl, COCO "
         "annotations (.json), IDX, CIFAR binary or .npz files, a packaged set or hf:OWNER/NAME"
@@ -153,10 +175,11 @@ def _from_folder(folder: Path, wanted: Wanted, on_bad: str) -> ImageTable:
         _check_coco(folder, wanted)
         emit(Notice(f"labels from {', '.join(clean(path.name) for path in coco)} (COCO)"))
         return scan_coco(coco, wanted.image_root, on_bad=on_bad, name=folder.name)
-    if told and not tables:
-        raise BadOptions([f"columns were named, but {folder} holds no CSV, TSV, Parquet or metadata file"])
-    if benchmark := () if tables else benchmark_files(folder):
-        return finished(scan_benchmark(folder, benchmark), on_bad)
+    if benchmark := None if tables else benchmark_files(folder):
+        return _from_benchmark(folder, benchmark, wanted, on_bad)
+    _refuse(
+        wanted, f"{folder}, a folder of images without one table of labels (CSV, TSV, Parquet, metadata),"
+    )
     return scan_folder(folder, on_bad=on_bad)
 
 
@@ -169,10 +192,10 @@ def _tell_or_raise(error: NoColumns, folder: Path, *, told: bool) -> None:
 
 def _check_coco(place: Path, wanted: Wanted) -> None:
     """COCO files have one label column and no others to be named."""
-    named = [*wanted.label_columns, wanted.path_column, wanted.group_column, wanted.split_column]
-    odd = [name for name in named if name not in (None, TARGET)]
+    odd = [name for name in wanted.label_columns if name != TARGET]
     if odd:
-        raise UnknownName("column", str(odd[0]), (TARGET,), f"in {place.name}, whose annotations are COCO's")
+        raise UnknownName("column", odd[0], (TARGET,), f"in {place.name}, whose annotations are COCO's")
+    _refuse(wanted, f"{place.name}, whose annotations are COCO's,", but=("label_columns", "image_root"))
 
 
 def _by_split(tables: list[Path], folder: Path) -> dict[Path, str | None]:

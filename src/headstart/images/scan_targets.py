@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.base.errors import BadOptions, DataError
+from headstart.base.events import emit, notices_held
 from headstart.images.scan import scan
 from headstart.images.table import ImageTable
 
@@ -45,17 +46,35 @@ def scan_targets(
     named = targets if isinstance(targets, str) else ""
     parts = named.split(",") if named else targets
     asked = tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
-    try:
+    if asked and not label_columns:
+        table = _with_columns(source, named, asked, options)
+    else:
         table = scan(source, label_columns=label_columns, **options)
-    except DataError:
-        if not asked or label_columns:
-            raise
-        return scan(source, label_columns=asked, **options), asked
     if named and named in table.labels:
         return table, (named,)
-    if not label_columns and any(name not in table.labels for name in asked):
-        with suppress(
-            BadOptions
-        ):  # no table, so no further columns: the next line names those that are there
-            table = scan(source, label_columns=tuple(dict.fromkeys((*table.targets, *asked))), **options)
     return table, tuple(table.target(name) for name in asked) or (table.target(),)
+
+
+def _with_columns(
+    source: str | Path, named: str, asked: tuple[str, ...], options: dict[str, Any]
+) -> ImageTable:
+    """The table of one scan, or of a second one where the first lacks a column; what the first said is of no use then."""
+    with notices_held() as said:
+        table = _scanned(source, options)
+    if table is None:
+        return scan(source, label_columns=asked, **options)
+    if named not in table.labels and any(name not in table.labels for name in asked):
+        # no table, so no further columns: the caller names those that are there
+        with suppress(BadOptions):
+            return scan(source, label_columns=tuple(dict.fromkeys((*table.targets, *asked))), **options)
+    for notice in said:
+        emit(notice)
+    return table
+
+
+def _scanned(source: str | Path, options: dict[str, Any]) -> ImageTable | None:
+    """None where no column looks like one of labels."""
+    try:
+        return scan(source, **options)
+    except DataError:
+        return None

@@ -15,6 +15,7 @@ import numpy as np
 
 from headstart.base.errors import UsageError
 from headstart.measure.cannot_tell import CannotTell
+from headstart.measure.intervals import BOUNDS
 from headstart.measure.paired import Difference, checked_level
 from headstart.measure.posterior import Posterior
 from headstart.measure.values import Score
@@ -102,7 +103,7 @@ def correlated_t(
     return Posterior(above, max(0.0, 1 - above - below), below, rope, CORRELATED_T)
 
 
-def over_folds(scores: Sequence[Score], *, test_over_train: float) -> Score:
+def over_folds(scores: Sequence[Score], *, test_over_train: float, metric: str = "") -> Score:
     """Mean over the folds of one data set, with the corrected resampled interval: training sets share images.
 
     Student's t over folds with the variance of Nadeau and Bengio (1/k + n_test/n_train in place of 1/k); never
@@ -114,6 +115,8 @@ def over_folds(scores: Sequence[Score], *, test_over_train: float) -> Score:
         One a fold.
     test_over_train : float
         Test images over training images of one fold: 1 / (k - 1).
+    metric : str
+        Name of the metric: its interval is clipped to what it can be, as `over_seeds` clips it.
 
     Returns
     -------
@@ -137,8 +140,8 @@ def over_folds(scores: Sequence[Score], *, test_over_train: float) -> Score:
     half = float(t.ppf(0.975, k - 1)) * error
     images = float(np.mean([score.high - score.low for score in scores])) / 2 / math.sqrt(k)
     half, mean = max(half, images), float(values.mean())
-    most = math.inf if any(score.high > 1 for score in scores) else 1.0
-    return Score(mean, max(0.0, mean - half), min(most, mean + half), sum(score.n for score in scores), k)
+    least, most = BOUNDS.get(metric, (0.0, math.inf if any(score.high > 1 for score in scores) else 1.0))
+    return Score(mean, max(least, mean - half), min(most, mean + half), sum(score.n for score in scores), k)
 
 
 def check_rope(rope: float) -> None:

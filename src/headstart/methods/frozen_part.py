@@ -1,4 +1,4 @@
-"""The frozen part of a run: where the network is cut, and what the trained part is fed with.
+"""The frozen part of a run: what the trained part is fed with.
 
 The frozen part runs in the fastest engine and precision that its check allows; what a precision costs in
 accuracy is measured on the validation images before it is used.
@@ -6,160 +6,49 @@ accuracy is measured on the validation images before it is used.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from headstart.backbones.freeze import Cut, find_cut
 from headstart.base.errors import BackboneError, EngineError
 from headstart.base.events import unheard, warn
-from headstart.base.files import write_text
-from headstart.base.findings import Finding
 from headstart.base.runtime import has_int8
 from headstart.features.calibration import Calibration, calibration_rows
 from headstart.features.engines.prepare import Ready, prepare_runner, settle
 from headstart.features.taps import Place
-from headstart.images.decode import ImageItem
 from headstart.images.prepare import prepare
 from headstart.images.views import PLAIN, policy
 from headstart.methods import processes
 from headstart.methods.batches import PLAIN_EPOCH, Batches, scores_of
 from headstart.methods.growing import GrowingBatches, sizes
 from headstart.methods.mixing import mixes_pixels
-from headstart.methods.network import TransferNet, make_net, normaliser
+from headstart.methods.network import make_net, normaliser
 from headstart.methods.prefix import GIGABYTE, cache_key, held_folder, note_of, open_cache
+from headstart.methods.run_part import RunPart
 from headstart.methods.sources import PixelBatches, StreamedBatches, Views, views_by
-from headstart.methods.training_options import DEFAULT_EPOCHS, TrainingOptions
 
 if TYPE_CHECKING:
     from headstart.backbones.load import Backbone
-    from headstart.methods.distil import Lesson
-    from headstart.methods.heads_base import Head
 
 LEAST_IMAGES_INT8 = 2000
 INT8_MAY_LOSE = 0.005
 LEAST_LIKENESS = 0.999
-TRAIN_SHARE = 6 / 7
-"""Of the input's side, for training images of networks of any size: 192 of 224 pixels."""
-STEP = 32
-LEAST_SIDE = 128
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Images with their class numbers."""
-
-    items: Sequence[ImageItem]
-    digests: Sequence[str]
-    codes: np.ndarray
 
 
 @dataclass(eq=False)
-class FrozenPart:
-    """What a run is of, and what feeds it.
-
-    Parameters
-    ----------
-    scenario : {"finetune", "full", "scratch"}
-    backbone : Backbone
-    options : TrainingOptions
-    train, held : Part
-        `held` chooses the epoch; may be None.
-    classes : sequence of str
-    head : Head, optional
-        Fitted on features of the plain views, to start from.
-    seed : int
-    cache_gb : float
-    seconds : float, optional
-        Training time after which no new epoch starts.
-    lesson : Lesson, optional
-        What a teacher says of the training images.
-    """
-
-    scenario: str
-    backbone: Backbone
-    options: TrainingOptions
-    train: Part
-    held: Part | None
-    classes: Sequence[str]
-    head: Head | None
-    seed: int
-    cache_gb: float
-    seconds: float | None = None
-    lesson: Lesson | None = None
-    record: dict[str, Any] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-    decided: dict[str, Any] = field(default_factory=dict)
+class FrozenPart(RunPart):
+    """A run with what feeds it."""
 
     def __post_init__(self) -> None:
-        self.folder = Path()
+        super().__post_init__()
         self.growing: GrowingBatches | None = None
         self.stack = ExitStack()
-
-    @cached_property
-    def cut(self) -> Cut:
-        """What trains, and the module before it."""
-        if self.scenario == "finetune":
-            return find_cut(self.backbone, self.options.trainable)
-        return find_cut(self.backbone, "all")
-
-    @cached_property
-    def for_training(self) -> Backbone:
-        """The network at the size that training images have: smaller where crops show things larger anyway.
-
-        The train-test resolution discrepancy (Touvron et al., NeurIPS 2019, section 3): random crops enlarge
-        things, so a network trained at a somewhat smaller size sees them as large as evaluation does.
-
-        Raises
-        ------
-        BackboneError
-            Its positions are tied to the size.
-        """
-        asked = self.options.train_size
-        shape = self.backbone.card.preprocessing
-        side = min(shape.height, shape.width)
-        if asked is None:
-            share = views_by(self.options).least_area
-            if self.scenario != "finetune" or side < LEAST_SIDE or shape.height != shape.width or share >= 1:
-                return self.backbone
-        size = asked or STEP * round(TRAIN_SHARE * side / STEP)
-        small = self.backbone.at(size)
-        if small.module is self.backbone.module:
-            return small
-        if asked is None:
-            return self.backbone
-        raise BackboneError(
-            f"train_size: {self.backbone.card.name} is tied to its input size; give the size of all images instead"
-        )
-
-    def _batchnorm(self) -> str:
-        return "update" if self.scenario == "scratch" else self.options.batchnorm
-
-    def _decide(self, **values: Any) -> None:
-        """Keep what was measured, so that a run that goes on decides the same."""
-        self.decided.update(values)
-        if processes.first():
-            write_text(self.folder / "decided.json", json.dumps(self.decided))
-
-    def _net(self) -> TransferNet:
-        net = make_net(
-            self.backbone, self.cut, len(self.classes), from_cut=self.mode != "plain", seed=self.seed,
-            fresh_weights=self.scenario == "scratch", options=self.options,
-        )  # fmt: skip
-        if self.head is not None:
-            net.head.start_from(self.head)  # type: ignore[operator]
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        return net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-    # ---- inputs ---------------------------------------------------------------------------------------------
 
     def _sources(self) -> tuple[Batches, Batches | None]:
         by = views_by(self.options)
@@ -256,9 +145,6 @@ class FrozenPart:
                 f"{n_views} views, {counted(epochs)}: no view is seen twice, so keeping them saves nothing",
             )
         return "cache", f"{n_views} views are run once and seen in {counted(epochs)}"
-
-    def _epochs(self) -> int:
-        return int(self.options.epochs or DEFAULT_EPOCHS[self.scenario])
 
     def _from_cut(
         self, pixels: PixelBatches, held_pixels: PixelBatches | None
@@ -379,15 +265,6 @@ class FrozenPart:
             "seconds": time.perf_counter() - start,
         }  # fmt: skip
         return "int8" if used else "float32"
-
-    def _fitted_start(self) -> bool:
-        """Whether training starts from a fitted head."""
-        return self.head is not None
-
-    def _rightness(self, scores: np.ndarray) -> np.ndarray:
-        """How right each validation image is, 0 to 1 (n,)."""
-        assert self.held is not None
-        return np.asarray(scores.argmax(1) == self.held.codes)
 
 
 def _rate(ready: Ready, pixels: PixelBatches) -> float:

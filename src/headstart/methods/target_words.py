@@ -5,6 +5,7 @@ Both part a list at its commas, so TARGET=A,B,C arrives in pieces.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from headstart.base.errors import UnknownName
@@ -52,6 +53,48 @@ def _pairs(option: str, entries: Sequence[str], targets: Sequence[str], found: l
         else:
             pairs[target] = value
     return pairs
+
+
+def read_numbers(
+    given: Mapping[str, Sequence[str]], targets: Sequence[str], found: list[str]
+) -> dict[str, dict[str, float]]:
+    """One number of at least 0 a target, of each option; mistakes are added to `found`, see `read_pairs`.
+
+    Examples
+    --------
+    >>> read_numbers({"output_weight": ["age=2"]}, ["age"], [])
+    {'output_weight': {'age': 2.0}}
+    """
+    pairs = read_pairs(given, targets, found)
+    return {
+        option: {target: _number(option, target, text, found) for target, text in said.items()}
+        for option, said in pairs.items()
+    }
+
+
+def _number(option: str, target: str, text: str, found: list[str]) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if 0 <= value < math.inf:
+        return value
+    found.append(f"{option} of {target}: expected a number of at least 0, got {text!r}")
+    return 1.0
+
+
+def read_names(option: str, entries: Sequence[str], targets: Sequence[str], found: list[str]) -> list[str]:
+    """Names of targets; mistakes are added to `found`.
+
+    Examples
+    --------
+    >>> read_names("class_weights", ["grade"], ["grade", "age"], [])
+    ['grade']
+    """
+    found.extend(
+        f"{option}: {UnknownName('target', name, targets)}" for name in entries if name not in targets
+    )
+    return list(dict.fromkeys(name for name in entries if name in targets))
 
 
 def read_levels(entries: Sequence[str], targets: Sequence[str], found: list[str]) -> dict[str, list[str]]:

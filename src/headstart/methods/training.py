@@ -25,7 +25,6 @@ from headstart.methods.batches import Batches, scores_of
 from headstart.methods.calibrate import fit_temperature
 from headstart.methods.checkpoint import Checkpoints
 from headstart.methods.curve import Diverged, Trained, joined
-from headstart.methods.frozen_part import Part
 from headstart.methods.kept import finished, runs_folder
 from headstart.methods.loop import Loop
 from headstart.methods.measured import Measured
@@ -39,6 +38,7 @@ from headstart.methods.network import (
     whole_state,
     with_mirror,
 )
+from headstart.methods.run_part import Part
 from headstart.methods.soup import RATES, SEED_STEP, greedy
 from headstart.methods.sources import views_by
 from headstart.methods.training_options import DEFAULT_MIXING, TrainingOptions, told

@@ -78,6 +78,8 @@ class Channels:
         Empty where no set was given.
     set_pixels : ndarray of uint8 or None
         The images that `exciting` counts.
+    output : str
+        Whose network they are of, where every output has its own; "" else.
     """
 
     layer: str
@@ -87,6 +89,7 @@ class Channels:
     maps: np.ndarray
     exciting: list[Exciting] = field(default_factory=list)
     set_pixels: np.ndarray | None = None
+    output: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +98,7 @@ class Parts:
 
     beside: Seen | None = None
     channels: Channels | None = None
-    change: Change | None = None
+    changes: dict[str, Change] = field(default_factory=dict)
     starts: Starts | None = None
     race: Race | None = None
 
@@ -116,7 +119,7 @@ def explain_document(seen: Seen, parts: Parts) -> Document:
         sections.append(_trust(seen))
     if parts.channels is not None:
         sections.append(_channels(seen, parts.channels, book))
-    if parts.change is not None:
+    if parts.changes:
         sections.append(_change(seen, parts))
     if parts.starts is not None:
         sections.append(_starts(parts.starts))
@@ -136,7 +139,7 @@ def _uses(seen: Seen, parts: Parts) -> list[tuple[tuple[str, ...], str]]:
         (any(view.sanity for view in views), "random_weights", "maps with random weights"),
         (any(view.faithful for view in views), "deletion", "deletion and insertion"),
         (parts.channels is not None, "channels", "what single channels do"),
-        (parts.change is not None, "cka", "what training changed"),
+        (bool(parts.changes), "cka", "what training changed"),
         (parts.starts is not None, "landscape", "loss surfaces"),
     ):
         uses += [(papers.EXPLANATIONS[name], what)] if there else []
@@ -253,6 +256,10 @@ def _trust(seen: Seen) -> Section:
 
 def _channels(seen: Seen, found: Channels, book: PictureBook) -> Section:
     blocks: list[Block] = []
+    if found.output:
+        blocks.append(
+            Paragraph(f"Every output has a network of its own; this one is that of “{found.output}”.")
+        )
     if found.filters is not None:
         n = len(found.filters)
         pictures = [blown_up(filter_picture(each), 48) for each in found.filters[:192]]
@@ -319,17 +326,17 @@ def _exciting(found: Exciting, pixels: np.ndarray, book: PictureBook) -> tuple[s
 
 
 def _change(seen: Seen, parts: Parts) -> Section:
-    found = parts.change
-    assert found is not None
     name = _short(parts.beside.target.name) if parts.beside else "before"
-    text = (
-        f"Linear CKA (Kornblith et al. 2019) of mean-pooled layers on {count(found.n, 'image')}: 1 means that a layer "
-        "still says the same of the images, up to a rotation; small values mean that training has changed it."
-    )
-    figure = Figure(
-        "cka", text, change_matrix(found, name, _short(seen.target.name)), "CKA of layers with layers"
-    )
-    return Section("change", "What training changed", (figure,))
+    figures = []
+    for at, (output, found) in enumerate(parts.changes.items()):
+        text = (
+            f"{f'The network of “{output}”. ' if output else ''}Linear CKA (Kornblith et al. 2019) of mean-pooled layers "
+            f"on {count(found.n, 'image')}: 1 means that a layer still says the same of the images, up to a rotation; "
+            "small values mean that training has changed it."
+        )
+        drawn = change_matrix(found, name, _short(seen.target.name))
+        figures.append(Figure(f"cka-{at}" if at else "cka", text, drawn, "CKA of layers with layers"))
+    return Section("change", "What training changed", tuple(figures))
 
 
 def _starts(found: Starts) -> Section:

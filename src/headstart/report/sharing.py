@@ -7,6 +7,7 @@ One idea: the sentences and the tables come from the same verdicts. Classes and 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from headstart.measure.paired_values import compare_all_values
 from headstart.measure.verdicts import BETTER, WORSE, Verdicts, compare_all, compare_all_splits
 from headstart.methods.output import Output, encode
 from headstart.report.verdict import LEAST_SPLITS, results_of
-from headstart.report.wording import count
+from headstart.report.wording import count, listed
 from headstart.study.joint_cells import JOINT, split_answers, thresholds_of
 from headstart.study.records import CellResult, MethodSummary, StudyRecord
 
@@ -112,7 +113,9 @@ def _ways(record: StudyRecord, name: str, rows: Sequence[MethodSummary]) -> Ways
     how = "on the same {}"
     if len(splits) > 1 and len(seeds) < LEAST_SPLITS:
         seeds = seeds[:1]
-        how += f" (those of seed {seeds[0]}, for every seed drew its own)"
+        fold = runs[first][seeds[0]].cell.fold
+        said = f"fold {fold}, for every fold has" if fold else f"seed {seeds[0]}, for every seed drew"
+        how += f" (those of {said} its own)"
     scores = {way: [run_scores(record, runs[way][seed]) for seed in seeds] for way in runs}
     over_splits = len(splits) > 1 and len(seeds) >= LEAST_SPLITS
     one = runs[first][seeds[0]]
@@ -133,6 +136,29 @@ def _ways(record: StudyRecord, name: str, rows: Sequence[MethodSummary]) -> Ways
         found[output] = compare_all(names, kept) if shares else compare_all_values(names, kept)
     how = f"over {len(seeds)} splits" if over_splits else how.format(count(one.n_test, "test image"))
     return Ways(name, tuple(rows), found, how)
+
+
+def training_words(record: StudyRecord, dataset: str) -> str:
+    """What a study said of the training of its outputs, as one sentence; "" where it said nothing."""
+    runs = [
+        run.cell
+        for run in record.results
+        if run.cell.dataset == dataset and run.cell.trains and run.cell.outputs
+    ]
+    told: dict[str, Any] = {}
+    for run in runs:  # not every way takes every option
+        told.update(json.loads(run.outputs))
+    parts = [
+        f"{what} ({listed(f'{name} {value:g}' for name, value in told[key].items())})"
+        for key, what in (
+            ("output_weights", "the losses of shared networks count by given weights"),
+            ("head_rates", "heads learn at given factors of the learning rate"),
+        )
+        if told.get(key)
+    ]
+    if told.get("class_weights"):
+        parts.append(f"the classes of {listed(told['class_weights'])} count alike in training")
+    return f"As was asked for, {listed(parts)}." if parts else ""
 
 
 def run_scores(record: StudyRecord, run: CellResult) -> dict[str, Floats]:

@@ -10,6 +10,8 @@ from headstart.base.errors import HeadstartError
 from headstart.features.index_found import Found, Hit
 from headstart.images.collect import clean
 from headstart.images.decode import ImageItem
+from headstart.report import papers
+from headstart.report.cited import references_section, together
 from headstart.report.document import Block, Document, Gallery, Paragraph, Picture, Section, plain_table
 from headstart.report.html import render
 from headstart.report.wording import interval, percent, search_measures
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
 SIDE = 200
 BUDGET_BYTES = 40_000_000
 HIDDEN = ("digest", "split", "group")
+WAYS = {
+    "gem": "generalised-mean pooling",
+    "whitened": "whitened vectors",
+    "expand": "query expansion",
+    "hnsw": "approximate search by a graph (HNSW)",
+    "ivfpq": "approximate search by inverted lists of product codes",
+}
+"""What of a search has a paper, in words."""
 NOTHING = (
     "data:image/svg+xml;base64,"
     "PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHZpZXdCb3g9IjAgMCAxIDEiLz4="
@@ -28,7 +38,13 @@ NOTHING = (
 
 
 def similar_page(
-    found: Sequence[Found], items: Sequence[ImageItem], *, index: str, metric: str, where: str = ""
+    found: Sequence[Found],
+    items: Sequence[ImageItem],
+    *,
+    index: str,
+    metric: str,
+    where: str = "",
+    used: Sequence[str] = (),
 ) -> str:
     """The page as text.
 
@@ -42,6 +58,8 @@ def similar_page(
     metric : str
     where : str
         The condition, as it was written.
+    used : sequence of str
+        What the search was done with that has a paper: names of `WAYS`.
     """
     maker = _Pictures()
     sections = tuple(
@@ -49,7 +67,8 @@ def similar_page(
         for number, (each, item) in enumerate(zip(found, items, strict=True), 1)
     )
     told = f"{len(found)} {'query' if len(found) == 1 else 'queries'} against {clean(index)}"
-    return render(Document("Similar images", told + (f", where {clean(where)}" if where else ""), sections))
+    whole = (*sections, *_references(used))
+    return render(Document("Similar images", told + (f", where {clean(where)}" if where else ""), whole))
 
 
 def quality_page(
@@ -60,6 +79,7 @@ def quality_page(
     index: str,
     metric: str,
     where: str = "",
+    used: Sequence[str] = (),
 ) -> str:
     """How well an index is searched: means with intervals, classes, and the worst queries with what they found.
 
@@ -70,6 +90,8 @@ def quality_page(
         What `quality.worst` found, in its order.
     items : sequence
         The images of these queries.
+    used : sequence of str
+        As `similar_page` takes it.
     """
     scores = quality.quality.scores
     measures = search_measures(quality.quality.k)
@@ -96,8 +118,35 @@ def quality_page(
     said = f"{quality.quality.n:,} queries against {quality.n_index:,} images of {clean(index)}"
     first = Section("quality", "Quality", (means, per_class))
     title = f"How well {clean(index)} is searched"
-    whole = (first, Section("worst", "The worst queries", (), named)) if named else (first,)
+    shown = (first, Section("worst", "The worst queries", (), named)) if named else (first,)
+    whole = (*shown, *_references(used))
     return render(Document(title, said + (f", where {clean(where)}" if where else ""), whole))
+
+
+def ways_of(pooling: str, whiten: int, expand: int, approximate: str = "") -> tuple[str, ...]:
+    """What of a search has a paper, as names of `WAYS`.
+
+    Parameters
+    ----------
+    pooling : str
+        Of the index.
+    whiten, expand : int
+        Dimensions that it is whitened to, and results that a query is expanded by; 0 where it is not.
+    approximate : str
+        Kind of an approximate index; "" where search is exact.
+    """
+    there = {
+        "gem": pooling == "gem", "whitened": bool(whiten), "expand": bool(expand), "hnsw": approximate == "hnsw",
+        "ivfpq": approximate == "ivfpq",
+    }  # fmt: skip
+    return tuple(name for name, is_used in there.items() if is_used)
+
+
+def _references(used: Sequence[str]) -> tuple[Section, ...]:
+    """The papers behind what was used, where there is any."""
+    known = {**papers.SEARCH, **papers.POOLING}
+    uses = together((known[name], WAYS[name]) for name in used)
+    return (references_section(uses, of="this search"),) if uses else ()
 
 
 def _section(number: int, found: Found, item: ImageItem, metric: str, maker: _Pictures) -> Section:

@@ -44,13 +44,20 @@ def remarks(
         if data.by_fold
     ]
     said += [
-        f"{name}: {'each seed is ' if len(set(each.by_partition)) > 1 else ''}tested on {_words(shift)} too"
+        f"{name}: {_each(datasets[name], each)}tested on {_words(shift)} too"
         for name, each in shifts.items()
         for shift in each.by_partition[0]
     ]
     if any(each.n for each in shifts.values()) and any(not cell.classifies for cell in cells):
         said.append("the task retrieval is not tested on other test images")
     return said
+
+
+def _each(data: Dataset, shifts: Shifts) -> str:
+    """What has other test images of its own, where not all runs share them."""
+    if len(set(shifts.by_partition)) < 2:
+        return ""
+    return f"each {'given fold' if data.by_fold else 'seed'} is "
 
 
 def _words(shift: Shift) -> str:

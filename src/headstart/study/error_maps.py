@@ -66,7 +66,7 @@ def without_maps(cells: Sequence[Cell]) -> list[str]:
     ]
 
 
-def tuned_options(result: CellResult) -> dict[str, Any]:
+def first_fold_options(result: CellResult) -> dict[str, Any]:
     """Options that the search of the run's first fold chose; {} where the method's defaults served."""
     for search in result.tuning[:1]:
         for trial in search["trials"]:
@@ -140,7 +140,7 @@ def map_best(result: CellResult, data: Dataset, features: np.ndarray, store: Stu
     """Make the maps of a head's run and keep them, unless they are there already."""
     from headstart.methods.heads import make_head
 
-    cell, options = result.cell, tuned_options(result)
+    cell, options = result.cell, first_fold_options(result)
     stored = store.probabilities(cell.id)
     if stored is not None and store.maps(cell.id) is None:
         maps = head_maps(cell, data, features, stored[0], lambda name: make_head(name, **options))

@@ -213,7 +213,7 @@ class _Run(Prepared):
             return self._joint(cell, data, pass_cost)
         rates = passes.known_rates(self.store)
         expected = n_fits(cell) * cell_seconds(cell, data, self._variant(cell), rates)
-        emit(Notice(f"{cell.dataset}, seed {cell.seed}: {cell.method}, about {spoken(expected)}"))
+        emit(Notice(f"{cell.dataset}, {cell.place}: {cell.method}, about {spoken(expected)}"))
         cache, with_maps = self.spec.cache_gb, shown_closely(cell, self.plan.cells)
         more = {**pass_cost, "with_maps": with_maps, "shifts": self._others(cell)}
 
@@ -235,7 +235,7 @@ class _Run(Prepared):
         variant = self._variant(cell)
         if cell.trains:
             expected = n_fits(cell) * cell_seconds(cell, data, variant, passes.known_rates(self.store))
-            emit(Notice(f"{cell.dataset}, seed {cell.seed}: {cell.method}, about {spoken(expected)}"))
+            emit(Notice(f"{cell.dataset}, {cell.place}: {cell.method}, about {spoken(expected)}"))
         make = partial(model_of, cache_gb=self.spec.cache_gb)
         return run_joint_cell(
             cell, data, make_model=make, weights_bytes=variant.card.weights_bytes, **pass_cost

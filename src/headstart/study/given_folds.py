@@ -15,9 +15,10 @@ from headstart.base.errors import DataError, UnknownName
 from headstart.base.events import warn
 from headstart.base.hashing import digest_json
 from headstart.images.table import ImageTable
-from headstart.study.partition import Dataset, Fold, Partition, by_content
+from headstart.study.partition import Dataset, Fold, Partition, by_content, named_together
 
 if TYPE_CHECKING:
+    from headstart.methods.output import Output
     from headstart.study.spec import StudySpec
 
 
@@ -76,8 +77,10 @@ def read_folds(source: str, spec: StudySpec) -> GivenFolds:
     )
 
 
-def folded_dataset(table: ImageTable, target: str, given: GivenFolds) -> Dataset:
-    """A dataset with one partition a fold.
+def folded_dataset(
+    table: ImageTable, target: str, given: GivenFolds, outputs: Sequence[Output] = ()
+) -> Dataset:
+    """A dataset with one partition a fold; of several outputs where there are `outputs`, then `target` is not read.
 
     Raises
     ------
@@ -92,12 +95,13 @@ def folded_dataset(table: ImageTable, target: str, given: GivenFolds) -> Dataset
         )
     _tell_parted(table, given)
     folds = sorted({given.fold[path] for path in table.paths}, key=_number)
-    if len(folds) < 2 or len(table.classes(target)) < 2:
+    if len(folds) < 2 or (not outputs and len(table.classes(target)) < 2):
         raise DataError(
             f"{table.name}: a study by folds needs two folds and two classes or more among the images"
         )
     partitions = tuple(_partition(table, given, fold) for fold in folds)
-    return Dataset(table, target, partitions, False, table.digest(), by_fold=True)
+    named = named_together(outputs) if outputs else target
+    return Dataset(table, named, partitions, False, table.digest(), by_fold=True, outputs=tuple(outputs))
 
 
 def _partition(table: ImageTable, given: GivenFolds, name: str) -> Partition:

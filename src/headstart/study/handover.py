@@ -81,7 +81,7 @@ def hand_over(
     return Handover(classifier.fit_table(table, run.target), run, run.dataset, run.target)
 
 
-def tuned_options(found: CellResult) -> dict[str, Any]:
+def best_fold_options(found: CellResult) -> dict[str, Any]:
     """What a tuned run found; {} where the method's defaults were best, or where nothing was tuned.
 
     Of several folds the one counts whose best trial scored highest where it was chosen.
@@ -108,7 +108,7 @@ def _refitted(found: CellResult, refit: bool, cache_gb: float) -> TransferClassi
         layer=run.layer,
         pooling=run.pooling,
         head=run.head,
-        head_options=tuned_options(found) or None,
+        head_options=best_fold_options(found) or None,
         engine=run.engine,
         precision=run.precision,
         input_size=(run.height, run.width),
@@ -125,7 +125,7 @@ def _retrained(found: CellResult, cache_gb: float) -> FineTuneClassifier:
 
 def _settled(found: CellResult) -> dict[str, Any]:
     """What a run had found by measuring: rate, epochs that fitted its time, precision; nothing of several fits."""
-    settled: dict[str, Any] = tuned_options(found)
+    settled: dict[str, Any] = best_fold_options(found)
     if len(found.training) == 1:
         (fit,) = found.training
         settled |= {name: fit[name] for name in ("learning_rate", "epochs", "dtype") if fit.get(name)}
@@ -153,10 +153,10 @@ def same_split(record: StudyRecord, run: Cell) -> ImageTable:
     source = _scanned(spec, run.dataset, record.folder)
     now, there = source.table, set(kept.paths)
     clean = now.select([row for row, path in enumerate(now.paths) if path in there])
+    outputs = [Output.from_dict(each) for each in record.outputs[run.dataset]] if run.sharing else []
     if source.folds is not None:
-        data = folded_dataset(clean, run.target, source.folds)
-    elif run.sharing:
-        outputs = [Output.from_dict(each) for each in record.outputs[run.dataset]]
+        data = folded_dataset(clean, run.target, source.folds, outputs)
+    elif outputs:
         data = make_several(clean, outputs, seeds=(run.seed or 0) + 1, folds=spec.folds)
     else:
         data = make_dataset(clean, run.target, seeds=(run.seed or 0) + 1, folds=spec.folds)

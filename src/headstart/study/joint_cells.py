@@ -15,9 +15,10 @@ from headstart.base.events import collected_warnings
 from headstart.measure.values import Score
 from headstart.study.cells import NUMERIC_ERRORS, CellOutcome, failed
 from headstart.study.cost import array_bytes, measured
-from headstart.study.partition import Dataset
+from headstart.study.partition import Dataset, Fold
 from headstart.study.records import Cell, CellResult
 from headstart.study.rules import TestRows
+from headstart.study.several_spec import SEPARATE
 from headstart.study.trained import classifier_of
 from headstart.study.trained_cells import distinct, fitting_table
 
@@ -85,7 +86,9 @@ def model_of(cell: Cell, *, cache_gb: float, refit: bool = False, **changed: Any
             precision=cell.precision, input_size=(cell.height, cell.width), seed=cell.seed or 0,
             refit=refit, cache_gb=cache_gb,
         )  # fmt: skip
-    more = {name: said[name] for name in ("weighting", "tie") if name in said and cell.sharing != "separate"}
+    own = ("head_rates", "class_weights")
+    named = own if cell.sharing == SEPARATE else ("weighting", "tie", "output_weights", *own)
+    more = {name: said[name] for name in named if name in said}
     return MultiOutputTransfer(
         estimator=estimator, sharing=cell.sharing, kinds=said["kinds"], levels=said["levels"],
         separators=said["separators"], **more,
@@ -114,7 +117,7 @@ def _run(cell: Cell, data: Dataset, make_model: MakeModel) -> tuple[dict[str, An
     return {
         "classes": data.classes(),
         "selection": float(np.mean(choices)) if np.isfinite(choices).all() else None,
-        "selected_on": first["selected_on"],
+        "selected_on": _selected_on(partition.folds[0], first),
         "n_train": first["n_train"],
         "n_validation": first["n_validation"],
         "n_test": len(answers),
@@ -130,6 +133,11 @@ def _run(cell: Cell, data: Dataset, make_model: MakeModel) -> tuple[dict[str, An
         "test_reads": n_reads,
         "findings": distinct([finding for each in models for finding in each["findings"]]),
     }, answers  # fmt: skip
+
+
+def _selected_on(fold: Fold, fitted: dict[str, Any]) -> str:
+    """What chose; of given inner folds it is the first one, for all outputs alike."""
+    return f"1 of {len(set(fold.inner))} given inner folds" if fold.inner else str(fitted["selected_on"])
 
 
 def _answers(model: MultiOutputTransfer, data: Dataset, rows: Sequence[int]) -> np.ndarray:

@@ -7,6 +7,7 @@ Rows stand in the order of their content, so that nothing depends on the order o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -192,6 +193,11 @@ def _reduced(data: Dataset, whole: Partition, seed: int, per_class: int) -> Part
         folds.append(Fold(tuple(fold.train[at] for at in drawn), (), fold.test, inner))
     content = [[data.table.paths[row] for row in fold.train] for fold in folds]
     return Partition(tuple(folds), digest_json({"of": whole.digest, "train": content}), None)
+
+
+def named_together(outputs: Sequence[Output]) -> str:
+    """The target of a dataset with several outputs: all their names."""
+    return ", ".join(output.name for output in outputs)
 
 
 def by_content(table: ImageTable) -> list[int]:

@@ -99,6 +99,11 @@ class Cell:
         return f"{self.scenario} {self.backbone} {self.training_of}{plain}{views}{size}{way}"
 
     @property
+    def place(self) -> str:
+        """Which run of its method it is: its seed, or its fold where the source gives folds."""
+        return f"fold {self.fold}" if self.fold else f"seed {self.seed}"
+
+    @property
     def training_of(self) -> str:
         """What trains, and with which tricks."""
         from headstart.study.trick_spec import shown

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from headstart.base.errors import BadOptions
 from headstart.images.table import ImageTable
-from headstart.study.partition import Dataset, divided
+from headstart.study.partition import Dataset, divided, named_together
 from headstart.study.records import Cell
-from headstart.study.several_spec import said_of
+from headstart.study.several_spec import SEPARATE, said_of, trained_said
 from headstart.study.spec import StudySpec
 
 if TYPE_CHECKING:
@@ -38,9 +39,12 @@ def outputs_in(table: ImageTable, spec: StudySpec, targets: Sequence[str]) -> tu
 
     told, _ = said_of(spec, targets)
     whole = replace(table, splits=None)
-    return read_outputs(
+    found = read_outputs(
         whole, told["targets"], told["kinds"], levels=told["levels"], separators=told["separators"]
     )
+    if numbers := [each.name for each in found if each.kind == "number" and each.name in spec.class_weights]:
+        raise BadOptions([f"class_weights: {name!r} is a number and has no classes" for name in numbers])
+    return found
 
 
 def make_several(table: ImageTable, outputs: Sequence[Output], *, seeds: int, folds: int) -> Dataset:
@@ -52,13 +56,12 @@ def make_several(table: ImageTable, outputs: Sequence[Output], *, seeds: int, fo
         A given split without images to train or to test on.
     """
     from headstart.methods.output import encode
-    from headstart.methods.strata import COLUMN, strata
+    from headstart.methods.strata import COLUMN, strata_column
 
-    codes = strata(outputs, [encode(output, table.labels[output.name]) for output in outputs])
-    stratified = replace(table, labels={COLUMN: tuple(map(str, codes.tolist()))})
+    coded = [encode(output, table.labels[output.name]) for output in outputs]
+    stratified = replace(table, labels={COLUMN: strata_column(outputs, coded)})
     partitions, given = divided(stratified, COLUMN, seeds=seeds, folds=folds)
-    target = ", ".join(output.name for output in outputs)
-    return Dataset(table, target, partitions, given, table.digest(), outputs=tuple(outputs))
+    return Dataset(table, named_together(outputs), partitions, given, table.digest(), outputs=tuple(outputs))
 
 
 def joint_cells(cell: Cell, data: Dataset, spec: StudySpec) -> Iterator[Cell]:
@@ -66,14 +69,22 @@ def joint_cells(cell: Cell, data: Dataset, spec: StudySpec) -> Iterator[Cell]:
 
     A frozen network is shared as it is, and its classifiers are fitted one an output: other ways would be the same.
     """
-    told, _ = said_of(spec, [output.name for output in data.outputs])
+    names = [output.name for output in data.outputs]
+    told, _ = said_of(spec, names)
     if cell.trains:
         told.update(weighting=spec.weighting, tie=spec.tie)
-    outputs = json.dumps(told, sort_keys=True)
     for way in spec.sharing if cell.trains else (SHARED,):
+        said = {**told, **(_training_of(way, spec, names) if cell.trains else {})}
         yield replace(
-            cell, target=data.target, sharing=way, outputs=outputs, version=f"{cell.version}.{JOINT_VERSION}"
-        )
+            cell, target=data.target, sharing=way, outputs=json.dumps(said, sort_keys=True),
+            version=f"{cell.version}.{JOINT_VERSION}",
+        )  # fmt: skip
+
+
+def _training_of(way: str, spec: StudySpec, names: Sequence[str]) -> dict[str, Any]:
+    """What is said of a way's training; networks of their own have no losses to weigh against each other."""
+    said, _ = trained_said(spec, names)
+    return {name: value for name, value in said.items() if way != SEPARATE or name != "output_weights"}
 
 
 def labelled_rows(table: ImageTable, targets: Sequence[str]) -> list[int]:

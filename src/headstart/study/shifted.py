@@ -159,8 +159,10 @@ def check_folder(table: ImageTable, data_classes: Sequence[str], target: str, na
     ------
     DataError
         With every class that the dataset lacks and the nearest that it has.
+    UnknownName
+        It has several label columns, and none of them is the target.
     """
-    column = target if target in table.labels else table.target(None)
+    column = table.target(target if len(table.labels) > 1 else None)
     unknown = [label for label in table.classes(column) if label not in data_classes]
     if unknown:
         near = {label: difflib.get_close_matches(label, data_classes, n=1) for label in unknown[:5]}

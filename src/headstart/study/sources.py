@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.base.errors import DataError, HeadstartError
+from headstart.base.errors import DataError, HeadstartError, UnknownName
 from headstart.base.events import warn
 from headstart.images.table import ImageTable, Problem
 from headstart.study.given_folds import GivenFolds, folded_dataset, read_folds
@@ -70,7 +70,7 @@ class Source:
         """The dataset without its unreadable images, divided for every seed."""
         clean = self.table.without([self.bad[path] for path in sorted(self.bad)]) if self.bad else self.table
         if self.folds is not None:
-            return folded_dataset(clean, self.target, self.folds)
+            return folded_dataset(clean, self.target, self.folds, self.outputs)
         if self.outputs:
             return make_several(clean, self.outputs, seeds=n_seeds(spec), folds=spec.folds)
         return make_dataset(clean, self.target, seeds=n_seeds(spec), folds=spec.folds)
@@ -122,18 +122,30 @@ def scan_sources(spec: StudySpec) -> list[Source]:
 
 
 def scan_shifted(folder: str, spec: StudySpec) -> ImageTable:
-    """The table of a second test folder; the columns of a spec are looked for in a table file alone."""
-    from headstart.images.scan import scan
+    """The table of a second test folder, with the target that a spec names where the source has such a column.
 
-    if not Path(folder).is_file():
-        return scan(folder, on_bad=spec.on_bad)
-    return scan(
-        folder,
-        path_column=spec.path_column or None,
-        label_columns=spec.label_columns,
-        image_root=spec.image_root or None,
-        on_bad=spec.on_bad,
-    )
+    The other columns of a spec are looked for in a table file alone. Class folders have one label, whatever it is
+    called.
+
+    Raises
+    ------
+    DataError, UnknownName
+        As `headstart.images.scan_targets.scan_targets`.
+    """
+    from headstart.images.scan_targets import scan_targets
+
+    if Path(folder).is_file():
+        return scan_targets(
+            folder, spec.target, path_column=spec.path_column or None, label_columns=spec.label_columns,
+            image_root=spec.image_root or None, on_bad=spec.on_bad,
+        )[0]  # fmt: skip
+    try:
+        return scan_targets(folder, spec.target, on_bad=spec.on_bad)[0]
+    except UnknownName:
+        table = scan_targets(folder, (), on_bad=spec.on_bad)[0]
+        if len(table.labels) > 1:
+            raise
+        return table
 
 
 def _labelled(table: ImageTable, targets: Sequence[str], spec: StudySpec, taken: set[str]) -> Source:

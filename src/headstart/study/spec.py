@@ -102,7 +102,7 @@ class StudySpec(SeveralOptions):
     fold_column: str = option(
         "",
         "column with the fold that holds each image out, as split --folds writes it: a run a fold; columns "
-        "inner_FOLD beside it are the inner folds",
+        "inner_FOLD beside it are the inner folds (of several targets the first of them chooses)",
         metavar="COLUMN",
     )
     image_root: str = option("", "folder that the image paths are relative to", metavar="FOLDER")
@@ -290,8 +290,9 @@ def spec_mistakes(spec: StudySpec) -> list[str]:
             found.extend(error.mistakes)
         except UsageError as error:
             found.append(f"augment: {error}")
-    found += _unequal(spec) + several_mistakes(spec)
-    return found + trick_mistakes(spec, trained=bool(trained_scenarios(spec)))
+    trained = bool(trained_scenarios(spec))
+    found += _unequal(spec) + several_mistakes(spec, trained=trained)
+    return found + trick_mistakes(spec, trained=trained)
 
 
 def _unequal(spec: StudySpec) -> list[str]:

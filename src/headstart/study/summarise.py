@@ -90,12 +90,12 @@ def _summary(cells: list[Cell], results: Mapping[str, CellResult], cut: bool) ->
 
 def _mean_score(done: Sequence[CellResult], name: str) -> Score:
     """Over seeds; over given folds with the interval that knows that they overlap."""
-    scores = [result.scores[name] for result in done]
+    scores, metric = [result.scores[name] for result in done], name.rpartition("/")[2]
     if not done[0].cell.fold:
-        return over_seeds(scores, metric=name.rpartition("/")[2])
+        return over_seeds(scores, metric=metric)
     from headstart.measure.resampled import over_folds
 
-    return over_folds(scores, test_over_train=done[0].n_test / max(1, done[0].n_train))
+    return over_folds(scores, test_over_train=done[0].n_test / max(1, done[0].n_train), metric=metric)
 
 
 def _shifts(done: Sequence[CellResult]) -> tuple[ShiftResult, ...]:
@@ -157,9 +157,17 @@ def choose_best(summaries: Sequence[MethodSummary], results: Mapping[str, CellRe
 def _fastest(rows: Sequence[MethodSummary], results: Mapping[str, CellResult]) -> MethodSummary:
     """The first in the plan among those as fast as the fastest, give or take what clocks jitter."""
     order = {cell: place for place, cell in enumerate(results)}
-    least = min(sum(row.seconds.values()) for row in rows)
-    near = [row for row in rows if sum(row.seconds.values()) <= JITTER * least + JITTER_SECONDS]
+    least = min(_seconds(row) for row in rows)
+    near = [row for row in rows if _seconds(row) <= JITTER * least + JITTER_SECONDS]
     return min(near, key=lambda row: min(order.get(cell, len(order)) for cell in row.cells))
+
+
+def _seconds(row: MethodSummary) -> float:
+    """Seconds of a method; a way of sharing counts its training alone, as the first way runs the frozen part for all."""
+    whole = sum(row.seconds.values())
+    if not row.sharing or row.train_seconds is None:
+        return whole
+    return whole - row.seconds.get("fit", 0.0) + row.train_seconds
 
 
 def _shared_seeds(rows: Sequence[MethodSummary], results: Mapping[str, CellResult]) -> set[int]:

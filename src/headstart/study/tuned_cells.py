@@ -129,7 +129,7 @@ def _job(cell: Cell, data: Dataset, features: Any, fixed: Options | None) -> Cel
 def _searched(job: CellJob, storage: Any) -> tuple[SearchRecord, ...]:
     searches = job.searches()
     if job.cell is not None and job.cell.trains:
-        emit(Notice(f"{job.cell.dataset}, seed {job.cell.seed}: {job.cell.method}, trial by trial"))
+        emit(Notice(f"{job.cell.dataset}, {job.cell.place}: {job.cell.method}, trial by trial"))
     with shared_spaces():
         for search in searches:
             begin(job, storage, search)

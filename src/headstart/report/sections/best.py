@@ -79,7 +79,7 @@ def _not_held() -> Paragraph:
 def _opening(best: MethodSummary, shown: CellResult, n_done: int) -> Claim:
     said = f"{best.method}{_tuned(shown)}."
     if n_done > 1:
-        said += f" What follows is one of its {n_done} runs, seed {shown.cell.seed}; "
+        said += f" What follows is one of its {n_done} runs, {shown.cell.place}; "
         said += "counts are not mixed over seeds."
     return Claim(said, (shown.cell.id,))
 

@@ -78,7 +78,7 @@ def _known(lines: list[dict[str, Any]], name: str) -> tuple[float, ...]:
 
 def _caption(run: CellResult, curve: Curve) -> str:
     of = f", first of {count(len(run.training), 'fold')}" if len(run.training) > 1 else ""
-    said = f"{run.cell.method}, seed {run.cell.seed}{of}: epoch {curve.kept} of {len(curve.loss)} kept"
+    said = f"{run.cell.method}, {run.cell.place}{of}: epoch {curve.kept} of {len(curve.loss)} kept"
     if curve.held_accuracy:
         said += f" with {percent(curve.held_accuracy[curve.kept - 1])} on {run.selected_on}"
     if curve.start is not None:

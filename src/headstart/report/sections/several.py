@@ -37,6 +37,7 @@ from headstart.report.sharing import (
     outputs_of,
     plain_name,
     ranked_jointly,
+    training_words,
     ways_of,
 )
 from headstart.report.verdict import results_of
@@ -141,6 +142,7 @@ def several_section(record: StudyRecord, dataset: str, id: str) -> Section | Non
         failed = next((row.errors[0] for row in rows if row.errors), "")
         return Section(id, title, (Paragraph(f"{said} {failed}".strip()),))
     blocks: list[Block] = [*several_claims(record, dataset), Paragraph(_opening(facts))]
+    blocks += [Paragraph(said)] if (said := training_words(record, dataset)) else []
     blocks.append(_overview(record, rows, facts, id))
     blocks += [_pairs_table(ways, f"{id}-ways-{at}") for at, ways in enumerate(ways_of(record, dataset))]
     shown = next((r for r in results_of(record, rows[0]) if r.status == "done"), None)
@@ -241,7 +243,7 @@ def _together(shown: CellResult) -> list[Block]:
     if not joint or joint.get("value") is None:
         return []
     said = f"{shown.cell.method}"
-    said += f", seed {shown.cell.seed}" if shown.cell.seed is not None else ""
+    said += f", {shown.cell.place}" if shown.cell.seed is not None else ""
     said += (
         f": all outputs are right at once on {percent(joint['value'])} of {count(joint['n'], 'test image')}; "
     )
@@ -267,7 +269,7 @@ def _output_section(
     own = None if shown is None else next((f for f in shown.outputs if f["name"] == fact["name"]), None)
     if shown is not None and own is not None:
         said = f"Looked at closely: {shown.cell.method}"
-        said += f", seed {shown.cell.seed}." if shown.cell.seed is not None else "."
+        said += f", {shown.cell.place}." if shown.cell.seed is not None else "."
         blocks.append(Claim(said, (shown.cell.id,)))
         blocks += _close(record, shown, own, id)
     return Section(id, f"{fact['name']}: {KINDS[fact['kind']].format(n=len(fact['levels']))}", tuple(blocks))
