@@ -72,3 +72,18 @@ def agreed(stop: bool) -> bool:
 def from_first(number: float) -> float:
     """The number that the first process has, in every process."""
     return number if not together() else summed([number if first() else 0.0])[0]
+
+
+def text_from_first(text: str) -> str:
+    """The text that the first process has, in every process."""
+    if not together():
+        return text
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    given = np.frombuffer(text.encode(), np.uint8) if first() else np.zeros(0, np.uint8)
+    length = torch.tensor([len(given)], device=device)
+    torch.distributed.broadcast(length, 0)
+    held = torch.zeros(int(length), dtype=torch.uint8, device=device)
+    if first():
+        held.copy_(torch.from_numpy(given.copy()))
+    torch.distributed.broadcast(held, 0)
+    return held.cpu().numpy().tobytes().decode()
