@@ -25,18 +25,18 @@ from headstart.base.findings import Finding
 from headstart.features.calibration import Calibration, calibration_rows
 from headstart.features.engines.prepare import Graphs, Ready, Wish, needs_calibration, prepare_runner, settle
 from headstart.features.taps import Place
-from headstart.images.decode import ImageItem
 from headstart.images.prepare import prepare
 from headstart.images.views import PLAIN, policy
 from headstart.methods import processes
 from headstart.methods.batches import PLAIN_EPOCH, Batches, scores_of
+from headstart.methods.curve import counted
 from headstart.methods.engine_choice import LEAST_IMAGES_TRIED, Rightness, fastest
 from headstart.methods.growing import GrowingBatches, sizes
 from headstart.methods.mixing import mixes_pixels
 from headstart.methods.network import TransferNet, make_net, normaliser
 from headstart.methods.prefix import GIGABYTE, cache_key, held_folder, note_of, open_cache
 from headstart.methods.prefix_cost import keeping_cost
-from headstart.methods.sources import PixelBatches, StreamedBatches, Views, views_by
+from headstart.methods.sources import MIRRORED, Part, PixelBatches, StreamedBatches, Views, views_by
 from headstart.methods.training_options import DEFAULT_EPOCHS, TrainingOptions
 
 if TYPE_CHECKING:
@@ -50,15 +50,6 @@ TRAIN_SHARE = 6 / 7
 """Of the input's side, for training images of networks of any size: 192 of 224 pixels."""
 STEP = 32
 LEAST_SIDE = 128
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Images with their class numbers."""
-
-    items: Sequence[ImageItem]
-    digests: Sequence[str]
-    codes: np.ndarray
 
 
 @dataclass(eq=False)
@@ -270,8 +261,9 @@ class FrozenPart:
         held: Batches | None = None
         if held_pixels is not None:
             stream = StreamedBatches(held_pixels, ready.runner, self.shape)
-            folder = self._held_folder(held_pixels.views, ready, (PLAIN,))
-            held, kept = open_cache(stream, folder, (PLAIN,), left, "frozen part of validation")
+            numbers = (PLAIN, MIRRORED) if self.options.test_views == "mirror" else (PLAIN,)
+            folder = self._held_folder(held_pixels.views, ready, numbers)
+            held, kept = open_cache(stream, folder, numbers, left, "frozen part of validation")
             self.record["validation_prefix"] = note_of(kept)
             left -= kept.bytes
         small = self._served(ready, small, pixels, held_pixels, held)
@@ -405,8 +397,3 @@ class FrozenPart:
         """How right each validation image is, 0 to 1 (n,)."""
         assert self.held is not None
         return np.asarray(scores.argmax(1) == self.held.codes)
-
-
-def counted(epochs: int) -> str:
-    """In words."""
-    return f"{epochs} epoch{'' if epochs == 1 else 's'}"

@@ -17,7 +17,6 @@ from headstart.base.runtime import n_processes
 from headstart.images.prepare import prepare
 from headstart.methods.contradictions import check_paths
 from headstart.methods.finetune import N_SAMPLES, _options
-from headstart.methods.frozen_part import Part
 from headstart.methods.heads_select import inner_folds
 from headstart.methods.joint_network import JointNet, share_frozen
 from headstart.methods.joint_training import JointOutcome, JointTraining, Task
@@ -25,6 +24,7 @@ from headstart.methods.output import Output, is_missing
 from headstart.methods.output_heads import OutputModel, check_left, fit_output_head
 from headstart.methods.output_rows import Rows
 from headstart.methods.output_scores import mean_score
+from headstart.methods.sources import Part
 from headstart.methods.strata import strata
 
 if TYPE_CHECKING:
