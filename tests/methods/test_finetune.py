@@ -48,6 +48,7 @@ def small(backbone, **options):
 @pytest.mark.parametrize("scenario", ["finetune", "full", "scratch"])
 def test_the_scenarios_keep_the_contract_of_methods(scenario, pictures, backbone):
     longer = {"epochs": 12, "learning_rate": 1e-2} if scenario == "scratch" else {}
+    longer["dtype"] = "float32"  # "auto" measures in each fit
 
     def make():
         return small(backbone, **{"scenario": scenario, "augment": "none", "epochs": 2, **longer})

@@ -194,7 +194,7 @@ class StudyStore:
             "'$.seconds.fit', '$.n_fits', '$.cell.sharing'), EXISTS (SELECT 1 FROM json_each(cells.result, "
             "'$.training') AS fit WHERE json_extract(fit.value, '$.cut_short')) FROM cells"
         )
-        return [StoredRun(id, status, *json.loads(parts), bool(cut)) for id, status, parts, cut in rows]
+        return [StoredRun(*(id, status, *json.loads(parts), bool(cut))) for id, status, parts, cut in rows]
 
     def last_finished(self) -> float:
         """When the last cell was stored, in seconds since 1970; 0 where there is none."""

@@ -14,9 +14,10 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from headstart.base.events import Event, Progress, listening
 from headstart.base.files import folder_lock, written_aside
@@ -48,12 +49,15 @@ def main(arguments: list[str]) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     method = FineTuneClassifier(backbone=tiny_backbone(), **options)
-    with listening(hear), uneven_processes() if uneven else nullcontext([]) as folders:
+    with ExitStack() as stack:
+        stack.enter_context(listening(hear))
+        folders = stack.enter_context(uneven_processes()) if uneven else []
         method.fit_table(split_table(scan(data), seed=0))
     if uneven:
         did = {name: method.record_[name] for name in ("epochs", "learning_rate", "n_steps")}
-        aside = [not folder.name.isalnum() for folder in folders]
-        print(f"process {rank()}: {did}, aside {all(aside)}, {sorted(map(str, set(folders)))}", flush=True)
+        own = all(not folder.name.isalnum() for folder in folders)
+        used = sorted(map(str, set(folders)))
+        sys.stdout.write(f"process {rank()}: {did}, aside {own}, {used}\n")
     if first():
         with written_aside(out) as aside:
             save_file(
@@ -73,22 +77,18 @@ def uneven_processes() -> Iterator[list[Path]]:
     def seconds(self: Measured, *given: Any) -> float:
         return 0.2 + 0.3 * rank()
 
-    real, folders = prefix.held_folder, []
+    folders: list[Path] = []
 
     @contextmanager
     def held(key: str) -> Iterator[Path]:
         with ExitStack() as stack:
             if first():
                 stack.enter_context(folder_lock(activations_folder() / key))
-            folders.append(stack.enter_context(real(key)))
+            folders.append(stack.enter_context(prefix.held_folder(key)))
             yield folders[-1]
 
-    plain: Any = Measured._epoch_seconds
-    Measured._epoch_seconds, frozen_part.held_folder = seconds, held  # type: ignore[method-assign,assignment]
-    try:
+    with patch.object(Measured, "_epoch_seconds", seconds), patch.object(frozen_part, "held_folder", held):
         yield folders
-    finally:
-        Measured._epoch_seconds, frozen_part.held_folder = plain, real  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
