@@ -352,7 +352,7 @@ class FrozenPart:
                 self._decide(prefix=found)
             self.record["prefix_trial"] = self.decided["prefix"]
             wish = Wish(*self.decided["prefix"]["used"].split("/"))
-        if wish == Wish(small.facts.engine, small.facts.precision):
+        if wish == Wish(ready.facts.engine, ready.facts.precision):
             return small
         return self._runner(wish, self.for_training)
 
