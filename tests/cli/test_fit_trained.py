@@ -100,10 +100,10 @@ def test_a_folder_that_is_no_model_is_refused_before_anything_is_trained(run, tm
 def test_ctrl_c_stops_and_the_same_command_goes_on(run, photos, tiny_name, tmp_path, unsaved, monkeypatch):
     train_step = Loop._train_step
 
-    def stop_at_third(self, rows, batch):
+    def stop_at_third(self, rows, *given):
         if self.checkpoints is not None and self.step == 2:
             signal.getsignal(signal.SIGINT)(signal.SIGINT, None)
-        train_step(self, rows, batch)
+        train_step(self, rows, *given)
 
     command = (
         "fit", photos, "--scenario", "full", "--backbone", tiny_name, "--input-size", "48", "--epochs", "2",

@@ -45,10 +45,13 @@ def small(backbone, **options):
     return FineTuneClassifier(backbone=backbone, **given)
 
 
-@pytest.mark.parametrize("scenario", ["finetune", "full"])
+@pytest.mark.parametrize("scenario", ["finetune", "full", "scratch"])
 def test_the_scenarios_keep_the_contract_of_methods(scenario, pictures, backbone):
+    longer = {"epochs": 12, "learning_rate": 1e-2} if scenario == "scratch" else {}
+    longer["dtype"] = "float32"  # "auto" measures in each fit
+
     def make():
-        return small(backbone, scenario=scenario, augment="none", epochs=2)
+        return small(backbone, **{"scenario": scenario, "augment": "none", "epochs": 2, **longer})
 
     check_method(make, [str(path) for path in pictures.items()], labels_of(pictures).tolist())
 
@@ -231,15 +234,16 @@ def test_training_that_makes_it_worse_gives_back_the_fitted_head(pictures, backb
 
 
 def test_a_trial_of_int8_that_is_refused_is_recorded_and_nobody_is_warned(pictures, backbone, monkeypatch):
-    from headstart.methods import frozen_part
+    from headstart.methods import engine_choice, frozen_part
 
-    monkeypatch.setattr(frozen_part, "has_int8", lambda: False)
-    monkeypatch.setattr(frozen_part, "LEAST_IMAGES_INT8", 1)
+    monkeypatch.setattr(engine_choice, "has_int8", lambda: False)
+    monkeypatch.setattr(engine_choice, "installed", lambda package: False)
+    monkeypatch.setattr(frozen_part, "LEAST_IMAGES_TRIED", 1)
     heard = []
     with listening(heard.append):
         method = small(backbone, trainable="last:1").fit(pictures.items(), labels_of(pictures))
-    trial = method.record_["int8_trial"]
-    assert not trial["used"] and "no int8 arithmetic" in trial["reason"]
+    trial = method.record_["prefix_trial"]
+    assert trial["used"] == "onnxruntime/float32" and "no int8 arithmetic" in trial["refused"]["int8"]
     assert not [each for each in heard if isinstance(each, Notice) and each.level == "warning"]
 
 

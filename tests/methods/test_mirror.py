@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch import nn
 
+from headstart.images import views
 from headstart.methods.calibrate import fit_temperature
 from headstart.methods.finetune import FineTuneClassifier
 from headstart.methods.joint_training import calibrated
 from headstart.methods.multi_output import MultiOutputTransfer
-from headstart.methods.network import LinearHead, TransferNet, run_network, with_mirror
+from headstart.methods.network import LinearHead, TransferNet, run_network
 from headstart.methods.output import encode
 from headstart.testing.backbones import tiny_backbone
 from headstart.testing.outputs import KINDS, marked_squares
@@ -42,27 +43,32 @@ def test_mirrored_answers_are_the_mean_and_do_not_tell_left_from_right():
         assert torch.allclose(both(images), both(images.flip(3)), atol=1e-6)
 
 
-def test_mirror_images_alone_are_run_where_the_plain_ones_have_scores(backbone):
-    body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveMaxPool2d(1), nn.Flatten())
-    nets = [TransferNet(body, LinearHead(4, n), mirror=True).eval() for n in (2, 3)]
-    how, items = backbone.card.preprocessing, list(IMAGES)
-    plain = np.concatenate([run_network(net.once, items, how) for net in nets], axis=1)
-    whole = np.concatenate([run_network(net, items, how) for net in nets], axis=1)
-    n_run = []
-    body.register_forward_hook(lambda part, given, out: n_run.append(len(out)))
-    assert np.allclose(with_mirror(plain, nets, items, how), whole, atol=1e-6)
-    assert sum(n_run) == len(nets) * len(items)
+@pytest.mark.parametrize("scenario", ["finetune", "full"])
+def test_mirror_images_are_not_decoded_again(scenario, backbone, monkeypatch):
+    names = np.array(["left" if "left" in marks else "none" for marks in COLUMNS["marks"]])
+    decoded, real = [], views.prepare
+    monkeypatch.setattr(views, "prepare", lambda item, how: decoded.append(1) or real(item, how))
+    n_decoded = {}
+    for test_views in ("plain", "mirror"):
+        method = tuner(backbone, scenario=scenario, test_views=test_views, seed=21)
+        method.fit(IMAGES[LEARNT], names[LEARNT], validation=(IMAGES[HELD], names[HELD]))
+        n_decoded[test_views] = len(decoded)
+        decoded.clear()
+    n_held = len(IMAGES[HELD])
+    # activations of training images lie there at the second fit; those of validation are computed with the mirror's
+    learnt = len(IMAGES[LEARNT]) if scenario == "finetune" else 0
+    assert n_decoded["mirror"] == n_decoded["plain"] - learnt > n_held
 
 
 @pytest.mark.parametrize("scenario", ["finetune", "full"])
 def test_the_temperature_is_of_the_scores_that_answer(scenario, backbone):
     names = np.array(["left" if "left" in marks else "none" for marks in COLUMNS["marks"]])
-    for views in ("plain", "mirror"):
-        method = tuner(backbone, scenario=scenario, test_views=views)
+    for test_views in ("plain", "mirror"):
+        method = tuner(backbone, scenario=scenario, test_views=test_views)
         method.fit(IMAGES[LEARNT], names[LEARNT], validation=(IMAGES[HELD], names[HELD]))
         codes = np.searchsorted(method.classes_, names[HELD])
         expected = fit_temperature(method.decision_scores(IMAGES[HELD]), codes)
-        assert method.temperature_ == pytest.approx(expected, rel=0.02), views
+        assert method.temperature_ == pytest.approx(expected, rel=0.02), test_views
 
 
 @pytest.mark.parametrize("sharing", ["hard", "soft"])

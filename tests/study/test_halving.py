@@ -177,3 +177,32 @@ def test_a_real_rung_trains_shorter_and_looks_at_no_test_image(racing, tmp_path,
     assert (cut.epochs, cut.rung, cut.n_rungs) == (2, 1, 1) and cut.score <= cut.least_kept
     assert len(record.results[0].training[0]["curve"]) == 4
     assert load_record(tmp_path / "out").cut == record.cut
+
+
+def test_a_run_longer_than_the_time_left_ends_in_order_and_goes_on_with_the_next_command(
+    racing, tmp_path, monkeypatch
+):
+    options = {"trainable": ("last:1",), "epochs": 3, "seeds": 1}
+    whole = run_study(racing(**options, budget=""), tmp_path / "whole").results[0]
+    with monkeypatch.context() as late:
+        late.setattr(execute._Run, "_ends", lambda self: self.started)  # no time is left
+        (cut,) = run_study(racing(**options), tmp_path / "out").results
+    assert cut.cut_short and len(cut.training[0]["curve"]) == 1 < len(whole.training[0]["curve"])
+    (finding,) = [each for each in cut.findings if each.kind == "cut short"]
+    assert "epoch 1 of 3" in finding.message and "the same command goes on" in finding.advice
+    (after,) = run_study(racing(**options), tmp_path / "out").results
+    assert not after.cut_short and after.scores == whole.scores
+    assert after.training[0]["n_steps"] == whole.training[0]["n_steps"]
+    losses = [[line["loss"] for line in each.training[0]["curve"]] for each in (whole, after)]
+    assert losses[0] == losses[1]
+
+
+def test_a_rung_that_the_budget_ends_is_no_measure_and_is_run_again(cells, tmp_path):
+    ran = []
+    with StudyStore(tmp_path) as store:
+        race = race_of(cells(), store)
+        with pytest.raises(OutOfTime):
+            run(race, scripted(ran, cut_short=True))
+        assert len(ran) == 1 and race.state["runs"] == {} and race.cut == ()
+        run(race, scripted(ran))
+        assert ran[1] == ran[0] and len(race.cut) == 3

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 EVAL_BATCH = 64
-PLAIN_EPOCH = -1
+PLAIN_EPOCH, MIRRORED_EPOCH = -1, -2
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,10 @@ class Batches(Protocol):
     n: int
 
     def get(self, rows: np.ndarray, epoch: int) -> Batch:
-        """Inputs of these images in this epoch; `PLAIN_EPOCH` is the plain view, never mixed."""
+        """Inputs of these images in this epoch; `PLAIN_EPOCH` is the plain view, never mixed.
+
+        `MIRRORED_EPOCH` is the plain view with left and right exchanged.
+        """
         ...
 
 
@@ -50,11 +54,16 @@ def _alone() -> None:
     torch.set_num_threads(1)
 
 
-def scores_of(net: nn.Module, batches: Batches, device: torch.device | str = "cpu") -> Tensor:
-    """Class scores (n, k) of the plain views, on the CPU."""
+def scores_of(
+    net: Callable[[Tensor], Tensor],
+    batches: Batches,
+    device: torch.device | str = "cpu",
+    epoch: int = PLAIN_EPOCH,
+) -> Tensor:
+    """Class scores (n, k) of the plain views, or of those of another epoch, on the CPU."""
     parts = []
     with torch.inference_mode():
         for at in range(0, batches.n, EVAL_BATCH):
             rows = np.arange(at, min(at + EVAL_BATCH, batches.n))
-            parts.append(net(batches.get(rows, PLAIN_EPOCH).inputs.to(device)).float().cpu())
+            parts.append(net(batches.get(rows, epoch).inputs.to(device)).float().cpu())
     return torch.cat(parts).clone()

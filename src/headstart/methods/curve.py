@@ -22,7 +22,11 @@ class Epoch:
 
 @dataclass
 class Trained:
-    """What training gave; the network holds the weights that were kept."""
+    """What training gave; the network holds the weights that were kept.
+
+    `stopped_early`: before its last epoch, by patience or time; `cut_short`: in the middle of what it was to be, at the
+    moment that a caller set (`headstart.methods.deadline`).
+    """
 
     curve: list[Epoch] = field(default_factory=list)
     kept_epoch: int = 0
@@ -31,6 +35,7 @@ class Trained:
     images_seen: int = 0
     n_steps: int = 0
     stopped_early: bool = False
+    cut_short: bool = False
     seconds: float = 0.0
 
 
@@ -42,6 +47,7 @@ def joined(one: Trained, other: Trained) -> Trained:
         images_seen=one.images_seen + other.images_seen,
         n_steps=one.n_steps + other.n_steps,
         seconds=one.seconds + other.seconds,
+        cut_short=one.cut_short or other.cut_short,
     )
 
 
@@ -51,3 +57,8 @@ class Diverged(HeadstartError):
     def __init__(self, step: int, rate: float) -> None:
         self.step, self.rate = step, rate
         super().__init__(f"the loss is not finite at step {step} (learning rate {rate:.2g})")
+
+
+def counted(epochs: int) -> str:
+    """In words."""
+    return f"{epochs} epoch{'' if epochs == 1 else 's'}"

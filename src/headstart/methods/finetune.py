@@ -59,7 +59,7 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
     n_folds : int
         One of so many inner folds of train chooses the epoch, where no validation images are given.
     cache_gb : float
-        Cap of the features and of the kept activations, each.
+        Cap of the features, and as much again of the kept activations (of training and validation images together).
     seconds : float, optional
         Training time after which no new epoch starts.
     other parameters

@@ -1,4 +1,4 @@
-"""The frozen part of a run: what the trained part is fed with.
+"""The frozen part of a run: where the network is cut, and what the trained part is fed with.
 
 The frozen part runs in the fastest engine and precision that its check allows; what a precision costs in
 accuracy is measured on the validation images before it is used.
@@ -6,38 +6,38 @@ accuracy is measured on the validation images before it is used.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from headstart.base.errors import BackboneError, EngineError
-from headstart.base.events import unheard, warn
-from headstart.base.runtime import has_int8
+from headstart.base.events import warn
 from headstart.features.calibration import Calibration, calibration_rows
-from headstart.features.engines.prepare import Ready, prepare_runner, settle
+from headstart.features.engines.prepare import Graphs, Ready, Wish, needs_calibration, prepare_runner, settle
 from headstart.features.taps import Place
 from headstart.images.prepare import prepare
 from headstart.images.views import PLAIN, policy
 from headstart.methods import processes
 from headstart.methods.batches import PLAIN_EPOCH, Batches, scores_of
+from headstart.methods.curve import counted
+from headstart.methods.engine_choice import LEAST_IMAGES_TRIED, Rightness, fastest
 from headstart.methods.growing import GrowingBatches, sizes
 from headstart.methods.mixing import mixes_pixels
 from headstart.methods.network import make_net, normaliser
 from headstart.methods.prefix import GIGABYTE, cache_key, held_folder, note_of, open_cache
+from headstart.methods.prefix_cost import keeping_cost
 from headstart.methods.run_part import RunPart
-from headstart.methods.sources import PixelBatches, StreamedBatches, Views, views_by
+from headstart.methods.sources import MIRRORED, PixelBatches, StreamedBatches, Views, views_by
 
 if TYPE_CHECKING:
+    from headstart.backbones.card import BackboneCard
     from headstart.backbones.load import Backbone
 
-LEAST_IMAGES_INT8 = 2000
-INT8_MAY_LOSE = 0.005
 LEAST_LIKENESS = 0.999
 
 
@@ -125,10 +125,8 @@ class FrozenPart(RunPart):
         there = PixelBatches(views, self.options, pixels.normalise)
         if self.mode == "plain":
             return there
-        precision = str(self.record["prefix"]["precision"])
-        return StreamedBatches(
-            there, self._runner(precision, small).runner, small.layers[self.cut.after].shape
-        )
+        wish = Wish(self.record["prefix"]["engine"], self.record["prefix"]["precision"])
+        return StreamedBatches(there, self._runner(wish, small).runner, small.layers[self.cut.after].shape)
 
     def _mode(self, n_views: int, changes: bool) -> tuple[str, str]:
         """Plain (whole network in torch), stream (frozen part by the engine each time) or cache."""
@@ -151,29 +149,46 @@ class FrozenPart(RunPart):
     ) -> tuple[Batches, Batches | None]:
         shape = self.for_training.layers[self.cut.after].shape
         self.shape = self.backbone.layers[self.cut.after].shape
-        ready = self._runner("float32", self.backbone)
-        small = ready if self.for_training is self.backbone else self._runner("float32", self.for_training)
+        plain = settle("auto", "float32")
+        ready = self._runner(plain, self.backbone)
+        small = ready if self.for_training is self.backbone else self._runner(plain, self.for_training)
         self._check_suffix(StreamedBatches(pixels, small.runner, shape))
-        cap = int(self.cache_gb * GIGABYTE)
+        left = int(self.cache_gb * GIGABYTE)
         held: Batches | None = None
         if held_pixels is not None:
             stream = StreamedBatches(held_pixels, ready.runner, self.shape)
-            folder = self._held_folder(held_pixels.views, ready, (PLAIN,))
-            held, kept = open_cache(stream, folder, (PLAIN,), cap, "frozen part of validation")
+            numbers = (PLAIN, MIRRORED) if self.options.test_views == "mirror" else (PLAIN,)
+            folder = self._held_folder(held_pixels.views, ready, numbers)
+            held, kept = open_cache(stream, folder, numbers, left, "frozen part of validation")
             self.record["validation_prefix"] = note_of(kept)
-        small = self._prefix_precision(ready, small, held_pixels, held)
+            left -= kept.bytes
+        small = self._served(ready, small, pixels, held_pixels, held)
         self.record["prefix"] = small.facts.to_dict()
-        stream = StreamedBatches(pixels, small.runner, shape)
+        return self._kept(StreamedBatches(pixels, small.runner, shape), small, left), held
+
+    def _kept(self, stream: StreamedBatches, small: Ready, left: int) -> Batches:
+        """The frozen part's activations from a cache of so many bytes, where that pays; else as they are asked for."""
         if self.mode == "stream":
-            return stream, held
-        numbers = range(pixels.views.n_views)
-        folder = self._held_folder(pixels.views, small, numbers)
-        source, kept = open_cache(stream, folder, numbers, cap, "frozen part")
+            return stream
+        numbers = range(stream.source.views.n_views)
+        folder = self._held_folder(stream.source.views, small, numbers)
+        if not self._pays(stream, folder):
+            self.mode = "stream"
+            self.record.update(path="stream", path_reason=self.decided["cost"]["said"])
+            return stream
+        source, kept = open_cache(stream, folder, numbers, left, "frozen part")
         self.record["cache"] = note_of(kept)
         if isinstance(source, StreamedBatches):
             self.mode = "stream"
             self.record.update(path="stream", path_reason="there is no room to keep activations")
-        return source, held
+        return source
+
+    def _pays(self, stream: StreamedBatches, folder: Path) -> bool:
+        """Whether keeping activations takes less time than computing them in every epoch."""
+        if "cost" not in self.decided:
+            self._decide(cost=keeping_cost(stream, folder, self._epochs()) if processes.first() else None)
+        self.record["cache_cost"] = self.decided["cost"]
+        return self.decided["cost"] is None or bool(self.decided["cost"]["pays"])
 
     def _check_suffix(self, stream: StreamedBatches) -> None:
         """The network in two parts says of some images what it says whole, else it is not cut."""
@@ -192,92 +207,80 @@ class FrozenPart(RunPart):
             )
 
     def _held_folder(self, views: Views, ready: Ready, numbers: Sequence[int]) -> Path:
-        served = (ready.facts.engine, f"{ready.facts.precision}{self.calibration_id}")
+        facts = ready.facts
+        lowered = (
+            f"/{Path(facts.graph).stem}" if facts.precision != "float32" else ""
+        )  # fitted to which images
+        served = (facts.engine, f"{facts.precision}{lowered}")
         key = cache_key(views, self.backbone.card.weights_digest, self.cut.after, served, numbers)
         return self.stack.enter_context(held_folder(key))
 
-    def _runner(self, precision: str, backbone: Backbone) -> Ready:
-        card = backbone.card
-        name, rows = ("", None)
-        if precision == "int8":
-            name, rows = calibration_rows(card, self.train.digests)
-        self.calibration_id = f"/{name}" if name else ""
+    def _calibration(self, wish: Wish, card: BackboneCard) -> Calibration:
+        name, rows = calibration_rows(card, self.train.digests) if needs_calibration(wish) else ("", None)
 
         def sample(n: int) -> np.ndarray:
             chosen = (rows or list(range(len(self.train.items))))[:n]
             return np.stack([prepare(self.train.items[row], card.preprocessing) for row in chosen])
 
-        wish = settle("auto", precision)
+        return Calibration(name, sample)
+
+    def _runner(self, wish: Wish, backbone: Backbone) -> Ready:
         place = Place(self.cut.after, "flat")
-        return prepare_runner(lambda: backbone, card, [place], wish, Calibration(name, sample))
+        return prepare_runner(
+            lambda: backbone, backbone.card, [place], wish, self._calibration(wish, backbone.card)
+        )
 
-    def _prefix_precision(
-        self, ready: Ready, small: Ready, held_pixels: PixelBatches | None, held: Batches | None
+    def _served(
+        self,
+        ready: Ready,
+        small: Ready,
+        pixels: PixelBatches,
+        held_pixels: PixelBatches | None,
+        held: Batches | None,
     ) -> Ready:
-        """int8 where it is asked for, or where it is faster and costs no accuracy on the validation images."""
+        """What runs the frozen part on training images: as asked, else the fastest engine that may."""
         wished = self.options.prefix_precision
-        decided = self.decided.get("prefix_precision")
-        if wished == "auto" and decided is None:
-            tried = self._try_int8(ready, held_pixels, held)
-            decided = "int8" if processes.from_first(tried == "int8") else "float32"
-            self._decide(prefix_precision=decided)
-        if "int8" not in (wished, decided):
-            self.calibration_id = ""
+        if wished in ("bfloat16", "int8"):
+            wish = settle("auto", wished)
+        else:
+            if "prefix" not in self.decided:
+                found = self._fastest(ready, pixels, held_pixels, held) if processes.first() else None
+                self._decide(prefix=found)
+            self.record["prefix_trial"] = self.decided["prefix"]
+            wish = Wish(*self.decided["prefix"]["used"].split("/"))
+        if wish == Wish(ready.facts.engine, ready.facts.precision):
             return small
-        return self._runner("int8", self.for_training)
+        return self._runner(wish, self.for_training)
 
-    def _try_int8(self, ready: Ready, held_pixels: PixelBatches | None, held: Batches | None) -> str:
+    def _fastest(
+        self, ready: Ready, pixels: PixelBatches, held_pixels: PixelBatches | None, held: Batches | None
+    ) -> dict[str, Any]:
+        """What serves and what was measured of the others."""
         n_runs = len(self.train.items) * (self.record["views"] if self.mode == "cache" else self._epochs())
-        why = ""
-        if n_runs < LEAST_IMAGES_INT8:
-            why = f"{n_runs} runs of the frozen part are too few to prepare int8 for"
-        elif held_pixels is None or held is None or not self._fitted_start() or self.held is None:
-            why = "without validation images and a fitted head its cost cannot be measured"
-        elif ready.facts.engine != "onnxruntime":
-            why = f"the engine is {ready.facts.engine}"
-        elif not has_int8():
-            why = "this processor has no int8 arithmetic that is quick and exact (VNNI)"
-        if why:
-            self.record["int8_trial"] = {"used": False, "reason": why}
-            return "float32"
-        assert held_pixels is not None and held is not None and self.held is not None
-        with unheard():
-            trial = self._runner("int8", self.backbone)
-        if trial.facts.precision != "int8":
-            self.record["int8_trial"] = {
-                "used": False,
-                "reason": "int8 missed its bound of likeness to float32",
+        own = f"{ready.facts.engine}/{ready.facts.precision}"
+        if n_runs < LEAST_IMAGES_TRIED:
+            return {
+                "used": own,
+                "reason": f"{n_runs} runs of the frozen part are too few to prepare another engine for",
             }
-            return "float32"
-        stream = StreamedBatches(held_pixels, trial.runner, self.shape)
-        start = time.perf_counter()
-        net = self._net()
-        net.eval()
-        coarse = self._rightness(scores_of(net, stream).numpy())
-        fine = self._rightness(scores_of(net, held).numpy())
-        rates = [_rate(each, held_pixels) for each in (ready, trial)]
-        loss = float(fine.mean() - coarse.mean())
-        faster = rates[1] > 1.1 * rates[0]
-        used = faster and loss <= max(INT8_MAY_LOSE, 1 / len(fine))
-        self.record["int8_trial"] = {
-            "used": used, "accuracy_float32": float(fine.mean()), "accuracy_int8": float(coarse.mean()),
-            "images_per_second_float32": rates[0], "images_per_second_int8": rates[1],
-            "seconds": time.perf_counter() - start,
-        }  # fmt: skip
-        return "int8" if used else "float32"
 
+        def opened(wish: Wish) -> Ready:
+            card, place = self.backbone.card, Place(self.cut.after, "flat")
+            return Graphs(lambda: self.backbone, card, [place], self._calibration(wish, card)).ready(wish)
 
-def _rate(ready: Ready, pixels: PixelBatches) -> float:
-    """Images a second of a frozen part on some validation images in memory."""
-    rows = np.arange(min(64, pixels.n))
-    sample = pixels.pixels(rows, -1)
-    stream = StreamedBatches(pixels, ready.runner, ())
-    stream.run(sample[: ready.runner.batch_size])
-    start = time.perf_counter()
-    stream.run(sample)
-    return len(sample) / (time.perf_counter() - start)
+        rightness = self._right_behind(ready, held_pixels, held)
+        return fastest(ready, self.options.prefix_precision, opened, held_pixels or pixels, rightness)
 
+    def _right_behind(
+        self, ready: Ready, held_pixels: PixelBatches | None, held: Batches | None
+    ) -> Rightness | None:
+        """How right the fitted head is behind a frozen part; None where that cannot be said."""
+        if held_pixels is None or held is None or not self._fitted_start():
+            return None
+        net, there, kept = self._net().eval(), held_pixels, held
 
-def counted(epochs: int) -> str:
-    """In words."""
-    return f"{epochs} epoch{'' if epochs == 1 else 's'}"
+        def rightness(each: Ready) -> np.ndarray:
+            source = kept if each is ready else StreamedBatches(there, each.runner, self.shape)
+            return self._rightness(scores_of(net, source).numpy())
+
+        return rightness

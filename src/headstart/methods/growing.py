@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headstart.methods.batches import PLAIN_EPOCH, Batch, Batches
+from headstart.methods.batches import Batch, Batches
 
 N_SIZES = 3
 STEP = 32
@@ -36,7 +36,7 @@ class GrowingBatches:
     def number(self, epoch: int) -> int:
         """Which of the sources serves an epoch."""
         last = len(self.sources) - 1
-        return last if epoch == PLAIN_EPOCH else min(last, epoch * len(self.sources) // self.n_epochs)
+        return last if epoch < 0 else min(last, epoch * len(self.sources) // self.n_epochs)
 
 
 def sizes(side: int, share: float) -> tuple[int, ...]:

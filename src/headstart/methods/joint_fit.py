@@ -24,7 +24,7 @@ from headstart.methods.output import Output, is_missing
 from headstart.methods.output_heads import OutputModel, check_left, fit_output_head
 from headstart.methods.output_rows import Rows
 from headstart.methods.output_scores import mean_score
-from headstart.methods.run_part import Part
+from headstart.methods.sources import Part
 from headstart.methods.strata import strata
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from headstart.base.events import warn
 from headstart.base.findings import Finding
 from headstart.base.hashing import digest_bytes, digest_json
 from headstart.methods import detect
-from headstart.methods.batches import Batches, scores_of
+from headstart.methods.batches import Batches
 from headstart.methods.calibrate import fit_temperature
+from headstart.methods.epoch_watch import EpochWatch
 from headstart.methods.heads_outputs import binary_cross_entropy, steps_above
 from headstart.methods.joint_network import JointHead, JointNet, Weighting, assembled_towers, in_order
 from headstart.methods.joint_objective import JointObjective, mean_rightness
@@ -167,6 +168,9 @@ class JointTraining(Training):
     def _fitted_start(self) -> bool:
         return bool(self.of.starts)
 
+    def _watch(self) -> EpochWatch | None:
+        return None  # what it looks at is one class an image
+
     def _rightness(self, scores: np.ndarray) -> np.ndarray:
         assert self.of.held_coded is not None
         return mean_rightness(self.of.outputs, scores, self.of.held_coded)
@@ -179,21 +183,20 @@ class JointTraining(Training):
         joint: Any = net
         for tower in joint.towers:
             in_order(tower.head)
-        scores = None if held is None else scores_of(net, held, loop.device).numpy()
+        scores = None if held is None else self._answers(net, held, loop.device)
         joint.cpu()
         states = [whole_state(tower, self.backbone) for tower in joint.towers]
         heads = [tower.head for tower in joint.towers]
         mirror = self.options.test_views == "mirror"
         towers = tuple(assembled_towers(self.backbone, self.cut.after, states, heads, mirror=mirror))
-        if scores is not None and mirror:
-            scores = self._with_mirror(scores, towers)
         models = self._models(scores)
         self._look(joint, loop, models, scores, frozen)
         trained = loop.trained
         self.record.update(
             curve=[asdict(line) for line in trained.curve], kept_epoch=trained.kept_epoch,
             kept_loss=trained.kept_loss, images_seen=trained.images_seen,
-            stopped_early=trained.stopped_early, n_steps=loop.step, seconds={"train": trained.seconds},
+            stopped_early=trained.stopped_early, cut_short=trained.cut_short, n_steps=loop.step,
+            seconds={"train": trained.seconds},
             sharing=self.of.sharing, weighting=self.of.weighting,
             loss_weights=joint.weighting.to_dict(self.of.outputs),
             findings=[each.to_dict() for each in self.findings],
@@ -228,7 +231,7 @@ class JointTraining(Training):
         whole: Any = net
         after = detect.digests_of(net.state_dict(), may_move(whole, self._batchnorm()))
         kept = {name: each for name, each in frozen.items() if not name.startswith("weighting.")}
-        found = [detect.frozen_moved(kept, after)]
+        found = [self._cut_short(loop.trained), detect.frozen_moved(kept, after)]
         parts: Sequence[Any] = []
         if scores is not None and self.of.held_coded is not None:
             parts = np.split(scores, np.cumsum([each.output.width for each in models])[:-1], axis=1)

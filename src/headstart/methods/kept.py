@@ -76,15 +76,17 @@ _waiting: ContextVar[list[Path] | None] = ContextVar("headstart_finished_runs", 
 
 
 @contextmanager
-def kept_until_done() -> Iterator[None]:
+def kept_until_done() -> Iterator[list[Path]]:
     """Keep the runs that finish inside the block until it ends well: what follows training may fail too.
+
+    Gives the list of them; who empties it keeps them for longer.
 
     Where it does (the disk is full while the model is written), the same command goes on after the training.
     """
     finished_runs: list[Path] = []
     token = _waiting.set(finished_runs)
     try:
-        yield
+        yield finished_runs
     finally:
         _waiting.reset(token)
     for folder in finished_runs:

@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,12 +18,13 @@ from torch import Tensor, nn
 
 from headstart.base.events import Progress, emit
 from headstart.base.interrupts import held_back
-from headstart.methods import processes
+from headstart.methods import deadline, processes
 from headstart.methods.averages import Average, copied, learning_norms, take_statistics
 from headstart.methods.batches import Batch, Batches, fetcher, scores_of
 from headstart.methods.checkpoint import Checkpoints
 from headstart.methods.curve import Diverged, Epoch, Trained
 from headstart.methods.depthwise import in_bfloat16
+from headstart.methods.epoch_watch import EpochWatch
 from headstart.methods.folded import Pairs, foldable, folded
 from headstart.methods.mixing import mix_at_cut, mixed_labels
 from headstart.methods.objective import Classes, Objective
@@ -67,6 +67,8 @@ class Loop:
         Whether the head is fitted already, so that the start is worth comparing with what training gives.
     objective : Objective, optional
         What a step learns (default: `Classes`, one class an image).
+    watch : EpochWatch, optional
+        Looks for failures after every epoch.
     """
 
     net: nn.Module
@@ -84,6 +86,7 @@ class Loop:
     seconds: float | None = None
     fitted_start: bool = False
     objective: Objective | None = None
+    watch: EpochWatch | None = None
 
     def __post_init__(self) -> None:
         self.n_epochs = int(self.options.epochs or 1)
@@ -96,6 +99,11 @@ class Loop:
         self.sums = [0.0, 0.0, 0.0]
         self.trained = Trained(n_steps=self.n_steps)
         self.best: dict[str, Tensor] | None = None
+        self.held_predicted: np.ndarray | None = None
+        self._tensors: dict[str, Tensor] = {
+            name: each for name, each in self.net.named_parameters() if name in self.names
+        }
+        self._tensors |= {name: each for name, each in self.net.named_buffers() if each.is_floating_point()}
         self.average = Average(self.options.ema, self.options.swa, self.n_epochs, self._moving())
         self.device = next(self.net.parameters()).device
         self.shape = processes.wrapped(self.net)
@@ -113,7 +121,7 @@ class Loop:
         began = time.monotonic() - self.trained.seconds
         while len(self.trained.curve) < self.n_epochs and not self.trained.stopped_early:
             self._epoch(len(self.trained.curve), began)
-        if self.checkpoints is not None and self.trained.seconds > WORTH_SECONDS:
+        if self.trained.seconds > WORTH_SECONDS and not self.trained.cut_short:
             self._save()  # what follows training may fail: the same command then goes on from here
         self._load_kept()
         return self.trained
@@ -130,13 +138,16 @@ class Loop:
         start = time.monotonic()
         self._unfreeze(epoch)
         self.mode(True)
-        for rows, batch in self._batches(epoch):
+        for rows, batch, together in self._batches(epoch):
             with held_back():
                 self.whole = False
-                self._train_step(rows, batch)
+                self._train_step(rows, batch, together)
                 self.whole = True
             emit(Progress("train", self.step, self.n_steps))
             self.trained.seconds = time.monotonic() - began
+            if self._is_cut_short():
+                self._save()
+                break
             if self.checkpoints is not None and self.checkpoints.due():
                 self._save()
         with held_back():
@@ -145,10 +156,21 @@ class Loop:
             epoch_done(self.trained)
             self.trained.seconds = time.monotonic() - began
             out_of_time = self.seconds is not None and self.trained.seconds >= self.seconds
-            self.trained.stopped_early = self._worn_out(epoch) or processes.agreed(out_of_time)
+            stop = self._worn_out(epoch) or out_of_time or self.trained.cut_short
+            self.trained.stopped_early = processes.agreed(stop)
             self.whole = True
-        if self.checkpoints is not None and self.checkpoints.due(epoch_end=True):
+        if (
+            self.checkpoints is not None
+            and not self.trained.cut_short
+            and self.checkpoints.due(epoch_end=True)
+        ):
             self._save()
+
+    def _is_cut_short(self) -> bool:
+        """Whether the moment that was set from outside ends training here, in the middle of what it was to be."""
+        if deadline.is_set() and self.step < self.n_steps and processes.agreed(deadline.has_passed()):
+            self.trained.cut_short = True
+        return self.trained.cut_short
 
     def _unfreeze(self, epoch: int) -> None:
         """Give each parameter its rate in this epoch; what waits for its turn costs no backward pass."""
@@ -159,35 +181,40 @@ class Loop:
 
     # ---- steps ------------------------------------------------------------------------------------------
 
-    def _batches(self, epoch: int) -> Iterator[tuple[np.ndarray, Batch]]:
-        """Rows and inputs of the steps that are left of an epoch, the next batch fetched meanwhile."""
+    def _batches(self, epoch: int) -> Iterator[tuple[np.ndarray, Batch, np.ndarray]]:
+        """Own rows, their inputs and all rows of the steps that are left of an epoch; the next is fetched meanwhile."""
         order = epoch_order(self.codes, self.n_classes, self.options, self.seed, epoch)
         size = self.options.batch_size
         first = self.step - epoch * self.per_epoch
-        parts = [processes.share(order[at * size : (at + 1) * size]) for at in range(first, self.per_epoch)]
+        wholes = [order[at * size : (at + 1) * size] for at in range(first, self.per_epoch)]
+        parts = [processes.share(each) for each in wholes]
         with fetcher() as pool:
             waiting = [pool.submit(self.train.get, parts[0], epoch)] if parts else []
             for number, rows in enumerate(parts):
                 batch = waiting.pop().result()
                 if number + 1 < len(parts):
                     waiting.append(pool.submit(self.train.get, parts[number + 1], epoch))
-                yield rows, batch
+                yield rows, batch, wholes[number]
 
-    def _train_step(self, rows: np.ndarray, batch: Batch) -> None:
+    def _train_step(self, rows: np.ndarray, batch: Batch, together: np.ndarray | None = None) -> None:
+        """One step on these rows; `together` are those of all processes."""
+        whole = rows if together is None else together
+        weight = processes.weight(self.learns.share(rows, whole), len(whole)) if together is not None else 1.0
         set_rates(self.optimiser, self.groups, self._rate(self.step))
         given, labels = self._mixed(rows, batch)
-        value, right = self._gradient(given, labels, rows)
+        value, right = self._gradient(given, labels, rows, weight)
         if self.options.sam:
             with climbed(self.net, self.groups.parameters(), self.options.sam):
                 torch.manual_seed(self._chance())
-                self._gradient(given, labels, rows)
+                self._gradient(given, labels, rows, weight)
         if self.options.clip:
             nn.utils.clip_grad_norm_(self.groups.parameters(), self.options.clip)
         self.optimiser.step()
         self.average.after_step(self._moving(), self.step)
         self.step += 1
-        for at, each in enumerate((value * len(rows), right, len(rows))):
-            self.sums[at] += each
+        if processes.takes_part(len(whole)):
+            for at, each in enumerate((value * len(rows), right, len(rows))):
+                self.sums[at] += each
 
     def _rate(self, step: int) -> float:
         """Learning rate of a step; constant from the first epoch whose end is averaged evenly."""
@@ -204,14 +231,16 @@ class Loop:
         draw = np.random.default_rng([self.seed, self.step, 2])
         return mix_at_cut(batch.inputs.to(self.device), labels, self.options.manifold_mixup or 0.0, draw)
 
-    def _gradient(self, given: Tensor, labels: Tensor, rows: np.ndarray) -> tuple[float, float]:
+    def _gradient(
+        self, given: Tensor, labels: Tensor, rows: np.ndarray, weight: float = 1.0
+    ) -> tuple[float, float]:
         """Leave the gradient of the batch in the parameters; its loss, and how many images were right."""
         self.optimiser.zero_grad(set_to_none=True)
         value, right = 0.0, 0.0
         for part in self._pieces(given):
             scores = self._scores(given[part])
             loss: Any = self._loss(scores, labels[part], rows[part]) * self.learns.share(rows[part], rows)
-            loss.backward()
+            (loss * weight).backward()
             value += float(loss.detach())
             right += self.learns.n_right(scores.detach(), rows[part])
         if processes.agreed(not math.isfinite(value)):
@@ -268,14 +297,6 @@ class Loop:
         """What training may change, by name."""
         return self._tensors
 
-    @cached_property
-    def _tensors(self) -> dict[str, Tensor]:
-        moving = {name: each for name, each in self.net.named_parameters() if name in self.names}
-        return {
-            **moving,
-            **{name: each for name, each in self.net.named_buffers() if each.is_floating_point()},
-        }
-
     # ---- the end of an epoch ------------------------------------------------------------------------------
 
     def _close_epoch(self, epoch: int, seconds: float) -> None:
@@ -289,6 +310,8 @@ class Loop:
         line = Epoch(epoch + 1, loss / n, right / n, held_loss, held_accuracy, seconds, rate)
         self.trained.curve.append(line)
         self.trained.images_seen += int(n)
+        if self.watch is not None:
+            self.watch.after_epoch(self.trained.curve, self.held_predicted)
         better = self.trained.kept_accuracy is None or (
             line.held_accuracy is not None and line.held_accuracy >= self.trained.kept_accuracy
         )
@@ -304,7 +327,10 @@ class Loop:
     def _validate(self) -> tuple[float, float] | None:
         if self.held is None or self.held_codes is None:
             return None
-        return self.learns.held(self.predict_with(self._kept_now()))
+        scores = self.predict_with(self._kept_now())
+        self.held_predicted = scores.argmax(1).numpy()
+        loss, accuracy = self.learns.held(scores)
+        return processes.from_first(loss), processes.from_first(accuracy)
 
     def _take_statistics(self, epoch: int) -> None:
         """BatchNorm statistics of averaged weights are no average: take them from the training images."""

@@ -16,8 +16,9 @@ from headstart.base.events import Notice, emit
 from headstart.base.runtime import has_bfloat16
 from headstart.methods import processes
 from headstart.methods.batches import EVAL_BATCH, PLAIN_EPOCH, Batches
+from headstart.methods.curve import counted
 from headstart.methods.distil import Distilled
-from headstart.methods.frozen_part import FrozenPart, counted
+from headstart.methods.frozen_part import FrozenPart
 from headstart.methods.loop import Loop
 from headstart.methods.network import (
     TransferNet,

@@ -257,29 +257,6 @@ def assembled(backbone: Backbone, outcome: Outcome) -> TransferNet:
     return out
 
 
-def with_mirror(
-    plain: np.ndarray, nets: Sequence[TransferNet], items: Sequence[Any], how: Preprocessing
-) -> np.ndarray:
-    """The scores that networks with a mirror give, from those of the plain images: the mirror images alone are run.
-
-    Parameters
-    ----------
-    plain : ndarray of float32, shape (n, k)
-        Scores of the images as they are, of all networks side by side.
-    nets : sequence of TransferNet
-        Whole networks.
-    items : sequence of length n
-    how : Preprocessing
-    """
-
-    def mirrored(images: Tensor) -> Tensor:
-        turned = images.flip(3)
-        return torch.cat([net.once(turned) for net in nets], dim=1)
-
-    both: np.ndarray = (plain + run_network(mirrored, items, how)) / 2
-    return both
-
-
 def run_network(net: Callable[[Tensor], Tensor], items: Sequence[Any], how: Preprocessing) -> np.ndarray:
     """Class scores (n, k) of images, decoded and prepared as the weights expect, float32."""
     normalise = normaliser(how.mean, how.std)

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -205,22 +205,24 @@ def cache_key(
 
 @contextmanager
 def held_folder(key: str) -> Iterator[Path]:
-    """The folder of a cache, held by this run; where another run holds it, a folder of its own, removed after."""
+    """The folder of a cache, held by this run; where another run holds it, a folder of its own, removed after.
+
+    The first process holds it and says to the others which one it is.
+    """
     place = activations_folder() / key
     if not processes.first():
-        yield place
+        yield Path(processes.text_from_first(""))
         return
-    try:
-        with folder_lock(place):
-            os.utime(place)
-            yield place
-    except Busy:
-        aside = activations_folder() / f"{key}-{os.getpid()}"
+    with ExitStack() as stack:
         try:
-            with folder_lock(aside):
-                yield aside
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            stack.enter_context(folder_lock(place))
+            os.utime(place)
+        except Busy:
+            place = activations_folder() / f"{key}-{os.getpid()}"
+            stack.callback(shutil.rmtree, place, ignore_errors=True)
+            stack.enter_context(folder_lock(place))
+        processes.text_from_first(str(place))
+        yield place
 
 
 def make_room(needed: int, cap_bytes: int, keep: Path) -> None:

@@ -37,12 +37,31 @@ def wait() -> None:
 
 
 def share(rows: np.ndarray) -> np.ndarray:
-    """The rows of a batch that this process takes (every process at least one: the first rows serve again)."""
+    """The rows of a batch that this process takes; where there are none left for it, the first row (see `weight`)."""
     if not together():
         return rows
-    n = n_processes()
-    padded = np.resize(rows, n * -(-len(rows) // n))
-    return padded[rank() :: n]
+    own = rows[rank() :: n_processes()]
+    return own if len(own) else rows[:1]
+
+
+def takes_part(n_rows: int) -> bool:
+    """Whether a batch of so many rows has one for this process."""
+    return not together() or rank() < n_rows
+
+
+def weight(share_of_batch: float, n_rows: int) -> float:
+    """Factor on the loss of this process's rows, so that the mean over the processes is the loss of the whole batch.
+
+    Parameters
+    ----------
+    share_of_batch : float
+        What these rows count in the loss of their batch, 0 to 1.
+    n_rows : int
+        Of the whole batch.
+    """
+    if not together():
+        return 1.0
+    return share_of_batch * n_processes() if takes_part(n_rows) else 0.0
 
 
 def wrapped(net: nn.Module) -> nn.Module:
@@ -72,3 +91,18 @@ def agreed(stop: bool) -> bool:
 def from_first(number: float) -> float:
     """The number that the first process has, in every process."""
     return number if not together() else summed([number if first() else 0.0])[0]
+
+
+def text_from_first(text: str) -> str:
+    """The text that the first process has, in every process."""
+    if not together():
+        return text
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    given = np.frombuffer(text.encode(), np.uint8) if first() else np.zeros(0, np.uint8)
+    length = torch.tensor([len(given)], device=device)
+    torch.distributed.broadcast(length, 0)
+    held = torch.zeros(int(length), dtype=torch.uint8, device=device)
+    if first():
+        held.copy_(torch.from_numpy(given.copy()))
+    torch.distributed.broadcast(held, 0)
+    return held.cpu().numpy().tobytes().decode()

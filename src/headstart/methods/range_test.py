@@ -108,16 +108,18 @@ def _one_order(
     still.mode(True)
     found: list[tuple[float, float]] = []
     for step in range(steps):
-        rows = processes.share(np.take(order, np.arange(step * size, (step + 1) * size), mode="wrap"))
+        whole = np.take(order, np.arange(step * size, (step + 1) * size), mode="wrap")
+        rows = processes.share(whole)
         loop.rate = _rate(step, steps)
         batch = loop.train.get(rows, 0)
         before = loop.sums[0]
-        level = still.idle_step(rows, batch) * len(rows)
+        n_own = len(rows) if processes.takes_part(size) else 0
+        level = still.idle_step(rows, batch) * n_own
         try:
-            loop._train_step(rows, batch)
+            loop._train_step(rows, batch, whole)
         except Diverged:
             break
-        total, level, n = processes.summed([loop.sums[0] - before, level, len(rows)])
+        total, level, n = processes.summed([loop.sums[0] - before, level, n_own])
         found.append(((total - level) / n, level / n))
         if total > BLOWN_UP * level:
             break

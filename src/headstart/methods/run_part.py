@@ -16,10 +16,9 @@ from headstart.backbones.freeze import Cut, find_cut
 from headstart.base.errors import BackboneError
 from headstart.base.files import write_text
 from headstart.base.findings import Finding
-from headstart.images.decode import ImageItem
 from headstart.methods import processes
 from headstart.methods.network import TransferNet, make_net
-from headstart.methods.sources import views_by
+from headstart.methods.sources import Part, views_by
 from headstart.methods.training_options import DEFAULT_EPOCHS, TrainingOptions
 
 if TYPE_CHECKING:
@@ -31,15 +30,6 @@ TRAIN_SHARE = 6 / 7
 """Of the input's side, for training images of networks of any size: 192 of 224 pixels."""
 STEP = 32
 LEAST_SIDE = 128
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Images with their class numbers."""
-
-    items: Sequence[ImageItem]
-    digests: Sequence[str]
-    codes: np.ndarray
 
 
 @dataclass(eq=False)
@@ -123,8 +113,8 @@ class RunPart:
         return "update" if self.scenario == "scratch" else self.options.batchnorm
 
     def _decide(self, **values: Any) -> None:
-        """Keep what was measured, so that a run that goes on decides the same."""
-        self.decided.update(values)
+        """Keep what was measured, so that a run that goes on decides the same; every process as the first does."""
+        self.decided.update(json.loads(processes.text_from_first(json.dumps(values))))
         if processes.first():
             write_text(self.folder / "decided.json", json.dumps(self.decided))
 

@@ -19,14 +19,26 @@ from headstart.backbones.card import Preprocessing
 from headstart.base.runtime import n_threads
 from headstart.images.decode import ImageItem
 from headstart.images.views import PLAIN, ViewPolicy, policy, views_of
-from headstart.methods.batches import PLAIN_EPOCH, Batch
+from headstart.methods.batches import MIRRORED_EPOCH, PLAIN_EPOCH, Batch
 from headstart.methods.mixing import mix_pixels, mixes_pixels
+
+MIRRORED = -2
+"""Number of the plain view with left and right exchanged."""
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from headstart.features.engines.runner import Runner
     from headstart.methods.training_options import TrainingOptions
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Images with their class numbers."""
+
+    items: Sequence[ImageItem]
+    digests: Sequence[str]
+    codes: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,11 +71,18 @@ class Views:
         """Number of the view that an image shows in an epoch."""
         if epoch == PLAIN_EPOCH:
             return PLAIN
+        if epoch == MIRRORED_EPOCH:
+            return MIRRORED
         return epoch if not self.n_views else int((self.first[row] + epoch) % self.n_views)
 
     def pixels(self, row: int, numbers: Sequence[int]) -> np.ndarray:
         """Some views of one image, uint8 (len(numbers), height, width, 3)."""
-        return views_of(self.items[row], self.digests[row], numbers, self.how, self.policy, self.seed)
+        plain = [PLAIN if number == MIRRORED else number for number in numbers]
+        found = views_of(self.items[row], self.digests[row], plain, self.how, self.policy, self.seed)
+        for at, number in enumerate(numbers):
+            if number == MIRRORED:
+                found[at] = found[at, :, ::-1].copy()
+        return found
 
 
 def views_by(options: TrainingOptions) -> ViewPolicy:
@@ -91,7 +110,7 @@ class PixelBatches:
     def mixed(self, rows: np.ndarray, epoch: int) -> tuple[np.ndarray, Any, Any]:
         """Pixels, mixed where the options say so and the epoch is one of training."""
         pixels = self.pixels(rows, epoch)
-        if epoch == PLAIN_EPOCH or not mixes_pixels(self.options) or len(rows) < 2:
+        if epoch < 0 or not mixes_pixels(self.options) or len(rows) < 2:
             return pixels, None, None
         draw = np.random.default_rng([self.views.seed, epoch, int(rows[0]), 3])
         return mix_pixels(pixels, self.options, draw)

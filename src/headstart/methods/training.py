@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from headstart.base.errors import BadOptions
 from headstart.base.events import Notice, emit, warn
@@ -21,26 +21,24 @@ from headstart.base.hashing import digest_bytes, digest_json
 from headstart.base.runtime import n_processes, n_threads
 from headstart.methods import detect, processes
 from headstart.methods.averages import copied
-from headstart.methods.batches import Batches, scores_of
+from headstart.methods.batches import MIRRORED_EPOCH, Batches, scores_of
 from headstart.methods.calibrate import fit_temperature
 from headstart.methods.checkpoint import Checkpoints
 from headstart.methods.curve import Diverged, Trained, joined
+from headstart.methods.epoch_watch import EpochWatch
 from headstart.methods.kept import finished, runs_folder
 from headstart.methods.loop import Loop
 from headstart.methods.measured import Measured
 from headstart.methods.mixing import mixes_pixels
 from headstart.methods.network import (
     TransferNet,
-    assembled,
     frozen_names,
     may_move,
     set_mode,
     whole_state,
-    with_mirror,
 )
-from headstart.methods.run_part import Part
 from headstart.methods.soup import RATES, SEED_STEP, greedy
-from headstart.methods.sources import views_by
+from headstart.methods.sources import Part, views_by
 from headstart.methods.training_options import DEFAULT_MIXING, TrainingOptions, told
 from headstart.methods.watch import removed_if_abandoned
 
@@ -103,7 +101,7 @@ class Training(Measured):
         if self.lesson is not None:
             self.record["teacher"] = {"name": self.lesson.teacher, "selection": self.lesson.selection}
         processes.wait()
-        if processes.first():
+        if processes.first() and not outcome.trained.cut_short:
             finished(folder)
         return outcome
 
@@ -122,8 +120,8 @@ class Training(Measured):
 
     def _read_decided(self) -> dict[str, Any]:
         path = self.folder / "decided.json"
-        found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-        processes.wait()  # the first process writes it, once every process has read it
+        text = path.read_text() if processes.first() and path.is_file() else "{}"
+        found: dict[str, Any] = json.loads(processes.text_from_first(text))
         if found:
             emit(Notice("an earlier run of the same command was stopped; this one goes on with it"))
         return found
@@ -173,6 +171,8 @@ class Training(Measured):
         assert held is not None
         trained, total = [copied(loop._moving())], loop.trained
         for number in range(1, options.soup):
+            if total.cut_short:
+                break
             net.load_state_dict(first)
             loop = self._once(*terms, number)
             trained.append(copied(loop._moving()))
@@ -195,7 +195,8 @@ class Training(Measured):
         folder = self.folder / f"soup-{number}" if number else self.folder
         folder.mkdir(parents=True, exist_ok=True)
         checkpoints = Checkpoints(folder, f"{key}-{number}" if number else key, options.checkpoint_minutes)
-        terms = {"held": held, "checkpoints": checkpoints, "seed": self.seed + SEED_STEP * number}
+        terms: dict[str, Any] = {"held": held, "checkpoints": checkpoints, "watch": self._watch()}
+        terms["seed"] = self.seed + SEED_STEP * number
         for attempt in range(2):
             loop = self._loop(net, source, options, fast, **terms)
             try:
@@ -217,6 +218,11 @@ class Training(Measured):
         self.rates.append(options.learning_rate)
         return loop
 
+    def _watch(self) -> EpochWatch | None:
+        """What looks for failures after every epoch."""
+        truth = None if self.held is None else self.held.codes
+        return EpochWatch(self.classes, self.train.codes, truth, self._fitted_start())
+
     # ---- the end ----------------------------------------------------------------------------------------------
 
     def _outcome(
@@ -228,9 +234,7 @@ class Training(Measured):
         outcome = Outcome(
             state, head, bool(net.head.unit_length), 1.0, trained, self.record, (), self.options.test_views == "mirror",
         )  # fmt: skip
-        scores = None if held is None else scores_of(net, held, loop.device).numpy()
-        if scores is not None and outcome.mirror:
-            scores = self._with_mirror(scores, [assembled(self.backbone, outcome)])
+        scores = None if held is None else self._answers(net, held, loop.device)
         temperature = 1.0
         if scores is not None and self.held is not None and self.options.temperature:
             temperature = fit_temperature(scores, self.held.codes)
@@ -238,7 +242,8 @@ class Training(Measured):
         self.record.update(
             curve=[asdict(line) for line in trained.curve], kept_epoch=trained.kept_epoch,
             kept_loss=trained.kept_loss, temperature=temperature,
-            images_seen=trained.images_seen, stopped_early=trained.stopped_early, n_steps=loop.step,
+            images_seen=trained.images_seen, stopped_early=trained.stopped_early,
+            cut_short=trained.cut_short, n_steps=loop.step,
             seconds={"train": trained.seconds},
             findings=[each.to_dict() for each in self.findings],
         )  # fmt: skip
@@ -246,15 +251,35 @@ class Training(Measured):
             warn(str(each))
         return replace(outcome, temperature=temperature, findings=tuple(self.findings))
 
-    def _with_mirror(self, scores: np.ndarray, nets: Sequence[TransferNet]) -> np.ndarray:
-        """Scores of the validation images as these networks will answer, from those of the plain images."""
-        assert self.held is not None
-        return with_mirror(scores, nets, self.held.items, self.backbone.card.preprocessing)
+    def _answers(self, net: nn.Module, held: Batches, device: torch.device) -> np.ndarray:
+        """Scores of the validation images as the network will answer; a mirror image costs no decoding of its own."""
+        if self.options.test_views != "mirror":
+            return scores_of(net, held, device).numpy()
+        if self.mode == "plain":
+
+            def both(images: torch.Tensor) -> torch.Tensor:
+                out: torch.Tensor = (net(images) + net(images.flip(3))) / 2
+                return out
+
+            return scores_of(both, held, device).numpy()
+        turned = scores_of(net, held, device, epoch=MIRRORED_EPOCH)
+        return ((scores_of(net, held, device) + turned) / 2).numpy()
+
+    def _cut_short(self, trained: Trained) -> Finding | None:
+        """Whether the time that a caller gave was not enough."""
+        if not trained.cut_short:
+            return None
+        return Finding(
+            "cut short",
+            f"the time that was left ended training in epoch {len(trained.curve)} of {self.record['epochs']}",
+            "the same command goes on from there; give more time, or fewer epochs",
+        )
 
     def _detect(
         self, net: TransferNet, loop: Loop, scores: np.ndarray | None, source: Batches, frozen: dict[str, str]
     ) -> None:
         found = [
+            self._cut_short(loop.trained),
             detect.head_never_learned(loop.trained.curve, len(self.classes)) if self.head is None else None,
             detect.frozen_moved(
                 frozen, detect.digests_of(net.state_dict(), may_move(net, self._batchnorm()))
@@ -267,7 +292,9 @@ class Training(Measured):
             found.append(detect.no_better_than_majority(accuracy, truth, self.train.codes))
         if self._batchnorm() == "update":
             found.append(self._modes(net, loop, source))
-        self.findings += [each for each in found if each is not None]
+        at_the_end = [each for each in found if each is not None]
+        passing = loop.watch.passing(at_the_end) if loop.watch is not None else []
+        self.findings += [*at_the_end, *passing]
 
     def _modes(self, net: TransferNet, loop: Loop, source: Batches) -> Finding | None:
         """Accuracy of one plain batch in both modes, on a copy (training mode moves statistics)."""

@@ -216,8 +216,8 @@ class TrainingOptions:
     fresh: bool = option(False, "draw new views in each epoch instead of a fixed number of them")
     prefix_precision: str = option(
         "auto",
-        "precision of the frozen part; auto tries int8 and measures what it costs",
-        choices=("auto", "float32", "int8"),
+        "precision of the frozen part; auto measures which engine and precision is fastest and what it costs",
+        choices=("auto", "float32", "bfloat16", "int8"),
     )
     temperature: bool = option(True, "scale probabilities by a temperature chosen on the validation images")
     checkpoint_minutes: float = option(

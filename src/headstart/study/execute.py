@@ -156,8 +156,11 @@ class _Run(Prepared):
         return cell.base_method in {each.method for each in race.cut}
 
     def _rung(self, cell: Cell, options: dict[str, Any]) -> dict[str, Any]:
+        from headstart.methods.deadline import training_until
+
         make = partial(classifier_of, cache_gb=self.spec.cache_gb, **options)
-        return run_rung(cell, self.datasets[cell.dataset], make)
+        with training_until(self._ends()):
+            return run_rung(cell, self.datasets[cell.dataset], make)
 
     def _run_one(self, cell: Cell) -> None:
         data = self.datasets[cell.dataset]
@@ -175,10 +178,18 @@ class _Run(Prepared):
         if not cell.trains and not cell.sharing:
             self._keep(self._fitted(cell, data, pass_cost), data)
             return
+        from headstart.methods.deadline import training_until
         from headstart.methods.kept import kept_until_done
 
-        with kept_until_done():  # a fold that is finished is not trained again if a later one is stopped
-            self._keep(self._trained(cell, data, pass_cost), data)
+        # a search has a time of its own, and ends with a whole run; any other run ends when the budget is up
+        ends = None if cell.tuned else self._ends()
+        # a fold that is finished is not trained again if a later one is stopped
+        with kept_until_done() as finished:
+            with training_until(ends):
+                outcome = self._trained(cell, data, pass_cost)
+            self._keep(outcome, data)
+            if outcome.result.cut_short:
+                finished.clear()  # the same command goes on after these folds
 
     def _keep(self, outcome: CellOutcome, data: Dataset) -> None:
         test = [(data.table.paths[row], data.table.digests[row]) for row in outcome.test_rows]

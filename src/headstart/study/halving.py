@@ -170,10 +170,13 @@ class Race:
         if key not in self.state["runs"]:
             if time_is_up():
                 raise OutOfTime
-            self.state["runs"][key] = run_rung(cell, options)
+            found = run_rung(cell, options)
+            if found.get("cut_short"):  # it is no measure of its rung; its training goes on from there
+                raise OutOfTime
+            self.state["runs"][key] = found
             self._save()
-        found: dict[str, Any] = self.state["runs"][key]
-        return found
+        known: dict[str, Any] = self.state["runs"][key]
+        return known
 
     def _cut(
         self,

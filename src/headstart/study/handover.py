@@ -130,7 +130,7 @@ def _settled(found: CellResult) -> dict[str, Any]:
         (fit,) = found.training
         settled |= {name: fit[name] for name in ("learning_rate", "epochs", "dtype") if fit.get(name)}
         served = (fit.get("prefix") or {}).get("precision")
-        settled |= {"prefix_precision": served} if served in ("float32", "int8") else {}
+        settled |= {"prefix_precision": served} if served in ("float32", "bfloat16", "int8") else {}
         settled |= {"seconds": None}
     return settled
 

@@ -163,7 +163,7 @@ class Prepared:
             trained=trained_methods(self.spec, self.variants),
             uses_seed=lambda head, validated: HEADS[head].uses_seed(validated),
             engine_of=engine_of,
-            done=frozenset(run.id for run in runs if run.status == "done"),
+            done=frozenset(run.id for run in runs if run.status == "done" and not run.cut_short),
             rates=passes.known_rates(self.store, runs),
             shifted=self.shifts,
             tuned=how_tuned(self.spec),
@@ -235,3 +235,8 @@ class Prepared:
 
     def _time_is_up(self) -> bool:
         return time.monotonic() - self.started > (budget_seconds(self.spec.budget) or float("inf"))
+
+    def _ends(self) -> float | None:
+        """When the budget is up, by `time.monotonic`; None without one."""
+        seconds = budget_seconds(self.spec.budget)
+        return None if seconds is None else self.started + seconds

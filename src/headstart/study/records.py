@@ -232,6 +232,11 @@ class CellResult:
         return sum(int(fit.get("images_seen") or 0) for fit in self.training)
 
     @property
+    def cut_short(self) -> bool:
+        """Whether the budget ended the training of a network before its length."""
+        return any(bool(fit.get("cut_short")) for fit in self.training)
+
+    @property
     def train_seconds(self) -> float | None:
         """Seconds of training alone, in all fits; None where nothing trains."""
         each = [float((fit.get("seconds") or {}).get("train") or 0.0) for fit in self.training]

@@ -230,7 +230,8 @@ class StudySpec(SeveralOptions):
     precision: str = option("float32", "precision of the network", choices=PRECISIONS)
     budget: str = option(
         "",
-        "start no new run after this time, e.g. 90s, 10m, 2h; methods that train are cut by successive halving",
+        "start no new run after this time, e.g. 90s, 10m, 2h, and end a training under way in order; methods that "
+        "train are cut by successive halving",
         metavar="TIME",
     )
     on_bad: str = option("skip", "unreadable images: leave them out aloud, or stop", choices=("skip", "fail"))

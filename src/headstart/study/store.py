@@ -55,6 +55,7 @@ class StoredRun:
     fit_seconds: float | None
     n_fits: int | None = None
     sharing: str | None = None
+    cut_short: bool = False
 
 
 class StudyStore:
@@ -190,9 +191,10 @@ class StudyStore:
         # one call, so that SQLite parses each result once
         rows = self._rows(
             "SELECT id, status, json_extract(result, '$.cell.dataset', '$.cell.data_digest', '$.cell.head', "
-            "'$.seconds.fit', '$.n_fits', '$.cell.sharing') FROM cells"
+            "'$.seconds.fit', '$.n_fits', '$.cell.sharing'), EXISTS (SELECT 1 FROM json_each(cells.result, "
+            "'$.training') AS fit WHERE json_extract(fit.value, '$.cut_short')) FROM cells"
         )
-        return [StoredRun(id, status, *json.loads(parts)) for id, status, parts in rows]
+        return [StoredRun(*(id, status, *json.loads(parts), bool(cut))) for id, status, parts, cut in rows]
 
     def last_finished(self) -> float:
         """When the last cell was stored, in seconds since 1970; 0 where there is none."""

@@ -203,7 +203,7 @@ def run_rung(cell: Cell, data: Dataset, make_classifier: MakeClassifier) -> dict
     Returns
     -------
     dict
-        score and loss (None where it failed: error), epochs, seconds, images_seen, learning_rate, findings.
+        score and loss (None where it failed: error), epochs, seconds, images_seen, learning_rate, findings, cut_short.
     """
     model = make_classifier(cell)
     fold = data.partition(cell.seed, cell.per_class).folds[0]
@@ -228,4 +228,5 @@ def run_rung(cell: Cell, data: Dataset, make_classifier: MakeClassifier) -> dict
         "images_seen": int(record["images_seen"]),
         "learning_rate": record["learning_rate"],
         "findings": [str(finding) for finding in model.findings_],
+        "cut_short": bool(record.get("cut_short")),
     }
