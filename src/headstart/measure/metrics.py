@@ -244,7 +244,7 @@ def macro_averages(
 ) -> dict[str, NDArray[np.float64]]:
     """Macro averages over the classes present in the truth; counts of shape (b, k) to arrays (b,)."""
     present = truth > 0
-    n_present = present.sum(axis=1)
+    n_present = np.maximum(present.sum(axis=1), 1)
     recall = (hits / np.maximum(truth, 1)).sum(axis=1) / n_present
     precision = np.where(present, hits / np.maximum(called, 1), 0.0).sum(axis=1) / n_present
     f1 = np.where(present, 2 * hits / np.maximum(truth + called, 1), 0.0).sum(axis=1) / n_present
