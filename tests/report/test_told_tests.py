@@ -21,7 +21,10 @@ N, K = 300, 5
 def answers_of(record, rng, *, n_seeds, folds=False, gap=0.12):
     """Answers of two methods where every seed tests images of its own, or all of them in folds."""
     best = record.best["shapes"]
-    names = [best, next(row.method for row in record.summaries if row.status == "done" and row.method != best)]
+    names = [
+        best,
+        next(row.method for row in record.summaries if row.status == "done" and row.method != best),
+    ]
     hard, truth = rng.random(N), rng.integers(0, 3, N)
     made = []
     for seed in range(n_seeds):
@@ -32,7 +35,19 @@ def answers_of(record, rng, *, n_seeds, folds=False, gap=0.12):
             said[name] = np.where(right, truth[rows], (truth[rows] + 1) % 3)[None]
         cells = {name: (f"{name} {seed}",) for name in names}
         fold = rng.permutation(np.arange(N) % K) if folds else None
-        made.append(Answers("shapes", tuple(names), cells, ("a", "b", "c"), tuple(map(int, rows)), truth[rows], said, seed, fold))
+        made.append(
+            Answers(
+                "shapes",
+                tuple(names),
+                cells,
+                ("a", "b", "c"),
+                tuple(map(int, rows)),
+                truth[rows],
+                said,
+                seed,
+                fold,
+            )
+        )
     return dataclasses.replace(made[0], rest=tuple(made[1:])), names
 
 
@@ -59,7 +74,9 @@ def test_three_seeds_with_splits_of_their_own_all_count(record):
 def test_drawn_folds_are_compared_fold_by_fold_with_one_over_k_minus_one(record, repeats):
     answers, (best, other) = answers_of(record, np.random.default_rng(1), n_seeds=repeats, folds=True)
     found = told_apart(record, "shapes", answers)
-    a, b = (np.concatenate([fold_scores(p, name, "accuracy") for p in answers.splits]) for name in (best, other))
+    a, b = (
+        np.concatenate([fold_scores(p, name, "accuracy") for p in answers.splits]) for name in (best, other)
+    )
     expected = corrected_t(a, b, test_over_train=1 / (K - 1))
     (pair,) = found.verdicts.pairs
     assert found.test == "corrected_t" and f"over {K} folds" in found.how
@@ -95,10 +112,14 @@ def test_the_chosen_metric_is_what_words_table_and_drawings_compare(record, metr
     assert table.columns[1].title == said and table.rows[0].entries[1].sort == pytest.approx(means[1])
     blocks = told_apart_section(chosen, found, "x").blocks
     assert pair.words in [block.text for block in blocks if isinstance(block, Claim)]
-    assert f"by {said} " in blocks[1].text and said in next(b for b in blocks if isinstance(b, Figure)).caption
+    assert (
+        f"by {said} " in blocks[1].text and said in next(b for b in blocks if isinstance(b, Figure)).caption
+    )
     kind = OF_THE_OTHER.get(pair.kind, pair.kind)
     assert f'id="gap-0-{kind.replace(" ", "-")}"' in next(b for b in blocks if isinstance(b, Figure)).svg
-    against = [entry.text for row in results_table(chosen, "shapes", "x", found).rows for entry in row.entries]
+    against = [
+        entry.text for row in results_table(chosen, "shapes", "x", found).rows for entry in row.entries
+    ]
     assert kind in against
 
 

@@ -17,7 +17,9 @@ def test_a_study_with_folds_and_two_seeds_is_compared_fold_by_fold(small, tmp_pa
     found = told_apart(made, name, answers)
     assert "over 3 folds, 2 times over" in found.how and len(found.runs[made.best[name]]) == 2
     (pair,) = found.verdicts.pairs
-    scores = [np.concatenate([fold_scores(p, m, "accuracy") for p in answers.splits]) for m in (pair.a, pair.b)]
+    scores = [
+        np.concatenate([fold_scores(p, m, "accuracy") for p in answers.splits]) for m in (pair.a, pair.b)
+    ]
     expected = corrected_t(*scores, test_over_train=1 / 2)
     assert getattr(pair.difference, "p", None) == getattr(expected, "p", None)
 

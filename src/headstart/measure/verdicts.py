@@ -57,6 +57,8 @@ class Verdict:
         Pairs that were corrected for.
     alpha, rope : float
         Level of all pairs together; largest difference that does not matter (0: every one does).
+    measure : str
+        What the points of the words are of, e.g. "macro F1"; "" leaves it to what stands around them.
     """
 
     a: str
@@ -69,6 +71,7 @@ class Verdict:
     n_pairs: int
     alpha: float = ALPHA
     rope: float = ROPE
+    measure: str = ""
 
     @property
     def words(self) -> str:
@@ -83,6 +86,7 @@ class Verdict:
             self.n_pairs,
             self.alpha,
             self.rope,
+            self.measure,
         )
 
 

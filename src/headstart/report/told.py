@@ -7,7 +7,7 @@ The verdict in words, the tables, the drawings and the slides read these values 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headstart.measure.verdict_words import EQUIVALENT, NOT_DISTINGUISHABLE
 from headstart.measure.verdicts import BETTER, WORSE, Verdict, Verdicts
@@ -95,7 +95,11 @@ def told_apart(record: StudyRecord, dataset: str, answers: Answers | None) -> To
     found = _found(record, best, answers) if best is not None else None
     if best is None or found is None:
         return None
-    return ToldApart(best, found.verdicts, found.runs, found.how, found.test, metric_of(record))
+    metric, verdicts = metric_of(record), found.verdicts
+    if metric != ACCURACY:
+        named = tuple(replace(pair, measure=METRIC_WORDS[metric]) for pair in verdicts.pairs)
+        verdicts = replace(verdicts, pairs=named)
+    return ToldApart(best, verdicts, found.runs, found.how, found.test, metric)
 
 
 def _found(record: StudyRecord, best: MethodSummary, answers: Answers | None) -> Found | None:

@@ -100,7 +100,9 @@ def on_images(names: Sequence[str], answers: Answers, metric: str) -> Found:
     runs = {name: answers.runs(name) for name in names}
     if metric == ACCURACY:
         found = compare_all(names, [answers.correct(name) for name in names], against=0)
-        how += ", by a paired t-test over images and seeds" if n_runs != {1} else ", by McNemar's test (mid-p)"
+        how += (
+            ", by a paired t-test over images and seeds" if n_runs != {1} else ", by McNemar's test (mid-p)"
+        )
         return Found(found, runs, how, MCNEMAR)
     said = [answers.said[name] for name in names]
     drawn = np.random.default_rng(SEED)

@@ -44,7 +44,8 @@ def told_figure(record: StudyRecord, found: ToldApart, id: str) -> list[Figure]:
     told = len(found.verdicts.pairs)
     rope = 100 * found.verdicts.pairs[0].rope
     caption = (
-        f"By how much the best, {found.best.method}, is better in {found.measure} {found.how}. Intervals are at the confidence that Holm's "
+        f"By how much the best, {found.best.method}, is better in {found.measure} {found.how}. "
+        "Intervals are at the confidence that Holm's "
         "correction asks for: where one holds zero, neither is better. "
         f"Within the band ({rope:g} {'point' if rope == 1 else 'points'} either way) a difference does not matter."
     )
@@ -61,10 +62,13 @@ def told_table(found: ToldApart, id: str, most_rows: int = 0) -> Table:
     pairs = found.verdicts.pairs[: most_rows or None]
     scores = dict(zip(found.verdicts.methods, found.verdicts.scores, strict=True))
     caption = f"Each method against the best, {found.best.method}, {found.how}. "
-    caption += "Under a difference stands its interval at the confidence that Holm's correction over all pairs of "
     caption += (
-        "methods asks for; p is adjusted by it. The last column is what this comparison would have found four times in five."
+        "Under a difference stands its interval at the confidence that Holm's correction over all pairs of "
     )
+    caption += (
+        "methods asks for; p is adjusted by it. The last column is what this comparison would have found "
+    )
+    caption += "four times in five."
     if len(pairs) < len(found.verdicts.pairs):
         caption += f" The first {len(pairs)} of {len(found.verdicts.pairs)} are shown."
     columns = (
