@@ -10,11 +10,23 @@ from scipy.stats import friedmanchisquare
 
 from headstart.measure.bayes import signed_rank
 from headstart.measure.many import compare_over_datasets, friedman
+from headstart.measure.resampled import corrected_t, correlated_t
 
 POSTHOCS = np.array([[31, 27, 24], [31, 28, 31], [45, 29, 46], [21, 18, 48], [42, 36, 46], [32, 17, 40.0]])
 """scikit-posthocs' example of `posthoc_nemenyi_friedman`: six blocks of three groups."""
 WILCOXON = [[1, 2, 3, 4, 5], [35, 31, 75, 40, 21], [10, 6, 9, 6, 1]]
 """Its example of `posthoc_wilcoxon`: three groups of five."""
+
+
+IRIS = tuple(
+    np.array([int(right, 16) for right in line]) / 15
+    for line in (
+        "EFFFEEDDCEECDFFEFEDFFEEEDFDDEECEEEFEFFEFFBFFEFEDEEEFEDEEEEFFEDDEEFEEEEDEEFFCFFDDEFDEEFEEEEFEFDEEECEE",
+        "EFFFDEDDEEECDFFEFEDFFDEEDFDDEEDECDFEFFEFFCEFEFEEEEEFEDEEEEFFEDDEEFEEEFDEEFFDEFEDEFDEEFEEEFFFFDEEEDEE",
+    )
+)
+"""Of the data of baycomp's docs: accuracy of naive Bayes and J48 on iris, ten times ten folds of 15 images; written
+as the number of images that were right, a hexadecimal digit a fold."""
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +98,20 @@ def test_wilcoxon_with_holm_equals_scikit_posthocs_on_its_own_examples(table):
     assert np.array(found.wilcoxon_p) == pytest.approx(alone) and np.array(found.holm_p) == pytest.approx(
         adjusted
     )
+
+
+@pytest.mark.parametrize("rope", [0.0, 0.005])
+def test_the_correlated_t_test_equals_baycomps_on_the_data_of_its_docs(rope):
+    """Its docs call `two_on_single(nbc, j48)`; ten repeats of ten folds have n_test / n_train = 1 / 9."""
+    nbc, j48 = IRIS
+    assert (len(nbc), round(float(nbc.mean()), 4), round(float(j48.mean()), 4)) == (100, 0.9333, 0.936)
+    found = correlated_t(nbc, j48, test_over_train=1 / 9, rope=rope)
+    left, *same, right = baycomp.two_on_single(nbc, j48, rope=rope, runs=10)
+    assert (found.a_better, found.b_better) == pytest.approx((left, right), abs=1e-9)
+    assert found.same == pytest.approx(same[0] if same else 0.0, abs=1e-9)
+
+
+def test_the_corrected_t_test_over_repeated_folds_agrees_with_baycomp_on_them():
+    nbc, j48 = IRIS
+    left, right = baycomp.two_on_single(nbc, j48, runs=10)
+    assert corrected_t(nbc, j48, test_over_train=1 / 9).p == pytest.approx(2 * min(left, right), abs=1e-9)
