@@ -184,7 +184,7 @@ def test_every_format_holds_the_same_verdict(record, skills, kind):
 
 
 def test_not_distinguishable_is_a_verdict_that_says_what_could_have_been_seen(record):
-    answers = answered(record, [0.6, 0.6, 0.6], 1, 1)
+    answers = answered(record, [0.6, 0.6, 0.6], 1, 3)
     found = told_apart(record, "shapes", answers)
     said = " ".join(claim.text for claim in verdict(record, "shapes", found).claims)
     assert "not distinguishable" in said and "this study could have seen differences of" in said

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from headstart.measure.many import compare_over_datasets
+from headstart.measure.power import smallest_over_datasets
 from headstart.report.document import Claim, Figure, Table
 from headstart.report.figures_told import Ranked, critical_difference
 from headstart.report.naming import short_names
@@ -107,3 +108,26 @@ def test_short_names_leave_out_what_all_share_and_are_never_equal(tmp_path):
     names = short_names(rows)
     assert len(set(names.values())) == len(names) == len({row.method for row in rows})
     assert all(len(short) <= len(whole) for whole, short in names.items())
+
+
+def test_the_section_says_what_so_many_data_sets_could_have_shown(record, monkeypatch):
+    names = [row.method for row in record.summaries if row.dataset == "a"][:3]
+    draw = np.random.default_rng(2)
+    scores = 0.7 + 0.02 * draw.normal(size=(14, 3)) + [0.0, 0.01, 0.05]
+    found = made(monkeypatch, scores, names)
+    claims, (table,) = blocks(record, Claim), blocks(record, Table)
+    seen = part.could_see(found)
+    first, second = found.order[:2]
+    spread = np.std(np.subtract(*(scores[:, names.index(n)] for n in (first, second))), ddof=1)
+    at = [found.methods.index(n) for n in (first, second)]
+    factor = found.holm_p[at[0]][at[1]] / found.wilcoxon_p[at[0]][at[1]]
+    expected = smallest_over_datasets(14, spread, np.random.default_rng(0), alpha=0.05 / factor)
+    assert seen[second] == pytest.approx(expected, rel=1e-6)
+    assert f"a mean difference of {100 * expected:.1f} points of accuracy or more" in claims[1].text
+    assert [row.entries[5].sort for row in table.rows] == [None, seen[second], seen[found.order[2]]]
+
+
+def test_too_few_data_sets_could_have_shown_nothing_and_it_is_said(record):
+    claims, (table,) = blocks(record, Claim), blocks(record, Table)
+    assert "no difference could have been seen: the signed-rank test over 4 data sets" in claims[1].text
+    assert all(row.entries[5].text == "—" or row.entries[5].sort is None for row in table.rows)

@@ -16,7 +16,8 @@ from headstart.study.execute import run_study
 from headstart.study.partition import make_dataset
 from headstart.study.plan import sizes_of
 from headstart.study.record import load_record
-from headstart.study.spec import StudySpec, read_per_class, read_spec, spec_from, write_spec
+from headstart.study.spec import StudySpec, read_spec, spec_from, write_spec
+from headstart.study.spec_values import read_per_class
 from headstart.testing.plans import GIVEN, planned, table
 
 

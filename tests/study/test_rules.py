@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from headstart.methods import heads
+from headstart.methods.heads_catalog import HEAD_CARDS
 from headstart.study.execute import run_study
 from headstart.study.partition import Fold
 from headstart.study.rules import RuleBroken, TestRows, check_plan, rules_of, trials
@@ -52,6 +54,45 @@ def test_runs_that_broke_a_rule_are_named(tmp_path):
     bad = [replace(results[0], selected_on="test"), replace(results[1], test_reads=2, n_fits=1), *results[2:]]
     broken = {rule.name: rule.runs for rule in rules_of(bad) if not rule.kept}
     assert broken == {"tuning": (results[0].cell.id,), "test images": (results[1].cell.id,)}
+
+
+def test_a_run_that_tried_more_than_its_kind_may_breaks_the_rule_of_trials(tmp_path):
+    done = [each for each in tiny_record(tmp_path).results if each.status == "done"]
+    logistic = next(each for each in done if each.cell.head == "logistic")
+    most = heads.HEADS["logistic"].most_tried()
+    fair = replace(logistic, tried={"C": most})
+    assert all(rule.kept for rule in rules_of([fair, *done]))
+    (rule,) = [r for r in rules_of([replace(fair, tried={"C": most + 1}), *done[1:]]) if not r.kept]
+    assert rule.name == "trials" and rule.runs == (logistic.cell.id,)
+    assert f"logistic: {most + 1} settings in a fit where {most} are allowed" in rule.said
+
+
+def tuned_run(result, allowed, n):
+    how = json.dumps({"trials": allowed, "seconds": None, "space": {}})
+    return replace(result, cell=replace(result.cell, tuned=how), tuning=({"trials": [{}] * n},))
+
+
+def test_searches_with_more_trials_other_budgets_or_none_recorded_break_the_rule(tmp_path):
+    one, other, *_ = (each for each in tiny_record(tmp_path).results if each.status == "done")
+
+    def broken(*results):
+        return {rule.name: rule.runs for rule in rules_of(results) if not rule.kept}
+
+    assert broken(tuned_run(one, 8, 8), tuned_run(other, 8, 3)) == {}
+    over = tuned_run(one, 8, 9)
+    assert broken(over, tuned_run(other, 8, 8)) == {"trials": (over.cell.id,)}
+    unequal = tuned_run(one, 8, 8), tuned_run(other, 20, 20)
+    assert set(broken(*unequal)["trials"]) == {each.cell.id for each in unequal}
+    silent = replace(tuned_run(one, 8, 8), tuning=())
+    assert broken(silent) == {"trials": (silent.cell.id,)}
+    hidden = replace(one, tuning=({"trials": [{}] * 5},))
+    assert broken(hidden) == {"trials": (one.cell.id,)}
+
+
+def test_the_catalog_knows_how_many_settings_each_head_may_try():
+    assert {name: card.most_tried for name, card in HEAD_CARDS.items()} == {
+        name: heads.HEADS[name].most_tried() for name in HEAD_CARDS
+    }
 
 
 def test_a_study_counts_what_each_head_tried_and_reads_test_images_once(small, tmp_path):

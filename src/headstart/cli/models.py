@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -124,12 +125,23 @@ def _show_evaluation(found: Assessment) -> None:
         value = percent(score.value) if share else decimal(score.value)
         say(f"{name.replace('_', ' '):20}{value:>8}   95 % interval {interval(score, as_percent=share)}")
     rows = [
-        [name, *(percent(facts[key] if facts["n"] else None) for key in KEYS), f"{facts['n']:.0f}"]
+        [name, *(_share(facts, key) for key in KEYS), f"{facts['n']:.0f}"]
         for name, facts in found.evaluation.per_class.items()
     ]
     say()
     for line in table(["class", "precision", "recall", "F1", "images"], rows, right=range(1, 5)):
         say(line)
+    say("in brackets: 95 % intervals")
+
+
+def _share(facts: Mapping[str, float], key: str) -> str:
+    """A share of one class with its interval; a dash of a class without test images."""
+    from headstart.report.wording import percent
+
+    if not facts["n"]:
+        return percent(None)
+    low, high = (f"{100 * facts[f'{key}_{end}']:.1f}" for end in ("low", "high"))
+    return f"{percent(facts[key])} ({low} to {high})"
 
 
 def predict(

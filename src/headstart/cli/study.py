@@ -348,6 +348,7 @@ def as_json(
         "folder": record.folder,
         "report": str(report),
         "best": record.best,
+        "metric": record.spec.get("metric") or "accuracy",
         "verdict": summary.verdict,
         "missing": summary.missing,
         "methods": summary.rows,

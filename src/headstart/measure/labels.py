@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.base.errors import UsageError
-from headstart.measure.intervals import bootstrapped, wilson
-from headstart.measure.metrics import LEAST_PROBABILITY, N_BINS
+from headstart.measure.intervals import N_RESAMPLES, bootstrapped, wilson
+from headstart.measure.metrics import LEAST_PROBABILITY, N_BINS, class_scores
 from headstart.measure.values import Score
 
 if TYPE_CHECKING:
@@ -156,17 +156,25 @@ def _per_label(
 ) -> dict[str, dict[str, float]]:
     hits, truth, said = (true * called).sum(axis=0), true.sum(axis=0), called.sum(axis=0)
     one, found = np.ones((1, len(true))), {}
+    drawn = np.random.default_rng(0)
     for j, name in enumerate(labels):
         ap = float(average_precision(true[:, j], one, ranked(p[:, j]))[0]) if truth[j] else np.nan
         found[str(name)] = {
-            "precision": float(hits[j] / max(said[j], 1)),
-            "recall": float(hits[j] / max(truth[j], 1)),
-            "f1": float(2 * hits[j] / max(truth[j] + said[j], 1)),
+            **class_scores(
+                int(hits[j]), int(truth[j]), int(said[j]), _f1_draws(true[:, j], called[:, j], drawn)
+            ),
             "ap": ap,
             "threshold": float(np.atleast_2d(limits)[:, j].mean()),
-            "n": int(truth[j]),
         }
     return found
+
+
+def _f1_draws(true: Floats, called: Floats, generator: np.random.Generator) -> Floats:
+    """F1 of one label on bootstrap draws of the images: a draw of images is one of the four kinds of them."""
+    kinds = np.bincount((2 * true + called).astype(np.int64), minlength=4)
+    drawn = generator.multinomial(len(true), kinds / len(true), size=N_RESAMPLES)
+    either = drawn[:, 1] + drawn[:, 2] + 2 * drawn[:, 3]
+    return np.asarray(2 * drawn[:, 3] / np.where(either, either, np.nan), dtype=np.float64)
 
 
 def _checked(

@@ -45,8 +45,10 @@ class Evaluation:
     scores : dict of str to Score
         One a name in `METRICS`.
     per_class : dict of str to dict
-        precision, recall, f1 and n (images of that class) of every class. A class without test images has
-        n = 0 and zeros, and is in no macro average.
+        precision, recall, f1 and n (images of that class) of every class, and the ends of their 95 % intervals
+        (`precision_low`, `precision_high` ...): Wilson's for the two shares, the bootstrap's for F1. A class
+        without test images has n = 0 and zeros, and is in no macro average; a share of no images lies anywhere
+        from 0 to 1.
     confusion : tuple of tuples of int
         confusion[i][j]: images of class i that were called class j.
     """
@@ -114,10 +116,11 @@ def evaluate(
         raise UsageError(f"{p.shape[1]} columns of probabilities but {len(classes)} class names")
     outcomes = _outcomes(true, p, N_BINS, None if answers is None else _pair(true, answers)[1])
     matrix = confusion_matrix(true, outcomes.chosen, p.shape[1])
+    blocks = [_tables(outcomes, rows) for rows in resamples(len(true), seed=seed)]
     return Evaluation(
         n=len(true),
-        scores=_scores(outcomes, seed),
-        per_class=_per_class(matrix, classes),
+        scores=_scores(outcomes, blocks),
+        per_class=_per_class(matrix, classes, np.concatenate([block["f1"] for block in blocks])),
         confusion=tuple(map(tuple, matrix.tolist())),
     )
 
@@ -222,7 +225,7 @@ def _outcomes(
 
 
 def _tables(outcomes: _Outcomes, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-    """Every metric on each of b resamples; rows (b, n) to arrays of shape (b,)."""
+    """Every metric on each of b resamples; rows (b, n) to arrays (b,), and the F1 of each class (b, k)."""
     (b, n), k = rows.shape, outcomes.n_classes
     draw = np.arange(b)[:, None]
     true, chosen = outcomes.true[rows], outcomes.chosen[rows]
@@ -236,6 +239,7 @@ def _tables(outcomes: _Outcomes, rows: NDArray[np.int64]) -> dict[str, NDArray[n
         **macro_averages(hits, truth, called),
         "log_loss": outcomes.loss[rows].mean(axis=1),
         "ece": np.abs(gaps).sum(axis=1) / n,
+        "f1": 2 * hits / np.where(truth + called, truth + called, np.nan),
     }
 
 
@@ -244,7 +248,7 @@ def macro_averages(
 ) -> dict[str, NDArray[np.float64]]:
     """Macro averages over the classes present in the truth; counts of shape (b, k) to arrays (b,)."""
     present = truth > 0
-    n_present = present.sum(axis=1)
+    n_present = np.maximum(present.sum(axis=1), 1)
     recall = (hits / np.maximum(truth, 1)).sum(axis=1) / n_present
     precision = np.where(present, hits / np.maximum(called, 1), 0.0).sum(axis=1) / n_present
     f1 = np.where(present, 2 * hits / np.maximum(truth + called, 1), 0.0).sum(axis=1) / n_present
@@ -259,12 +263,12 @@ def _macro_of(y_true: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
     return {name: float(value[0]) for name, value in macro_averages(hits, truth, called).items()}
 
 
-def _scores(outcomes: _Outcomes, seed: int) -> dict[str, Score]:
+def _scores(outcomes: _Outcomes, blocks: Sequence[dict[str, NDArray[np.float64]]]) -> dict[str, Score]:
     n = len(outcomes.true)
-    values = {name: float(v[0]) for name, v in _tables(outcomes, np.arange(n)[None]).items()}
+    known = _tables(outcomes, np.arange(n)[None])
+    values = {name: float(known[name][0]) for name in METRICS}
     n_right = int((outcomes.true == outcomes.chosen).sum())
     ends = wilson(n_right, n)
-    blocks = [_tables(outcomes, rows) for rows in resamples(n, seed=seed)]
     scores = {"accuracy": Score(values["accuracy"], *ends, n)}
     for name in METRICS[1:]:
         if name in MACRO and n_right in (0, n):
@@ -277,16 +281,52 @@ def _scores(outcomes: _Outcomes, seed: int) -> dict[str, Score]:
     return scores
 
 
-def _per_class(matrix: NDArray[np.int64], classes: Sequence[str]) -> dict[str, dict[str, float]]:
+def _per_class(
+    matrix: NDArray[np.int64], classes: Sequence[str], draws: NDArray[np.float64]
+) -> dict[str, dict[str, float]]:
     hits, truth, called = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    precision, recall = hits / np.maximum(called, 1), hits / np.maximum(truth, 1)
-    f1 = 2 * hits / np.maximum(truth + called, 1)
     return {
-        str(name): {
-            "precision": float(precision[i]),
-            "recall": float(recall[i]),
-            "f1": float(f1[i]),
-            "n": int(truth[i]),
-        }
+        str(name): class_scores(int(hits[i]), int(truth[i]), int(called[i]), draws[:, i])
         for i, name in enumerate(classes)
     }
+
+
+def class_scores(hits: int, truth: int, called: int, draws: NDArray[np.float64]) -> dict[str, float]:
+    """Precision, recall and F1 of one class with 95 % intervals, and its number of images.
+
+    Precision and recall are shares and have Wilson's interval, given how many images were called so or are so. F1
+    has the bootstrap's. Where each of these images, or none, is right, a draw sees no variation: then the interval
+    is Wilson's of the share of right images among all that are of the class or were called so, J, of which F1 is a
+    rising function, 2 J / (1 + J).
+
+    Parameters
+    ----------
+    hits, truth, called : int
+        Images of the class that were called so, images of the class, images that were called so.
+    draws : ndarray, shape (n_draws,)
+        F1 on bootstrap draws of the test images; NaN where a draw has no image of either kind.
+
+    Returns
+    -------
+    dict
+        `precision`, `precision_low`, `precision_high`, the same of `recall` and `f1`, and `n`.
+    """
+    either, f1 = truth + called - hits, 2 * hits / max(truth + called, 1)
+    kept = draws[np.isfinite(draws)]
+    if hits in (0, either) or not len(kept):
+        f1_ends = tuple(2 * share / (1 + share) for share in share_interval(hits, either))
+    else:
+        f1_ends = percentile_interval(f1, kept)
+    found: dict[str, float] = {}
+    for name, value, ends in (
+        ("precision", hits / max(called, 1), share_interval(hits, called)),
+        ("recall", hits / max(truth, 1), share_interval(hits, truth)),
+        ("f1", f1, f1_ends),
+    ):
+        found |= {name: float(value), f"{name}_low": float(ends[0]), f"{name}_high": float(ends[1])}
+    return {**found, "n": truth}
+
+
+def share_interval(k: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval; 0 to 1 of no cases, which say nothing."""
+    return wilson(k, n) if n else (0.0, 1.0)

@@ -222,9 +222,43 @@ def _root(rises: Callable[[float], float]) -> float:
     return float(brentq(rises, 0.0, 1.0, xtol=1e-13))
 
 
-def _over_seeds(a: Floats, b: Floats, level: float) -> Difference:
-    from scipy.stats import t
+def accuracy_p(correct_a: ArrayLike, correct_b: ArrayLike) -> float:
+    """The p-value of `paired_accuracy` alone, without the interval that takes most of its time."""
+    a, b = correctness(correct_a), correctness(correct_b)
+    _same_images(a, b)
+    if len(a) == len(b) == 1:
+        return _mcnemar_p(int((a > b).sum()), int((a < b).sum()), "mid-p")
+    centre, error, degrees = _spread_over_seeds(a, b)
+    return two_sided(centre / error, degrees)
 
+
+def two_sided(ratio: float, degrees: float) -> float:
+    """p-value of a t-statistic."""
+    from scipy.special import stdtr
+
+    return 2 * float(stdtr(degrees, -abs(ratio)))
+
+
+def t_limit(level: float, degrees: float) -> float:
+    """The t-statistic that a two-sided interval of confidence `level` reaches to."""
+    from scipy.special import stdtrit
+
+    return -float(stdtrit(degrees, (1 - level) / 2))
+
+
+def _over_seeds(a: Floats, b: Floats, level: float) -> Difference:
+    n, each = a.shape[1], a.mean(axis=0) - b.mean(axis=0)
+    centre, error, degrees = _spread_over_seeds(a, b)
+    half, value = t_limit(level, degrees) * error, float(each.mean())
+    return Difference(
+        value=value, low=max(-1.0, min(value, centre - half)), high=min(1.0, max(value, centre + half)),
+        p=two_sided(centre / error, degrees), level=level, test=OVER_SEEDS, n=n,
+        n_differ=int((each != 0).sum()), standard_error=error, degrees=degrees,
+    )  # fmt: skip
+
+
+def _spread_over_seeds(a: Floats, b: Floats) -> tuple[float, float, float]:
+    """Centre, standard error and degrees of freedom of the difference over images and seeds."""
     n = a.shape[1]
     each = a.mean(axis=0) - b.mean(axis=0)
     centre = float(each.sum()) / (n + 2)
@@ -232,12 +266,7 @@ def _over_seeds(a: Floats, b: Floats, level: float) -> Difference:
     parts = [(over_images, n - 1.0), *(_seed_part(runs) for runs in (a, b) if len(runs) > 1)]
     error = math.sqrt(sum(part for part, _ in parts))
     degrees = error**4 / sum(part**2 / df for part, df in parts if df > 0) if n > 1 else 1.0
-    half, value = float(t.isf((1 - level) / 2, degrees)) * error, float(each.mean())
-    return Difference(
-        value=value, low=max(-1.0, min(value, centre - half)), high=min(1.0, max(value, centre + half)),
-        p=2 * float(t.sf(abs(centre) / error, degrees)), level=level, test=OVER_SEEDS, n=n,
-        n_differ=int((each != 0).sum()), standard_error=error, degrees=degrees,
-    )  # fmt: skip
+    return centre, error, degrees
 
 
 def _seed_part(runs: Floats) -> tuple[float, float]:

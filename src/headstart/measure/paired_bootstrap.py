@@ -4,6 +4,7 @@ Images with the same true class and the same answers of every run are one cell; 
 multinomial draw of cell counts, and all metrics are products of counts (Efron and Tibshirani 1993, ch. 13).
 Seeds are drawn too: S - 1 of S, which makes the variance of few seeds right (Rao and Wu 1988, JASA 83).
 Drawing both counts the noise of single images in single runs more than once, which errs on the careful side.
+Beyond the outermost draws, where a correction for many pairs asks, the tail is a normal one that goes on from them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +33,10 @@ METRICS = ("accuracy", *MACRO)
 BOOTSTRAP = "paired bootstrap"
 N_DRAWS = 9999
 CELLS_AT_ONCE = 1 << 22
+OUTERMOST = 25
+"""Draws at either end within which the share of draws is too rough to be a probability."""
+UNTESTED = -1
+"""The answer of a run for an image that it was not tested on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,18 +84,18 @@ def metric_draws(
     """
     if n_draws < 100:
         raise UsageError(f"n_draws: at least 100 are needed for an interval, got {n_draws}")
-    true = _class_numbers(y_true)[0]
-    runs = tuple(_class_numbers(answer) for answer in answers)
+    true = class_numbers(y_true)[0]
+    runs = tuple(class_numbers(answer) for answer in answers)
     if not runs or any(run.shape[1] != len(true) for run in runs):
         raise UsageError(f"answers for all of the {len(true)} test images are needed from every method")
-    of = _metric(metric)
+    of = metric_of(metric)
     cells, counts = np.unique(np.vstack([true, *runs]), axis=1, return_counts=True)
     weights = [run_weights(len(run), n_draws, generator) for run in runs]
-    each = _on_draws(cells, counts, of, generator, n_draws)
+    each = on_draws(cells, counts, of, generator, n_draws)
     ends = np.cumsum([len(run) for run in runs])
     seeds = np.split(each, ends[:-1])
     draws = [np.einsum("sd,ds->d", per_seed, weight) for per_seed, weight in zip(seeds, weights, strict=True)]
-    whole = np.split(_of_counts(cells, counts[None], of)[:, 0], ends[:-1])
+    whole = np.split(of_counts(cells, counts[None], of)[:, 0], ends[:-1])
     return MetricDraws(np.array([part.mean() for part in whole]), np.array(draws), runs)
 
 
@@ -121,25 +126,65 @@ def difference_of(drawn: MetricDraws, a: int, b: int, *, level: float = 0.95) ->
     UsageError
         A level outside 0 to 1.
     """
-    checked_level(level)
     value = float(drawn.values[a] - drawn.values[b])
-    draws = np.sort(drawn.draws[a] - drawn.draws[b])
     both = np.vstack([drawn.answers[a], drawn.answers[b]])
-    n, n_differ = both.shape[1], int((both != both[0]).any(axis=0).sum())
-    plus_one = len(draws) + 1
-    against = (draws <= 0) if value > 0 else (draws >= 0)
-    side = 1 + int(against.sum()) if value else plus_one
+    n_differ = int((both != both[0]).any(axis=0).sum())
+    return from_draws(value, drawn.draws[a] - drawn.draws[b], both.shape[1], n_differ, level=level)
+
+
+def from_draws(value: float, draws: Floats, n: int, n_differ: int, *, level: float = 0.95) -> Difference:
+    """The difference with its percentile interval and p-value, from draws of it (see `difference_of`).
+
+    Parameters
+    ----------
+    value : float
+        On the test images themselves.
+    draws : ndarray, shape (n_draws,)
+    n, n_differ : int
+        Images, and those that the runs of both methods do not all answer alike.
+    level : float
+    """
+    checked_level(level)
+    draws, error = np.sort(draws), float(draws.std())
     least = 2.0 ** (1 - n_differ) if n_differ < 60 else 0.0
-    rank = math.floor((1 - level) / 2 * plus_one + 1e-9)
-    low, high = (float(draws[rank - 1]), float(draws[-rank])) if rank else (-math.inf, math.inf)
+    tail = (1 - level) / 2
+    low, high = _end(draws, tail, error), -_end(-draws[::-1], tail, error)
     if least > 1 - level + 1e-12:
         reach = wilson_at(n_differ, n, level)[1]
         low, high = min(low, -reach), max(high, reach)
+    side = _below_zero(draws if value > 0 else -draws[::-1], error) if value else 1.0
     return Difference(
         value=value, low=max(-1.0, min(low, value)), high=min(1.0, max(high, value)),
-        p=min(1.0, max(2 * side / plus_one, least)), level=level, test=BOOTSTRAP, n=n, n_differ=n_differ,
-        standard_error=float(draws.std()),
+        p=min(1.0, max(2 * side, least)), level=level, test=BOOTSTRAP, n=n, n_differ=n_differ,
+        standard_error=error,
     )  # fmt: skip
+
+
+def _end(draws: Floats, tail: float, error: float) -> float:
+    """The value with a chance of `tail` below it, from sorted draws and, outside them, a normal tail."""
+    from scipy.special import ndtri
+
+    outermost, limit = _outermost(draws)
+    if tail >= limit - 1e-15:
+        return float(draws[math.floor(tail * (len(draws) + 1) + 1e-9) - 1])
+    return float(draws[outermost - 1]) + error * float(ndtri(tail) - ndtri(limit))
+
+
+def _below_zero(draws: Floats, error: float) -> float:
+    """The chance of a value of zero or below: the inverse of `_end`."""
+    from scipy.special import ndtr, ndtri
+
+    outermost, limit = _outermost(draws)
+    n_below = int((draws <= 0).sum())
+    if n_below >= outermost or error == 0:
+        return (1 + n_below) / (len(draws) + 1)
+    return float(ndtr(ndtri(limit) - float(draws[outermost - 1]) / error))
+
+
+def _outermost(draws: Floats) -> tuple[int, float]:
+    """How many of the lowest draws count as outermost, and their share."""
+    n = min(OUTERMOST, len(draws) // 4)
+    return n, n / (len(draws) + 1)
 
 
 def paired_bootstrap(
@@ -159,44 +204,63 @@ def paired_bootstrap(
     return difference_of(drawn, 0, 1, level=level)
 
 
-def _on_draws(
+def on_draws(
     cells: Counts, counts: Counts, metric: Metric, generator: np.random.Generator, n_draws: int
 ) -> Floats:
+    """The metric of every run (rows) on `n_draws` draws of the images; see `of_counts`."""
     n, block = int(counts.sum()), max(1, CELLS_AT_ONCE // len(counts))
     sizes = [min(block, n_draws - start) for start in range(0, n_draws, block)]
     drawn = (generator.multinomial(n, counts / n, size=size) for size in sizes)
-    return np.concatenate([_of_counts(cells, part, metric) for part in drawn], axis=1)
+    return np.concatenate([of_counts(cells, part, metric) for part in drawn], axis=1)
 
 
-def _of_counts(cells: Counts, drawn: Counts, metric: Metric) -> Floats:
-    """The metric of every run (rows) on every draw (columns) of how often each cell came."""
-    true, runs = cells[0], cells[1:]
-    classes = np.arange(int(cells.max()) + 1)
-    weight = drawn.astype(np.float64)
-    is_true = (true[:, None] == classes).astype(np.float64)
-    truth = weight @ is_true
-    return np.array([_of_run(weight, is_true, truth, run, classes, metric) for run in runs])
+def of_counts(cells: Counts, drawn: Counts, metric: Metric) -> Floats:
+    """The metric of every run (rows) on every draw (columns) of how often each cell came.
+
+    Parameters
+    ----------
+    cells : ndarray, shape (1 + n_runs, n_cells)
+        True class and the answer of every run; `UNTESTED` where a run was not tested.
+    drawn : ndarray, shape (n_draws, n_cells)
+    metric : function
+    """
+    true, weight = cells[0], drawn.astype(np.float64)
+    k = int(cells.max()) + 1
+    return np.array([_of_run(weight, true, run, k, metric) for run in cells[1:]])
 
 
-def _of_run(
-    weight: Floats, is_true: Floats, truth: Floats, run: Counts, classes: Counts, metric: Metric
-) -> Floats:
-    is_called = (run[:, None] == classes).astype(np.float64)
-    hits, called = weight @ (is_true * is_called), weight @ is_called
-    return metric(*(np.rint(part).astype(np.int64) for part in (hits, truth, called)))
+def _of_run(weight: Floats, true: Counts, run: Counts, k: int, metric: Metric) -> Floats:
+    tested = run != UNTESTED
+    parts = [
+        weight @ _one_hot(labels, rows, k)
+        for labels, rows in ((true, tested & (run == true)), (true, tested), (run, tested))
+    ]
+    return metric(*(np.rint(part).astype(np.int64) for part in parts))
 
 
-def _metric(metric: str | Metric) -> Metric:
+def _one_hot(labels: Counts, rows: NDArray[np.bool_], k: int) -> Any:
+    """Cells by classes, sparse: 1 where a cell is of a class and among `rows`."""
+    from scipy.sparse import csr_array
+
+    at = np.flatnonzero(rows)
+    return csr_array((np.ones(len(at)), (at, labels[at])), shape=(len(labels), k))
+
+
+def metric_of(metric: str | Metric) -> Metric:
+    """A metric by its name, or the function that it is."""
     if callable(metric):
         return metric
     if metric not in METRICS:
         raise UnknownName("metric", metric, METRICS)
     if metric == "accuracy":
-        return lambda hits, truth, called: np.asarray(hits.sum(axis=1) / truth.sum(axis=1), dtype=np.float64)
+        return lambda hits, truth, called: np.asarray(
+            hits.sum(axis=1) / np.maximum(truth.sum(axis=1), 1), dtype=np.float64
+        )
     return lambda hits, truth, called: macro_averages(hits, truth, called)[metric]
 
 
-def _class_numbers(values: ArrayLike) -> Counts:
+def class_numbers(values: ArrayLike) -> Counts:
+    """Class numbers as an array of shape (n_seeds, n_images); one run may come flat."""
     runs = np.atleast_2d(np.asarray(values))
     if runs.ndim != 2 or runs.size == 0 or runs.dtype.kind not in "iub" or runs.min() < 0:
         raise UsageError(

@@ -20,27 +20,27 @@ MOST_DIGITS = 12
 
 def pair_words(
     a: str, b: str, kind: str, difference: Difference | CannotTell, p: float, smallest: float | CannotTell,
-    n_pairs: int, alpha: float, rope: float,
+    n_pairs: int, alpha: float, rope: float, measure: str = "",
 ) -> str:  # fmt: skip
     """One or two sentences on a pair of methods; see `headstart.measure.verdicts.Verdict`."""
     if isinstance(difference, CannotTell):
         return f"{a} and {b} are not distinguishable; {difference}."
     sure = _sure(difference, p, n_pairs, alpha, rope, flip=difference.value < 0)
-    size = points(abs(difference.value), rope)
+    size, of = points(abs(difference.value), rope), f" of {measure}" if measure else ""
     if kind == NOT_DISTINGUISHABLE:
-        return f"{a} and {b} are not distinguishable: {_apart(a, b, difference, rope)} {sure}; {_seen(smallest)}."
+        return f"{a} and {b} are not distinguishable: {_apart(a, b, difference, rope, of)} {sure}; {_seen(smallest)}."
     if kind == EQUIVALENT:
-        said = f"{a} and {b} are practically equivalent: {_apart(a, b, difference, rope)} {sure}, "
+        said = f"{a} and {b} are practically equivalent: {_apart(a, b, difference, rope, of)} {sure}, "
         said += f"and the whole interval lies within {unit(100 * rope)} of zero"
         return said + (", though it leaves out zero." if difference.low > 0 or difference.high < 0 else ".")
-    return f"{a} is {kind} than {b} by {size} points {sure}."
+    return f"{a} is {kind} than {b} by {size} points{of} {sure}."
 
 
-def _apart(a: str, b: str, difference: Difference, rope: float) -> str:
+def _apart(a: str, b: str, difference: Difference, rope: float, of: str) -> str:
     if difference.value == 0:
         return "their scores are equal"
     above, below = (a, b) if difference.value > 0 else (b, a)
-    return f"{above} is {points(abs(difference.value), rope)} points above {below}"
+    return f"{above} is {points(abs(difference.value), rope)} points{of} above {below}"
 
 
 def _sure(difference: Difference, p: float, n_pairs: int, alpha: float, rope: float, *, flip: bool) -> str:

@@ -18,7 +18,7 @@ from headstart.base.errors import UsageError
 from headstart.measure.cannot_tell import CannotTell
 from headstart.measure.effects import Effect, cohens_d, cohens_h
 from headstart.measure.multiple import holm, holm_factors
-from headstart.measure.paired import MID_P, Difference, correctness, paired_accuracy
+from headstart.measure.paired import MID_P, Difference, accuracy_p, correctness, paired_accuracy
 from headstart.measure.paired_bootstrap import Metric, difference_of, metric_draws
 from headstart.measure.power import POWER, smallest_of_error, smallest_paired
 from headstart.measure.resampled import check_rope, corrected_t
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 ALPHA, ROPE = 0.05, 0.01
 BETTER, WORSE = "better", "worse"
+NO_EFFECT = CannotTell("there is no usual effect size for the difference of such a metric")
 Compare = Callable[[int, int, float], "Difference | CannotTell"]
 """From the places of two methods and a confidence to their difference."""
 
@@ -56,6 +57,8 @@ class Verdict:
         Pairs that were corrected for.
     alpha, rope : float
         Level of all pairs together; largest difference that does not matter (0: every one does).
+    measure : str
+        What the points of the words are of, e.g. "macro F1"; "" leaves it to what stands around them.
     """
 
     a: str
@@ -68,6 +71,7 @@ class Verdict:
     n_pairs: int
     alpha: float = ALPHA
     rope: float = ROPE
+    measure: str = ""
 
     @property
     def words(self) -> str:
@@ -82,6 +86,7 @@ class Verdict:
             self.n_pairs,
             self.alpha,
             self.rope,
+            self.measure,
         )
 
 
@@ -95,7 +100,8 @@ class Verdicts:
     scores : tuple of float
         Mean score of each method.
     pairs : tuple of Verdict
-        Every pair once, in the order of `methods`; with `against`, the pairs with that method.
+        Every pair once, in the order of `methods`; with `against`, the pairs with that method, which are
+        corrected for all pairs none the less.
     """
 
     methods: tuple[str, ...]
@@ -141,7 +147,8 @@ def compare_all(
     alpha, rope : float
         Level of all pairs together; largest difference that does not matter.
     against : int, optional
-        Place of the one method that the others are compared with; None: every pair.
+        Place of the one method whose pairs are wanted; None: every pair. Holm's correction is over all pairs of
+        methods either way: which one is best was not known before, so the pairs with it are no fewer tests.
 
     Raises
     ------
@@ -159,19 +166,21 @@ def compare_all(
     return judge(
         methods, scores, lambda i, j, level: paired_accuracy(runs[i], runs[j], level=level),
         lambda i, j: cohens_h(scores[i], scores[j]), alpha=alpha, rope=rope, against=against,
+        p_of=lambda i, j: accuracy_p(runs[i], runs[j]),
     )  # fmt: skip
 
 
 def compare_all_by(
     methods: Sequence[str], y_true: ArrayLike, answers: Sequence[ArrayLike], generator: np.random.Generator, *,
     metric: str | Metric, alpha: float = ALPHA, rope: float = ROPE, n_draws: int = 9999,
+    against: int | None = None,
 ) -> Verdicts:  # fmt: skip
     """Compare any metric of all methods on the same test images by the paired bootstrap (see `metric_draws`)."""
     drawn = metric_draws(y_true, answers, generator, metric=metric, n_draws=n_draws)
-    none = CannotTell("there is no usual effect size for the difference of such a metric")
     return judge(
         methods, [float(value) for value in drawn.values],
-        lambda i, j, level: difference_of(drawn, i, j, level=level), lambda i, j: none, alpha=alpha, rope=rope,
+        lambda i, j, level: difference_of(drawn, i, j, level=level), lambda i, j: NO_EFFECT, alpha=alpha,
+        rope=rope, against=against,
     )  # fmt: skip
 
 
@@ -199,9 +208,19 @@ def compare_all_splits(
 def judge(
     methods: Sequence[str], scores: Sequence[float], compare: Compare,
     effect: Callable[[int, int], Effect | CannotTell], *, alpha: float = ALPHA, rope: float = ROPE,
-    against: int | None = None,
+    against: int | None = None, p_of: Callable[[int, int], float] | None = None,
 ) -> Verdicts:  # fmt: skip
-    """Verdicts on all pairs, or those with `against`, where interval and p-value come from one statistic."""
+    """Verdicts on all pairs, or those with `against`, where interval and p-value come from one statistic.
+
+    Parameters
+    ----------
+    methods, scores, compare, effect, alpha, rope
+        See `Verdicts` and `Compare`; `effect` takes the places of two methods.
+    against : int, optional
+        Place of the one method whose pairs are wanted. All pairs are tested and corrected for either way.
+    p_of : callable, optional
+        A quicker way to the p-value of `compare` alone, for pairs of which no more is asked.
+    """
     check_rope(rope)
     if not 0 < alpha < 1:
         raise UsageError(f"alpha lies between 0 and 1, e.g. 0.05; got {alpha}")
@@ -210,19 +229,25 @@ def judge(
             f"two or more methods with different names and one entry each are needed; "
             f"got {len(methods)} names and {len(scores)} entries"
         )
-    every = range(len(methods))
-    places = (
-        list(combinations(every, 2)) if against is None else [(against, j) for j in every if j != against]
-    )
-    alone = [compare(i, j, 1 - alpha) for i, j in places]
-    p = [1.0 if isinstance(found, CannotTell) else found.p for found in alone]
-    levels = 1 - alpha / holm_factors(p)
+    places = list(combinations(range(len(methods)), 2))
+    p = [_p_alone(compare(i, j, 1 - alpha)) if p_of is None else p_of(i, j) for i, j in places]
+    tested = zip(places, 1 - alpha / holm_factors(p), holm(p), strict=True)
+    # a wanted pair has the one method as its a, so that the difference is that method's less the other's
+    wanted = [
+        ((j, i) if j == against else (i, j), level, adjusted)
+        for (i, j), level, adjusted in tested
+        if against is None or against in (i, j)
+    ]
     pairs = [
         _verdict((methods[i], methods[j]), compare(i, j, float(level)), float(adjusted), effect(i, j),
                  (len(places), alpha, rope))
-        for (i, j), level, adjusted in zip(places, levels, holm(p), strict=True)
+        for (i, j), level, adjusted in wanted
     ]  # fmt: skip
     return Verdicts(tuple(methods), tuple(scores), tuple(pairs))
+
+
+def _p_alone(found: Difference | CannotTell) -> float:
+    return 1.0 if isinstance(found, CannotTell) else found.p
 
 
 def _verdict(

@@ -1,13 +1,13 @@
 """What every method said of every test image, from the store of a study: for paired tests and for looking at.
 
-Methods are compared on the same images. Where each seed drew a split of its own, those of the first seed are
-taken, with one run a method.
+Methods are compared on the same images. Where each seed drew a split of its own, the answers on the images of the
+first seed come first, with one run a method, and those of every other seed in `rest`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,10 @@ class Answers:
         Class numbers that a method named.
     seed : int or None
         The seed whose split these images are, where every seed drew its own.
+    folds : ndarray of int, shape (n,), or None
+        The fold that held each image out, where all predictions of drawn folds are one run.
+    rest : tuple of Answers
+        The same of every other seed, where every seed drew its own split; a method need not have all seeds.
     """
 
     dataset: str
@@ -53,6 +57,17 @@ class Answers:
     truth: Numbers
     said: dict[str, Numbers]
     seed: int | None = None
+    folds: Numbers | None = None
+    rest: tuple[Answers, ...] = ()
+
+    @property
+    def splits(self) -> tuple[Answers, ...]:
+        """These answers and those of the other seeds, one entry a split."""
+        return (self, *self.rest)
+
+    def runs(self, method: str) -> tuple[str, ...]:
+        """Every run behind the answers of a method, on all splits."""
+        return tuple(cell for each in self.splits for cell in each.cells.get(method, ()))
 
     def correct(self, method: str) -> NDArray[np.bool_]:
         """Right or wrong, shape (n_runs, n)."""
@@ -80,12 +95,15 @@ def _of(record: StudyRecord, store: StudyStore, dataset: str) -> Answers | None:
     runs = {row.method: _runs(row, by_id) for row in rows}
     if len(rows) < 2 or not all(runs.values()):
         return None
-    seed = None
-    if len({run.cell.split_digest for each in runs.values() for run in each}) > 1:
-        seed = min(run.cell.seed or 0 for run in runs[rows[0].method])
-        runs = {name: [run for run in each if run.cell.seed == seed] for name, each in runs.items()}
-        runs = {name: each for name, each in runs.items() if each}
-    return _joined(record, store, dataset, runs, seed) if len(runs) > 1 else None
+    if len({run.cell.split_digest for each in runs.values() for run in each}) == 1:
+        return _joined(record, store, dataset, runs, None)
+    made = []
+    for seed in sorted({run.cell.seed or 0 for each in runs.values() for run in each}):
+        own = {name: [run for run in each if (run.cell.seed or 0) == seed] for name, each in runs.items()}
+        own = {name: each for name, each in own.items() if each}
+        answers = _joined(record, store, dataset, own, seed) if len(own) > 1 else None
+        made += [] if answers is None else [answers]
+    return replace(made[0], rest=tuple(made[1:])) if made else None
 
 
 def _runs(row: MethodSummary, by_id: Mapping[str, CellResult]) -> list[CellResult]:
@@ -99,12 +117,14 @@ def _joined(
     number = {path: row for row, path in enumerate(table.paths)}
     said: dict[str, list[Numbers]] = {}
     paths: list[str] | None = None
+    fold_of: dict[str, int] = {}
     for method, each in runs.items():
         for run in each:
             stored = store.probabilities(run.cell.id)
             if stored is None or run.classes != classes:
                 return None
             named = dict(zip(stored[1], stored[0].argmax(axis=1), strict=True))
+            fold_of = fold_of or _folds(run, stored[1])
             paths = paths if paths is not None else sorted(named, key=lambda path: number.get(path, -1))
             if set(paths) != set(named) or any(path not in number for path in paths):
                 return None
@@ -120,4 +140,13 @@ def _joined(
         np.array([index.get(labels[row] or "", -1) for row in rows], dtype=np.int64),
         {method: np.stack(each) for method, each in said.items()},
         seed,
+        np.array([fold_of[path] for path in paths or ()], dtype=np.int64) if fold_of else None,
     )
+
+
+def _folds(run: CellResult, paths: Sequence[str]) -> dict[str, int]:
+    """The fold of each image that a run of drawn folds tested; {} of one fit, and of a run that kept no sizes."""
+    if len(run.tested) < 2 or sum(run.tested) != len(paths):
+        return {}
+    numbers = np.repeat(np.arange(len(run.tested)), run.tested)
+    return {path: int(number) for path, number in zip(paths, numbers, strict=True)}

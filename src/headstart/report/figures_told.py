@@ -26,7 +26,7 @@ HATCHES = ("", "....", "////")
 
 @dataclass(frozen=True)
 class Gap:
-    """The best less a method, in points of accuracy with the interval that was tested; `kind` is the method's."""
+    """The best less a method, in points of what is measured with the interval that was tested; `kind` is the method's."""
 
     name: str
     kind: str
@@ -40,7 +40,7 @@ def gap_id(at: int, kind: str) -> str:
     return f"gap-{at}-{kind.replace(' ', '-')}"
 
 
-def gaps_from_the_best(gaps: Sequence[Gap], rope: float) -> str:
+def gaps_from_the_best(gaps: Sequence[Gap], rope: float, measure: str = "accuracy") -> str:
     """One row a method: by how many points the best is better, with intervals; the band is the `rope`, in points."""
 
     def draw(figure: Any) -> None:
@@ -60,7 +60,7 @@ def gaps_from_the_best(gaps: Sequence[Gap], rope: float) -> str:
         axes.set_yticks(range(len(gaps)), [drawable(gap.name) for gap in gaps])
         axes.set_ylim(len(gaps) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
-        axes.set_xlabel("points of accuracy by which the best is better")
+        axes.set_xlabel(f"points of {measure} by which the best is better")
         legend(figure, axes)
 
     return drawn(draw, 5.6, MARGIN + ROW * len(gaps))

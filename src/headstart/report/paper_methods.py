@@ -135,14 +135,31 @@ def _statistics(cited: Bibliography, tests: Iterable[str]) -> Section:
     if "corrected_t" in used:
         blocks.append(
             Paragraph(
-                "Methods were compared over repeated splits by the corrected resampled t-test "
-                f"{cited.cite('nadeau2003')}; the effect size is Cohen's d {cited.cite('cohen1988')}."
+                "Methods were compared over repeated splits or folds by the corrected resampled t-test "
+                f"{cited.cite('nadeau2003')}, fold by fold where there are folds {cited.cite('bouckaert2004')}; the "
+                f"effect size is Cohen's d {cited.cite('cohen1988')}."
+            )
+        )
+    if "over_splits" in used:
+        blocks.append(
+            Paragraph(
+                "Where every seed drew a split of its own, methods were compared on the test images of all splits, each "
+                "image counted once, by a paired t-test whose standard error joins the spread over images and that over "
+                f"splits {cited.cite(*papers.TESTS['over_splits'])}; the effect size is Cohen's h "
+                f"{cited.cite('cohen1988')}."
+            )
+        )
+    if "paired_bootstrap" in used:
+        blocks.append(
+            Paragraph(
+                "Differences of the metric that methods were compared by have intervals and p-values of the paired "
+                f"bootstrap {cited.cite(*papers.TESTS['paired_bootstrap'])} over images and runs."
             )
         )
     if used:
         blocks.append(
             Paragraph(
-                "All comparisons with the best are corrected together by Holm's procedure "
+                "The comparisons of all pairs of methods are corrected together by Holm's procedure "
                 f"{cited.cite('holm1979')}, so that the chance of any false alarm stays below 5 %."
             )
         )

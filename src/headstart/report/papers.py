@@ -37,7 +37,8 @@ METRICS: Mapping[str, tuple[str, ...]] = {
 }
 TESTS: Mapping[str, tuple[str, ...]] = {
     "mcnemar": ("mcnemar1947", "fagerland2013"),
-    "corrected_t": ("nadeau2003",),
+    "corrected_t": ("nadeau2003", "bouckaert2004"),
+    "over_splits": ("bouthillier2021",),
     "over_folds": ("nadeau2003",),
     "correlated_t": ("benavoli2017",),
     "signed_rank": ("benavoli2017",),

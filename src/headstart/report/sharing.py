@@ -2,7 +2,8 @@
 
 One idea: the sentences and the tables come from the same verdicts. Classes and levels are compared by right and wrong
 (`headstart.measure.verdicts.compare_all`), labels and numbers by what each image scores
-(`headstart.measure.paired_values`), each with Holm's correction over the pairs of ways.
+(`headstart.measure.paired_values`), each with Holm's correction over the pairs of ways. Where every seed drew its own
+split, all of them count: right and wrong over images and splits, the rest by the corrected resampled t-test.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from headstart.measure.joint import all_right
 from headstart.measure.outputs import CLASSES, ORDINAL, image_scores, right
+from headstart.measure.paired_splits import compare_all_over_splits
 from headstart.measure.paired_values import compare_all_values
 from headstart.measure.verdicts import BETTER, WORSE, Verdicts, compare_all, compare_all_splits
 from headstart.methods.output import Output, encode
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 NAMES = {"hard": "hard sharing", "soft": "soft sharing", "separate": "separate networks"}
 SHARED = ("hard", "soft")
 SEPARATE = "separate"
+IMAGES, SPLITS, FOLDS = "images", "splits", "folds"
 
 
 @dataclass(frozen=True)
@@ -109,32 +112,36 @@ def _ways(record: StudyRecord, name: str, rows: Sequence[MethodSummary]) -> Ways
     if not seeds or not held:
         return None
     first = next(iter(runs))
-    splits = {runs[first][seed].cell.split_digest for seed in seeds}
-    how = "on the same {}"
-    if len(splits) > 1 and len(seeds) < LEAST_SPLITS:
-        seeds = seeds[:1]
-        fold = runs[first][seeds[0]].cell.fold
-        said = f"fold {fold}, for every fold has" if fold else f"seed {seeds[0]}, for every seed drew"
-        how += f" (those of {said} its own)"
+    one, n_splits = runs[first][seeds[0]], len({runs[first][seed].cell.split_digest for seed in seeds})
     scores = {way: [run_scores(record, runs[way][seed]) for seed in seeds] for way in runs}
-    over_splits = len(splits) > 1 and len(seeds) >= LEAST_SPLITS
-    one = runs[first][seeds[0]]
-    outputs = [*(output["name"] for output in one.outputs), *([JOINT] if one.joint else [])]
+    images = [np.sort(record.test_rows[runs[first][seed].cell.id]) for seed in seeds]
+    folds = [_fold_numbers(record, runs[first][seed]) for seed in seeds]
+    test, how = _test(one, seeds, n_splits)
     kinds = {output["name"]: output["kind"] for output in one.outputs}
-    names, found = [NAMES[way] for way in runs], {}
-    for output in outputs:
+    found = {}
+    for output in [*kinds, *([JOINT] if one.joint else [])]:
         each = [[scores[way][at][output] for at in range(len(seeds))] for way in runs]
-        if over_splits:
-            means = np.array([[np.nanmean(run) for run in way] for way in each])
-            found[output] = compare_all_splits(names, means, test_over_train=one.n_test / max(1, one.n_train))
-            continue
-        known = np.isfinite(each[0][0])
-        if known.sum() < 2:
-            continue
-        kept = [np.stack([run[known] for run in way]) for way in each]
         shares = kinds.get(output, CLASSES) in (CLASSES, ORDINAL)
-        found[output] = compare_all(names, kept) if shares else compare_all_values(names, kept)
-    how = f"over {len(seeds)} splits" if over_splits else how.format(count(one.n_test, "test image"))
+        known = [np.isfinite(part) for part in each[0]]
+        if min(int(part.sum()) for part in known) < 2:
+            continue
+        kept = [[part[at] for part, at in zip(way, known, strict=True)] for way in each]
+        names, which = (
+            [NAMES[way] for way in runs],
+            [rows[at] for rows, at in zip(images, known, strict=True)],
+        )
+        if test == FOLDS:
+            found[output] = _over_folds(names, each, folds)
+        elif test == SPLITS and shares and len(seeds) < LEAST_SPLITS:
+            parts = [dict(enumerate(way)) for way in kept]
+            found[output] = compare_all_over_splits(names, parts, dict(enumerate(which)))
+        elif test == SPLITS:
+            means = np.array([[part.mean() for part in way] for way in kept])
+            ratio = one.n_test / max(1, one.n_train)
+            found[output] = compare_all_splits(names, means, test_over_train=ratio)
+        else:
+            whole = [np.stack(way) for way in kept]
+            found[output] = compare_all(names, whole) if shares else compare_all_values(names, whole)
     return Ways(name, tuple(rows), found, how)
 
 
@@ -159,6 +166,36 @@ def training_words(record: StudyRecord, dataset: str) -> str:
     if told.get("class_weights"):
         parts.append(f"the classes of {listed(told['class_weights'])} count alike in training")
     return f"As was asked for, {listed(parts)}." if parts else ""
+
+
+def _test(one: CellResult, seeds: Sequence[int | None], n_splits: int) -> tuple[str, str]:
+    """What the runs tested, and in words how they are compared."""
+    if len(one.tested) > 1:
+        often = f", {len(seeds)} times over" if len(seeds) > 1 else ""
+        return FOLDS, f"over {len(one.tested)} folds{often}, fold by fold"
+    if n_splits > 1:
+        return SPLITS, f"over {len(seeds)} splits"
+    return IMAGES, f"on the same {count(one.n_test, 'test image')}"
+
+
+def _over_folds(names: Sequence[str], each: Sequence[Sequence[Floats]], folds: Sequence[Floats]) -> Verdicts:
+    """The corrected resampled t-test over every fold of every repeat, n_test / n_train = 1 / (k - 1)."""
+    means = [
+        [np.nanmean(part[at == fold]) for part, at in zip(way, folds, strict=True) for fold in np.unique(at)]
+        for way in each
+    ]
+    sizes = [np.unique(at, return_counts=True)[1] for at in folds]
+    ratio = float(np.mean([n / (part.sum() - n) for part in sizes for n in part]))
+    return compare_all_splits(names, np.array(means), test_over_train=ratio)
+
+
+def _fold_numbers(record: StudyRecord, run: CellResult) -> Floats:
+    """The fold of each test image of a run, in the order of its rows; all 0 of one fit."""
+    rows = record.test_rows[run.cell.id]
+    numbers = (
+        np.repeat(np.arange(len(run.tested)), run.tested) if len(run.tested) > 1 else np.zeros(len(rows))
+    )
+    return np.asarray(numbers[np.argsort(rows, kind="stable")], dtype=np.float64)
 
 
 def run_scores(record: StudyRecord, run: CellResult) -> dict[str, Floats]:

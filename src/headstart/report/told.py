@@ -7,16 +7,14 @@ The verdict in words, the tables, the drawings and the slides read these values 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from headstart.measure.verdict_words import EQUIVALENT, NOT_DISTINGUISHABLE
-from headstart.measure.verdicts import BETTER, WORSE, Verdict, Verdicts, compare_all, compare_all_splits
+from headstart.measure.verdicts import BETTER, WORSE, Verdict, Verdicts
 from headstart.report.answers import Answers
-from headstart.report.verdict import LEAST_SPLITS, best_of, datasets, ranked, results_of
-from headstart.report.wording import count
-from headstart.study.records import MethodSummary, StudyRecord
+from headstart.report.told_tests import ACCURACY, METRIC_WORDS, Found, on_images, over_given_splits
+from headstart.report.verdict import best_of, datasets, ranked, results_of
+from headstart.study.records import CellResult, MethodSummary, StudyRecord
 
 OF_THE_OTHER = {BETTER: WORSE, WORSE: BETTER}
 KINDS = (WORSE, NOT_DISTINGUISHABLE, EQUIVALENT, BETTER)
@@ -37,7 +35,9 @@ class ToldApart:
     how : str
         What was compared by which test, as a clause.
     test : str
-        Name of the statistic: "mcnemar" or "corrected_t".
+        Name of the statistic: "mcnemar", "over_splits", "corrected_t" or "paired_bootstrap".
+    metric : str
+        What the methods are compared by, e.g. "balanced_accuracy".
     """
 
     best: MethodSummary
@@ -45,6 +45,12 @@ class ToldApart:
     runs: dict[str, tuple[str, ...]]
     how: str
     test: str
+    metric: str = ACCURACY
+
+    @property
+    def measure(self) -> str:
+        """What the methods are compared by, in words."""
+        return METRIC_WORDS[self.metric]
 
     def level(self) -> list[str]:
         """Methods that are neither better nor worse than the best."""
@@ -74,46 +80,45 @@ def told_all(record: StudyRecord, answers: Mapping[str, Answers]) -> dict[str, T
     return {name: told_apart(record, name, answers.get(name)) for name in datasets(record)}
 
 
+def metric_of(record: StudyRecord) -> str:
+    """What the spec of a study compares methods by; accuracy in studies that name nothing."""
+    return str(record.spec.get("metric") or ACCURACY)
+
+
 def told_apart(record: StudyRecord, dataset: str, answers: Answers | None) -> ToldApart | None:
     """All methods against the best of a dataset; None where there is nothing to compare.
 
-    Given folds, or five splits or more, one a seed: the corrected resampled t-test. Else on the same test images: McNemar's
-    test (mid-p) for one run, a paired t over images and seeds for several.
+    See `headstart.report.told_tests` for which test serves which runs. Holm's correction is over all pairs of
+    methods.
     """
     best = best_of(record, dataset)
-    if best is None:
+    found = _found(record, best, answers) if best is not None else None
+    if best is None or found is None:
         return None
-    over_splits = _over_splits(record, dataset, best)
-    if over_splits is not None:
-        return over_splits
+    metric, verdicts = metric_of(record), found.verdicts
+    if metric != ACCURACY:
+        named = tuple(replace(pair, measure=METRIC_WORDS[metric]) for pair in verdicts.pairs)
+        verdicts = replace(verdicts, pairs=named)
+    return ToldApart(best, verdicts, found.runs, found.how, found.test, metric)
+
+
+def _found(record: StudyRecord, best: MethodSummary, answers: Answers | None) -> Found | None:
+    metric = metric_of(record)
+    runs = _seeded_runs(record, best)
+    if runs:
+        names = [best.method, *(name for name in runs if name != best.method)]
+        found = over_given_splits(names, runs, metric, whole=answers is not None)
+        if found is not None:
+            return found
     if answers is None or best.method not in answers.methods:
         return None
-    names = [best.method, *(name for name in answers.methods if name != best.method)]
-    found = compare_all(names, [answers.correct(name) for name in names], against=0)
-    several = any(len(answers.said[name]) > 1 for name in names)
-    how = f"on the same {count(len(answers.rows), 'test image')}"
-    how += f" (those of seed {answers.seed}, for every seed drew its own)" if answers.seed is not None else ""
-    how += ", by a paired t-test over images and seeds" if several else ", by McNemar's test (mid-p)"
-    return ToldApart(best, found, answers.cells, how, "mcnemar")
+    methods = dict.fromkeys(name for part in answers.splits for name in part.methods)
+    return on_images([best.method, *(name for name in methods if name != best.method)], answers, metric)
 
 
-def _over_splits(record: StudyRecord, dataset: str, best: MethodSummary) -> ToldApart | None:
-    """The corrected t-test over splits, where every method ran on the same five or more."""
-    rows = [row for row in ranked(record, dataset) if row.status == "done"]
+def _seeded_runs(record: StudyRecord, best: MethodSummary) -> dict[str, dict[int, CellResult]]:
+    """The runs of the finished methods by seed; {} where the best has none or a run without a seed."""
+    rows = [row for row in ranked(record, best.dataset) if row.status == "done"]
     runs = {row.method: {r.cell.seed: r for r in results_of(record, row)} for row in rows}
-    seeds = sorted(seed for seed in runs.get(best.method, {}) if seed is not None)
-    by_fold = any(result.cell.fold for result in runs.get(best.method, {}).values())
-    splits = {runs[best.method][seed].cell.split_digest for seed in seeds}
-    if len(seeds) < (2 if by_fold else LEAST_SPLITS) or len(splits) < len(seeds):
-        return None
-    whole = [row.method for row in rows if all(seed in runs[row.method] for seed in seeds)]
-    names = [best.method, *(name for name in whole if name != best.method)]
-    if len(names) < 2:
-        return None
-    scores = [[runs[name][seed].scores["accuracy"].value for seed in seeds] for name in names]
-    one = runs[best.method][seeds[0]]
-    ratio = one.n_test / max(1, one.n_train)
-    found = compare_all_splits(names, np.array(scores), test_over_train=ratio, against=0)
-    how = f"over {len(seeds)} {'given folds' if by_fold else 'splits'}, by the corrected resampled t-test"
-    cells = {name: tuple(runs[name][seed].cell.id for seed in seeds) for name in names}
-    return ToldApart(best, found, cells, how, "corrected_t")
+    seeded = {name: {s: run for s, run in own.items() if s is not None} for name, own in runs.items()}
+    return seeded if seeded.get(best.method) and len(seeded) > 1 else {}

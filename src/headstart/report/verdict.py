@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 APART = 2
 """Of more datasets each is told in less, in a sentence or a row of one table, so that a paper keeps its length."""
 LEAST_SPLITS = 5
-"""Splits over which methods are compared by a test of their means; over fewer the images of one are compared."""
+"""Splits over which methods are compared by a test of their means; over fewer the images of all are compared."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,8 @@ def told_claims(found: ToldApart) -> list[Claim]:
     runs = tuple(cell for name in (best, *found.level()) for cell in found.runs[name])
     own = (*found.runs[pairs[0].a], *found.runs[pairs[0].b])
     kinds = {kind: len(methods) for kind, methods in found.methods_by_kind().items()}
-    by = f"{found.how}, with Holm's correction for {count(len(pairs), 'pair')}"
+    by = "" if found.metric == "accuracy" else f"by {found.measure} "
+    by += f"{found.how}, with Holm's correction for {count(pairs[0].n_pairs, 'pair')} of methods"
     if len(kinds) == 1:
         kind, n = next(iter(kinds.items()))
         every = "The only other method is" if n == 1 else f"All {n} other methods are"

@@ -144,6 +144,7 @@ def _run(
             "chosen": agreed([fit.head.chosen_ for fit in fits]),
             "tried": _tried(fits[0].head),
             "n_fits": len(fits),
+            "tested": tuple(len(fold.test) for fold in partition.folds),
             "test_reads": sum(fit.test_reads for fit in fits),
             "shifts": tuple(
                 measured_shift(

@@ -130,6 +130,7 @@ def _run(cell: Cell, data: Dataset, make_model: MakeModel) -> tuple[dict[str, An
         "training": tuple(record for each in models for record in each["records"]),
         "tried": {"epoch": max(len(each.get("curve") or ()) for each in first["records"])} if first["records"] else {},
         "n_fits": len(models),
+        "tested": tuple(len(fold.test) for fold in partition.folds),
         "test_reads": n_reads,
         "findings": distinct([finding for each in models for finding in each["findings"]]),
     }, answers  # fmt: skip

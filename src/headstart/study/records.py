@@ -196,7 +196,8 @@ class CellResult:
     fit of a tuned method, trials included (`headstart.methods.tune.found.SearchRecord` as JSON-like values).
 
     `tried` is the number of settings that a fit compared on the images that choose, by what was tuned; `n_fits`
-    the number of fits (one, or one a fold) and `test_reads` how often test images were read: as often.
+    the number of fits (one, or one a fold) and `test_reads` how often test images were read: as often. `tested` is
+    the number of test images of each fit, in the order of the probabilities; () in runs of an older version.
     """
 
     cell: Cell
@@ -222,6 +223,7 @@ class CellResult:
     tried: dict[str, int] = field(default_factory=dict)
     n_fits: int = 0
     test_reads: int = 0
+    tested: tuple[int, ...] = ()
     shifts: tuple[ShiftResult, ...] = ()
     outputs: tuple[dict[str, Any], ...] = ()
     joint: dict[str, Any] = field(default_factory=dict)

@@ -50,6 +50,7 @@ def result_from(row: dict[str, Any]) -> CellResult:
         findings=tuple(Finding(**each) for each in given.pop("findings", ())),
         shifts=tuple(_shift(each) for each in given.pop("shifts", ())),
         outputs=tuple(given.pop("outputs", ())),
+        tested=tuple(given.pop("tested", ())),
         **given,
     )
 

@@ -7,12 +7,14 @@ does not run, or does not count: a plan that breaks one is refused, a run that b
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from headstart.base.errors import HeadstartError
+from headstart.methods.heads_catalog import HEAD_CARDS
 from headstart.study.partition import Fold, Rows
 from headstart.study.records import Cell, CellResult
 
@@ -167,11 +169,57 @@ def _way(selected_on: str) -> str:
 
 
 def _tried(done: Sequence[CellResult]) -> Rule:
+    """Whether no fit compared more settings than its kind may, and searches of one comparison had one budget."""
+    odd = {each.cell.id: why for each in done if each.cell.classifies and (why := _excess(each))}
+    for group in _unequal_budgets(done):
+        odd |= dict.fromkeys(group, "searches of one comparison with different budgets")
+    if odd:
+        named = sorted(set(odd.values()))[:N_NAMED]
+        return Rule(TRIALS, False, f"{_n(len(odd), 'run')} had other terms: {'; '.join(named)}.", tuple(odd))
     counts = trials(done)
     if not counts:
         return Rule(TRIALS, True, "Nothing was tuned.")
     parts = [f"{name} {_span(ends)}" for name, ends in counts.items()]
-    return Rule(TRIALS, True, f"Settings compared on the images that choose, a fit: {'; '.join(parts)}.")
+    said = f"Settings compared on the images that choose, a fit: {'; '.join(parts)}. "
+    return Rule(TRIALS, True, f"{said}None has more than its kind may try.")
+
+
+def _excess(result: CellResult) -> str:
+    """What a run compared more than its kind may try; "" where it did not."""
+    cell = result.cell
+    kind = cell.head or cell.scenario
+    if cell.tuned:
+        allowed = json.loads(cell.tuned)["trials"]
+        found = [len(search["trials"]) for search in result.tuning]
+        if not found:
+            return f"{kind} tuned: no trial was recorded"
+        if allowed is not None and max(found) > allowed:
+            return f"{kind} tuned: {max(found)} trials in a fit where {allowed} are allowed"
+        return ""
+    if result.tuning:
+        return (
+            f"{kind}: {len(result.tuning[0]['trials'])} trials of a method that is compared with its defaults"
+        )
+    most, n = _most(cell), max(result.tried.values(), default=0)
+    return f"{kind}: {n} settings in a fit where {most} are allowed" if most is not None and n > most else ""
+
+
+def _most(cell: Cell) -> int | None:
+    """The most settings that a fit with its own defaults may compare; None where that is not known."""
+    if cell.trains:
+        epochs = cell.options.get("epochs")
+        return int(epochs) if epochs else None
+    return HEAD_CARDS[cell.head].most_tried if cell.head in HEAD_CARDS else None
+
+
+def _unequal_budgets(done: Sequence[CellResult]) -> list[list[str]]:
+    """Runs of comparisons in which tuned methods had different numbers of trials or seconds."""
+    found: dict[tuple[Any, ...], dict[tuple[Any, Any], list[str]]] = {}
+    for cell in (each.cell for each in done if each.cell.tuned):
+        how = json.loads(cell.tuned)
+        key = (cell.dataset, cell.data_digest, cell.per_class, cell.fold)
+        found.setdefault(key, {}).setdefault((how["trials"], how["seconds"]), []).append(cell.id)
+    return [[run for runs in each.values() for run in runs] for each in found.values() if len(each) > 1]
 
 
 def trials(results: Iterable[CellResult]) -> dict[str, tuple[int, int]]:

@@ -134,6 +134,8 @@ def several_mistakes(spec: StudySpec, *, trained: bool) -> list[str]:
     for name in ("shifted", "corruptions"):
         if getattr(spec, name):
             found.append(f"{name}: it is for one target; leave it out, or name one target")
+    if spec.metric != "accuracy":
+        found.append("metric: several outputs are compared by what each of them scores; leave it out")
     if spec.tricks:
         found.append("tricks: they are held to account on one output; leave them out, or name one target")
     return found

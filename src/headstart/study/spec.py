@@ -25,7 +25,7 @@ from headstart.methods.heads_catalog import HEAD_NAMES
 from headstart.methods.training_options import DEFAULT_TRAINABLE, SCENARIOS, TRAINED, TrainingOptions
 from headstart.study.several_spec import SeveralOptions, several_mistakes
 from headstart.study.spec_folders import shifted_folders
-from headstart.study.spec_values import read_values, validated
+from headstart.study.spec_values import read_per_class, read_values, validated
 from headstart.study.trick_designs import DESIGNS, ONE
 from headstart.study.trick_spec import trick_mistakes
 
@@ -34,6 +34,7 @@ PRECISIONS = ("float32", "bfloat16", "int8")
 POOLINGS = ("avg", "max", "avg+std", "gem", "flat")
 EQUALS = ("images", "seconds", "own")
 TASKS = ("classification", "retrieval")
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "macro_precision", "macro_recall")
 SEARCHES = ("cosine", "l2", "whitened")
 TRAINING = {field.name: field for field in dataclasses.fields(TrainingOptions)}
 
@@ -46,26 +47,6 @@ MAY_BE_EMPTY = (
 )  # fmt: skip
 
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def read_per_class(value: Any) -> int:
-    """A number of images a class, 0 for "all".
-
-    Raises
-    ------
-    ValueError
-
-    Examples
-    --------
-    >>> read_per_class("20"), read_per_class("all")
-    (20, 0)
-    """
-    if value == "all" or (value == 0 and not isinstance(value, bool)):
-        return 0
-    text = str(value)
-    if isinstance(value, bool | float) or not re.fullmatch(r"[1-9]\d{0,6}", text):
-        raise ValueError(f"expected a number of images a class (1 or more) or all, got {value!r}")
-    return int(text)
 
 
 def _training(name: str, default: Any = dataclasses.MISSING, help: str = "") -> Any:
@@ -168,6 +149,11 @@ class StudySpec(SeveralOptions):
         (),
         "test on corrupted test images too, each at five severities: names, or all (Hendrycks and Dietterich 2019)",
         choices=(ALL, *CORRUPTIONS),
+    )
+    metric: str = option(
+        "accuracy",
+        "what methods are compared by on the test images, with intervals of the difference; it chooses nothing",
+        choices=METRICS,
     )
     corruption_images: int = option(
         500, "most test images that are corrupted, of each split", low=1, high=1000000

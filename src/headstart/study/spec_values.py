@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, get_args
 
 from headstart.base.options import complaints
@@ -38,3 +39,23 @@ def _spoken(kind: Any) -> str:
         if each in _SPOKEN and not str(kind).startswith("tuple"):
             return _SPOKEN[each]
     return "a list of texts"
+
+
+def read_per_class(value: Any) -> int:
+    """A number of images a class, 0 for "all".
+
+    Raises
+    ------
+    ValueError
+
+    Examples
+    --------
+    >>> read_per_class("20"), read_per_class("all")
+    (20, 0)
+    """
+    if value == "all" or (value == 0 and not isinstance(value, bool)):
+        return 0
+    text = str(value)
+    if isinstance(value, bool | float) or not re.fullmatch(r"[1-9]\d{0,6}", text):
+        raise ValueError(f"expected a number of images a class (1 or more) or all, got {value!r}")
+    return int(text)

@@ -95,7 +95,16 @@ def _mean_score(done: Sequence[CellResult], name: str) -> Score:
         return over_seeds(scores, metric=metric)
     from headstart.measure.resampled import over_folds
 
-    return over_folds(scores, test_over_train=done[0].n_test / max(1, done[0].n_train), metric=metric)
+    return over_folds(scores, test_over_train=fold_ratio(done), metric=metric)
+
+
+def fold_ratio(done: Sequence[CellResult]) -> float:
+    """Test images of a given fold over all others, the mean over folds: 1 / (k - 1) for k equal folds.
+
+    A network that validates on an inner fold learns from fewer, but that fold is none of the test images either.
+    """
+    each = [result.n_test / max(1, result.n_train + result.n_validation) for result in done]
+    return sum(each) / len(each)
 
 
 def _shifts(done: Sequence[CellResult]) -> tuple[ShiftResult, ...]:

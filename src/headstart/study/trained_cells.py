@@ -132,6 +132,7 @@ def _run(
             "chosen": agreed([each["chosen"] for each in models]),
             "tried": {"epoch": max(len(each["record"].get("curve") or ()) for each in models)},
             "n_fits": len(models),
+            "tested": tuple(len(fold.test) for fold in partition.folds),
             "test_reads": reads,
             "shifts": tuple(
                 measured_shift(shift, data, partition.folds, each, clean, found.scores["accuracy"])

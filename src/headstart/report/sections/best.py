@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headstart.report.document import (
@@ -27,6 +28,7 @@ from headstart.study.records import Cell, CellResult, MethodSummary, StudyRecord
 if TYPE_CHECKING:
     import numpy as np
 
+SHARES = ("precision", "recall", "f1")
 MATRIX_SHOWN, PAIRS_SHOWN, ERRORS_SHOWN = 30, 30, 24
 ERROR_SIDE = 160
 N_BINS = 15
@@ -162,8 +164,8 @@ def _class_table(result: CellResult, id: str) -> Table:
     rows = []
     for label in result.classes:
         of = result.per_class.get(label, {})
-        shares = [of.get(key) for key in ("precision", "recall", "f1")]
-        shown = [Entry(percent(value), value if percent(value) != DASH else None) for value in shares]
+        shares = [of.get(key) for key in SHARES]
+        shown = [share_entry(of, key) for key in SHARES]
         n, recall = int(of.get("n", 0)), shares[1] if percent(shares[1]) != DASH else None
         rows.append(
             Row(
@@ -178,7 +180,19 @@ def _class_table(result: CellResult, id: str) -> Table:
     caption = (
         "Each class by itself. Low precision: others are taken for it. Low recall: it is taken for others."
     )
+    if any("f1_low" in each for each in result.per_class.values()):
+        caption += " Under each share stands its 95 % interval over these test images."
     return Table(f"{id}-classes", caption, columns, tuple(rows), sortable=True)
+
+
+def share_entry(of: Mapping[str, float], key: str) -> Entry:
+    """Precision, recall or F1 of one class with its interval, which runs of an older version did not keep."""
+    value, low, high = (of.get(name) for name in (key, f"{key}_low", f"{key}_high"))
+    if value is None or percent(value) == DASH:
+        return Entry(DASH, None)
+    if low is None or high is None:
+        return Entry(percent(value), value)
+    return Entry(percent(value), value, small=f"{percent(low)} to {percent(high)}")
 
 
 def _errors(record: StudyRecord, result: CellResult, book: PictureBook, id: str) -> Block:

@@ -11,13 +11,17 @@ import numpy as np
 from headstart.measure.bayes import signed_rank
 from headstart.measure.cannot_tell import CannotTell
 from headstart.measure.many import Comparison, Friedman, compare_over_datasets
+from headstart.measure.multiple import holm_factors
 from headstart.measure.posterior import Posterior
-from headstart.measure.verdict_words import comparison_words, p_short, p_words
+from headstart.measure.power import smallest_over_datasets
+from headstart.measure.verdict_words import comparison_words, p_short, p_words, points
 from headstart.measure.verdicts import ROPE
 from headstart.report.document import Claim, Column, Entry, Figure, Paragraph, Row, Section, Table
 from headstart.report.figures_told import Chances, Ranked, chances_bars, critical_difference
 from headstart.report.naming import short_names
-from headstart.report.verdict import accuracy, datasets, ranked
+from headstart.report.told import metric_of
+from headstart.report.told_tests import METRIC_WORDS
+from headstart.report.verdict import datasets, ranked
 from headstart.report.wording import DASH, decimal, listed, percent
 from headstart.study.records import StudyRecord
 
@@ -42,7 +46,8 @@ def over_datasets(record: StudyRecord) -> Comparison | CannotTell | None:
 
 def _scores(record: StudyRecord, dataset: str) -> dict[str, float]:
     rows = [row for row in ranked(record, dataset) if row.status == "done"]
-    return {row.method: score.value for row in rows if (score := accuracy(row)) is not None}
+    scores = {row.method: row.scores.get(metric_of(record)) for row in rows}
+    return {method: score.value for method, score in scores.items() if score is not None}
 
 
 def over_datasets_section(record: StudyRecord, id: str = "over-datasets") -> Section | None:
@@ -59,14 +64,15 @@ def over_datasets_section(record: StudyRecord, id: str = "over-datasets") -> Sec
     runs = tuple(cell for row in record.summaries if row.method in shown for cell in row.cells)
     names = short_names([row for row in record.summaries if row.method in shown])
     chances = bayes_chances(found)
-    said = " ".join(filter(None, (_friedman(found), _too_few(found))))
+    measure, seen = METRIC_WORDS[metric_of(record)], could_see(found)
+    said = " ".join(filter(None, (_friedman(found), _too_few(found), _seen_words(found, seen, measure))))
     claims = (
         Claim(comparison_words(found, named=NAMED), runs, strong=True),
         Claim(said, runs),
-        *(Claim(chance_words(found, each), runs) for each in chances[:1]),
+        *(Claim(chance_words(found, each, measure), runs) for each in chances[:1]),
     )
     figures = (_diagram(found, names, id, runs), _chances_figure(found, chances, names, id, runs))
-    return Section(id, title, (*claims, *figures, _ranks(found, id)))
+    return Section(id, title, (*claims, *figures, _ranks(found, id, measure, seen)))
 
 
 def _group_words(group: tuple[str, ...]) -> str:
@@ -86,6 +92,43 @@ def _too_few(found: Comparison) -> str:
     return (
         f"With {found.n_datasets} data sets the signed-rank test of a pair gives no p below {least:g}, even where one "
         f"of the {k} methods is always ahead: it cannot tell any two apart. More data sets would."
+    )
+
+
+def could_see(found: Comparison) -> dict[str, float | CannotTell]:
+    """By method: the smallest mean difference from the first that the signed-rank test finds four times in five.
+
+    At the level at which Holm's correction tests that pair, for differences that spread between data sets as those
+    of the pair do (`headstart.measure.power.smallest_over_datasets`).
+    """
+    k, first = len(found.methods), found.methods.index(found.order[0])
+    pairs = list(zip(*np.triu_indices(k, 1), strict=True))
+    factors = holm_factors([found.wilcoxon_p[i][j] for i, j in pairs])
+    factor = {frozenset((int(i), int(j))): float(f) for (i, j), f in zip(pairs, factors, strict=True)}
+    table, known = np.array(found.scores), {}
+    seen: dict[str, float | CannotTell] = {}
+    for name in found.order[1:]:
+        at = found.methods.index(name)
+        alpha = found.alpha / factor[frozenset((first, at))]
+        if alpha not in known:  # of a spread of 1; the smallest difference grows with the spread
+            known[alpha] = smallest_over_datasets(
+                found.n_datasets, 1.0, np.random.default_rng(SEED), alpha=alpha
+            )
+        unit = known[alpha]
+        spread = float((table[:, first] - table[:, at]).std(ddof=1))
+        seen[name] = unit if isinstance(unit, CannotTell) else unit * spread
+    return seen
+
+
+def _seen_words(found: Comparison, seen: dict[str, float | CannotTell], measure: str) -> str:
+    """What so many data sets could have shown between the first two by mean rank."""
+    first, other = found.order[:2]
+    least = seen[other]
+    if isinstance(least, CannotTell):
+        return f"Between {first} and {other} no difference could have been seen: {least.reason}."
+    return (
+        f"Between {first} and {other} these {found.n_datasets} data sets would have shown a mean difference of "
+        f"{points(least)} points of {measure} or more four times in five."
     )
 
 
@@ -118,11 +161,11 @@ def bayes_chances(found: Comparison) -> list[tuple[str, Posterior]]:
     ]
 
 
-def chance_words(found: Comparison, each: tuple[str, Posterior]) -> str:
+def chance_words(found: Comparison, each: tuple[str, Posterior], measure: str = "accuracy") -> str:
     """The chances of the first against the second by rank, and what follows at 95 %."""
     first, (other, chance) = found.order[0], each
     parts = f"{first} is better with a chance of {percent(chance.a_better)}, practically the same "
-    parts += f"(within {100 * chance.rope:g} point of accuracy) with {percent(chance.same)}, and worse with "
+    parts += f"(within {100 * chance.rope:g} point of {measure}) with {percent(chance.same)}, and worse with "
     parts += percent(chance.b_better)
     sure = max(chance.a_better, chance.same, chance.b_better)
     so = "" if sure >= SURE else f" None reaches {percent(SURE)}, so on data sets like these it stays open."
@@ -136,7 +179,7 @@ def _chances_figure(
     rows = [Chances(names[other], c.a_better, c.same, c.b_better) for other, c in chances]
     caption = (
         f"Chance that {found.order[0]} is better than each method named, that both are the same within "
-        f"{100 * ROPE:g} point of accuracy, and that the method named is better, on data sets like these "
+        f"{100 * ROPE:g} point, and that the method named is better, on data sets like these "
         "(Bayesian signed-rank test). A part of 95 % or more settles it."
     )
     return Figure(f"{id}-chances", caption, chances_bars(rows, first), "Chances by method", (), runs)
@@ -152,7 +195,7 @@ def _friedman(found: Comparison) -> str:
     return said + ("Not told apart: " + "; ".join(groups) + "." if groups else "Every pair is told apart.")
 
 
-def _ranks(found: Comparison, id: str) -> Table:
+def _ranks(found: Comparison, id: str, measure: str, seen: dict[str, float | CannotTell]) -> Table:
     first = found.methods.index(found.order[0])
     rows = []
     for name in found.order:
@@ -166,6 +209,7 @@ def _ranks(found: Comparison, id: str) -> Table:
                     Entry(percent(found.mean_scores[at]), found.mean_scores[at]),
                     Entry(DASH if at == first else p_short(p, found.alpha), p),
                     Entry(DASH if at == first else decimal(effect.value, 2), effect.value),
+                    _seen_entry(seen.get(name)),
                 ),
                 "best" if at == first else "",
             )
@@ -173,10 +217,22 @@ def _ranks(found: Comparison, id: str) -> Table:
     caption = (
         f"Mean ranks over {found.n_datasets} data sets (1 is best); p is of Wilcoxon's signed-rank test against "
         "the first, Holm-adjusted; the effect is the matched-pairs rank-biserial correlation. "
-        f"Nemenyi's critical difference of mean ranks is {found.critical_difference:.2f}."
+        f"Nemenyi's critical difference of mean ranks is {found.critical_difference:.2f}. The last column is the mean "
+        "difference from the first, in points, that so many data sets show four times in five."
     )
     columns = (
         Column("method"),
-        *(Column(title, numeric=True) for title in ("mean rank", "mean accuracy", "p", "effect")),
+        *(
+            Column(title, numeric=True)
+            for title in ("mean rank", f"mean {measure}", "p", "effect", "could see")
+        ),
     )
     return Table(f"{id}-ranks", caption, columns, tuple(rows), sortable=True)
+
+
+def _seen_entry(least: float | CannotTell | None) -> Entry:
+    if least is None:
+        return Entry(DASH, None)
+    if isinstance(least, CannotTell):
+        return Entry(DASH, None, small="too few data sets")
+    return Entry(points(least), least)

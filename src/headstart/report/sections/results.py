@@ -135,7 +135,10 @@ def _score_columns(chosen_on: str, parts: str, trains: bool) -> list[Column]:
     return [
         Column("choosing score", f"accuracy on {chosen_on}; picks the best", numeric=True),
         *(Column(title, titles.get(key, "on the test images"), numeric=True) for key, title in METRICS),
-        Column("against the best", "by the paired test on the same test images, with Holm's correction"),
+        Column(
+            "against the best",
+            "by the paired test on the same test images, with Holm's correction over all pairs",
+        ),
         Column("n", "test images", numeric=True),
         Column("seeds", numeric=True),
         Column("seconds", f"wall clock: {parts}", numeric=True),

@@ -26,7 +26,13 @@ from headstart.report.document import (
     Table,
 )
 from headstart.report.figures import said_against_true
-from headstart.report.sections.best import binned, confusion_table, reliability_bins, reliability_figure
+from headstart.report.sections.best import (
+    binned,
+    confusion_table,
+    reliability_bins,
+    reliability_figure,
+    share_entry,
+)
 from headstart.report.sharing import (
     NAMES,
     SEPARATE,
@@ -318,8 +324,7 @@ def _labels_table(fact: dict[str, Any], id: str) -> Table:
     rows = []
     for label in fact["levels"]:
         of = fact["per_level"].get(label, {})
-        shares = [of.get(key) for key, _ in keys]
-        entries = [Entry(percent(value), value if percent(value) != DASH else None) for value in shares]
+        entries = [share_entry(of, key) for key, _ in keys]
         n, limit = int(of.get("n", 0)), of.get("threshold")
         rows.append(
             Row(
@@ -331,7 +336,13 @@ def _labels_table(fact: dict[str, Any], id: str) -> Table:
                 )
             )
         )
-    return Table(f"{id}-labels", "Each label by itself.", columns, tuple(rows), sortable=True)
+    return Table(
+        f"{id}-labels",
+        "Each label by itself; under precision, recall and F1 stand their 95 % intervals over these test images.",
+        columns,
+        tuple(rows),
+        sortable=True,
+    )
 
 
 def _calibration(record: StudyRecord, shown: CellResult, fact: dict[str, Any], id: str) -> Figure | None:

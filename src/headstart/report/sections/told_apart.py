@@ -44,7 +44,8 @@ def told_figure(record: StudyRecord, found: ToldApart, id: str) -> list[Figure]:
     told = len(found.verdicts.pairs)
     rope = 100 * found.verdicts.pairs[0].rope
     caption = (
-        f"By how much the best, {found.best.method}, is better {found.how}. Intervals are at the confidence that Holm's "
+        f"By how much the best, {found.best.method}, is better in {found.measure} {found.how}. "
+        "Intervals are at the confidence that Holm's "
         "correction asks for: where one holds zero, neither is better. "
         f"Within the band ({rope:g} {'point' if rope == 1 else 'points'} either way) a difference does not matter."
     )
@@ -52,7 +53,7 @@ def told_figure(record: StudyRecord, found: ToldApart, id: str) -> list[Figure]:
         caption += f" {min(DRAWN, len(gaps))} of {told} methods are drawn."
     shown = found.verdicts.methods[: DRAWN + 1]
     runs = tuple(cell for name in shown for cell in found.runs[name])
-    svg = gaps_from_the_best(gaps[:DRAWN], rope)
+    svg = gaps_from_the_best(gaps[:DRAWN], rope, found.measure)
     return [Figure(f"{id}-gaps", caption, svg, f"Gaps of {len(gaps[:DRAWN])} methods to the best", (), runs)]
 
 
@@ -61,16 +62,19 @@ def told_table(found: ToldApart, id: str, most_rows: int = 0) -> Table:
     pairs = found.verdicts.pairs[: most_rows or None]
     scores = dict(zip(found.verdicts.methods, found.verdicts.scores, strict=True))
     caption = f"Each method against the best, {found.best.method}, {found.how}. "
-    caption += "Under a difference stands its interval at the confidence that Holm's correction asks for; "
     caption += (
-        "p is adjusted by it. The last column is what this comparison would have found four times in five."
+        "Under a difference stands its interval at the confidence that Holm's correction over all pairs of "
     )
+    caption += (
+        "methods asks for; p is adjusted by it. The last column is what this comparison would have found "
+    )
+    caption += "four times in five."
     if len(pairs) < len(found.verdicts.pairs):
         caption += f" The first {len(pairs)} of {len(found.verdicts.pairs)} are shown."
     columns = (
         Column("method"),
-        Column("accuracy", "on the images that are compared", numeric=True),
-        Column("best is better by", "points of accuracy", numeric=True),
+        Column(found.measure, "on the images that are compared", numeric=True),
+        Column("best is better by", f"points of {found.measure}", numeric=True),
         Column("p", "Holm-adjusted", numeric=True),
         Column("effect", "Cohen's h of two shares, or d of paired scores", numeric=True),
         Column("it is", "this method, against the best"),

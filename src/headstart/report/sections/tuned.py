@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.images.collect import clean
-from headstart.measure.intervals import accuracy_of
-from headstart.measure.paired import paired_accuracy
+from headstart.measure.intervals import accuracy_of, over_seeds
+from headstart.measure.paired import Difference, paired_accuracy
+from headstart.measure.paired_splits import paired_over_splits
+from headstart.measure.values import Score
 from headstart.methods.tune.found import SearchRecord, Worth, search_from
 from headstart.report.answers import Answers, load_answers
 from headstart.report.document import (
@@ -100,21 +102,39 @@ def tuned_worths(record: StudyRecord, dataset: str, answers: Answers) -> list[Tu
 
 
 def _worth(record: StudyRecord, row: MethodSummary, base: MethodSummary, answers: Answers) -> TunedWorth:
-    own = set(answers.cells[row.method])
+    own = set(answers.runs(row.method))
     done = [result for result in results_of(record, row) if result.cell.id in own]
     searches = tuple(search_from(each) for result in done for each in result.tuning)
-    tuned, default = answers.correct(row.method), answers.correct(base.method)
-    found = paired_accuracy(tuned, default)
+    found = _difference(answers, row.method, base.method)
     bests = [each.best_trial for each in searches]
     params = tuple({} if best is None else dict(best.params) for best in bests)
-    a, b = accuracy_of(tuned), accuracy_of(default)
+    a, b = _accuracy(answers, row.method), _accuracy(answers, base.method)
     worth = Worth(
         base.method, row.selection or 0.0, base.selection or 0.0,
         {"value": a.value, "low": a.low, "high": a.high}, {"value": b.value, "low": b.low, "high": b.high},
         {name: getattr(found, name) for name in ("value", "low", "high", "p", "test", "n_differ")},
-        tuned.shape[1], len(tuned), params, all(best is None or best.default for best in bests),
+        found.n, len(answers.runs(row.method)), params, all(best is None or best.default for best in bests),
     )  # fmt: skip
-    return TunedWorth(row.dataset, worth, searches, (*answers.cells[row.method], *answers.cells[base.method]))
+    return TunedWorth(row.dataset, worth, searches, (*answers.runs(row.method), *answers.runs(base.method)))
+
+
+def _difference(answers: Answers, tuned: str, default: str) -> Difference:
+    """Paired on the same images; over images and splits where every seed drew its own."""
+    if not answers.rest:
+        return paired_accuracy(answers.correct(tuned), answers.correct(default))
+    parts = [part for part in answers.splits if {tuned, default} <= set(part.said)]
+    return paired_over_splits(
+        [part.correct(tuned)[0] for part in parts], [part.correct(default)[0] for part in parts],
+        [part.rows for part in parts],
+    )  # fmt: skip
+
+
+def _accuracy(answers: Answers, method: str) -> Score:
+    """Accuracy over all runs of a method, with its interval over images and seeds."""
+    if not answers.rest:
+        return accuracy_of(answers.correct(method))
+    each = [accuracy_of(part.correct(method)) for part in answers.splits if method in part.said]
+    return over_seeds(each, metric="accuracy")
 
 
 def tuned_section(record: StudyRecord, dataset: str, answers: Answers | None, id: str) -> Section | None:
@@ -150,7 +170,7 @@ def overall(found: Sequence[TunedWorth]) -> str:
 def _how(record: StudyRecord, answers: Answers) -> str:
     said = f"Equal terms: {tuning_terms(record)}"
     if answers.seed is not None:
-        said += f" Every seed drew its own split; the test images are those of seed {answers.seed}."
+        said += f" Every seed drew its own split; the test images of all {len(answers.splits)} are compared."
     return (
         f"{said} The difference is paired; each method is taken alone, without a correction for their number."
     )
