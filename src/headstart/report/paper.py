@@ -78,7 +78,7 @@ def build_paper(
     opening = introduction(record, cited, told)
     how = methods(record, cited, tests_used(record, told))
     found = (results(record, cited, told), discussion(record, told))
-    parts = tuple(map(for_paper, (opening, how, implementation(record), *found, _conclusion(record, told))))
+    parts = tuple(map(for_paper, (opening, how, implementation(record), *found, conclusion(record, told))))
     short = abstract(record, told)
     named = runs_named((short, *parts))
     sections = (short, *parts, references_section(cited), *_runs(record, named))
@@ -160,7 +160,8 @@ def implementation(record: StudyRecord) -> Section:
     return Section("implementation", "Implementation", tuple(kept))
 
 
-def _conclusion(record: StudyRecord, told: Told) -> Section:
+def conclusion(record: StudyRecord, told: Told) -> Section:
+    """What the study found, in the sentences that are sure of it, and what only the author can add."""
     claims = [claim for claim in all_claims(record, told) if claim.strong]
     if len(datasets(record)) > APART:  # how sure each is stands in the table of the abstract
         claims = [claim for claim in claims if claim.text.startswith(("Best on", "For search", "Nothing"))]
@@ -193,6 +194,7 @@ def runs_named(sections: Iterable[Section]) -> list[str]:
             if isinstance(block, Claim | Figure):
                 named.update(dict.fromkeys(block.runs[:NAMED]))
             elif isinstance(block, Table):
+                named.update(dict.fromkeys(block.runs[:NAMED]))
                 places = [entry.target for row in block.rows for entry in row.entries]
                 named.update(dict.fromkeys(place[4:] for place in places if place.startswith("run-")))
     return list(named)

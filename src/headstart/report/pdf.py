@@ -180,6 +180,7 @@ def _table(table: Table, known: set[str]) -> dict[str, Any]:
         "widths": [_width(table, at) for at in range(len(table.columns))],
         "best": [row.mark == "best" for row in table.rows],
         "rows": rows,
+        **_runs(table.runs, known),
     }
 
 

@@ -118,7 +118,7 @@ def confusion_table(result: CellResult, id: str) -> Table:
     caption = "Confusion matrix: a row is a true class, a column what was said; "
     caption += "counts, and under them the share of the row. "
     caption += "Dark cells off the diagonal are the classes taken for each other."
-    return Table(f"{id}-confusion", caption, columns, tuple(rows), matrix=True)
+    return Table(f"{id}-confusion", caption, columns, tuple(rows), matrix=True, runs=(result.cell.id,))
 
 
 def _pairs_table(result: CellResult, id: str) -> Table:
@@ -149,7 +149,7 @@ def _pairs_table(result: CellResult, id: str) -> Table:
         Column("images", numeric=True),
         Column("share of the true class", numeric=True),
     )
-    return Table(f"{id}-confusion", caption, columns, tuple(rows), sortable=True)
+    return Table(f"{id}-confusion", caption, columns, tuple(rows), sortable=True, runs=(result.cell.id,))
 
 
 def _class_table(result: CellResult, id: str) -> Table:
@@ -178,7 +178,7 @@ def _class_table(result: CellResult, id: str) -> Table:
     caption = (
         "Each class by itself. Low precision: others are taken for it. Low recall: it is taken for others."
     )
-    return Table(f"{id}-classes", caption, columns, tuple(rows), sortable=True)
+    return Table(f"{id}-classes", caption, columns, tuple(rows), sortable=True, runs=(result.cell.id,))
 
 
 def _errors(record: StudyRecord, result: CellResult, book: PictureBook, id: str) -> Block:

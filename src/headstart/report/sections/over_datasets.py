@@ -6,6 +6,8 @@ chances by the Bayesian signed-rank test with a region of practical equivalence 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from headstart.measure.bayes import signed_rank
@@ -17,6 +19,7 @@ from headstart.measure.verdicts import ROPE
 from headstart.report.document import Claim, Column, Entry, Figure, Paragraph, Row, Section, Table
 from headstart.report.figures_told import Chances, Ranked, chances_bars, critical_difference
 from headstart.report.naming import short_names
+from headstart.report.run_links import RUNS, runs_entry
 from headstart.report.verdict import accuracy, datasets, ranked
 from headstart.report.wording import DASH, decimal, listed, percent
 from headstart.study.records import StudyRecord
@@ -57,6 +60,10 @@ def over_datasets_section(record: StudyRecord, id: str = "over-datasets") -> Sec
         )
     shown = set(found.methods)
     runs = tuple(cell for row in record.summaries if row.method in shown for cell in row.cells)
+    of = {
+        name: tuple(id for row in record.summaries if row.method == name for id in row.cells)
+        for name in shown
+    }
     names = short_names([row for row in record.summaries if row.method in shown])
     chances = bayes_chances(found)
     said = " ".join(filter(None, (_friedman(found), _too_few(found))))
@@ -66,7 +73,7 @@ def over_datasets_section(record: StudyRecord, id: str = "over-datasets") -> Sec
         *(Claim(chance_words(found, each), runs) for each in chances[:1]),
     )
     figures = (_diagram(found, names, id, runs), _chances_figure(found, chances, names, id, runs))
-    return Section(id, title, (*claims, *figures, _ranks(found, id)))
+    return Section(id, title, (*claims, *figures, _ranks(found, id, of)))
 
 
 def _group_words(group: tuple[str, ...]) -> str:
@@ -152,7 +159,7 @@ def _friedman(found: Comparison) -> str:
     return said + ("Not told apart: " + "; ".join(groups) + "." if groups else "Every pair is told apart.")
 
 
-def _ranks(found: Comparison, id: str) -> Table:
+def _ranks(found: Comparison, id: str, runs: Mapping[str, tuple[str, ...]]) -> Table:
     first = found.methods.index(found.order[0])
     rows = []
     for name in found.order:
@@ -166,6 +173,7 @@ def _ranks(found: Comparison, id: str) -> Table:
                     Entry(percent(found.mean_scores[at]), found.mean_scores[at]),
                     Entry(DASH if at == first else p_short(p, found.alpha), p),
                     Entry(DASH if at == first else decimal(effect.value, 2), effect.value),
+                    runs_entry(runs[name]),
                 ),
                 "best" if at == first else "",
             )
@@ -178,5 +186,6 @@ def _ranks(found: Comparison, id: str) -> Table:
     columns = (
         Column("method"),
         *(Column(title, numeric=True) for title in ("mean rank", "mean accuracy", "p", "effect")),
+        RUNS,
     )
     return Table(f"{id}-ranks", caption, columns, tuple(rows), sortable=True)
