@@ -16,18 +16,10 @@ from headstart.testing.sized_records import with_shifts, with_sizes
 from headstart.testing.trained_records import with_training
 
 OF_NO_RUN = (
-    "-counts",
-    "-published",
-    "spec",
-    "machine",
-    "versions",
-    "engines",
-    "digests",
-    "backbones",
-    "missing",
-    "cut",
-)
-"""Tables of images, of a specification, of what has not run or was cut."""
+    "-counts", "-published", "spec", "machine", "versions", "engines", "digests", "backbones", "missing", "cut",
+    "formulas", "paper-metrics", "named-runs",
+)  # fmt: skip
+"""Tables of images, of a specification, of what has not run or was cut, of words; the list of runs itself."""
 SCORED = re.compile(r"\d+\.\d %")
 
 

@@ -80,7 +80,7 @@ def build_paper(
     found = (results(record, cited, told), discussion(record, told))
     parts = tuple(map(for_paper, (opening, how, implementation(record), *found, conclusion(record, told))))
     short = abstract(record, told)
-    named = runs_named((short, *parts))
+    named = runs_named((short, *parts), short=len(datasets(record)) > APART)
     sections = (short, *parts, references_section(cited), *_runs(record, named))
     title = f"Which head start for {listed(datasets(record)) or 'this study'}?"
     return Paper(Document(title, _subtitle(record), sections), cited, told)
@@ -186,8 +186,11 @@ def references_section(cited: Bibliography) -> Section:
     return Section("references", "References", (Table("reference-list", "", columns, made),))
 
 
-def runs_named(sections: Iterable[Section]) -> list[str]:
-    """The runs that sentences, drawings and tables name, in the order of the text."""
+def runs_named(sections: Iterable[Section], *, short: bool = False) -> list[str]:
+    """The runs that sentences, drawings and tables name, in the order of the text.
+
+    A `short` list leaves out the runs of single places in a table that names some for all of it.
+    """
     named: dict[str, None] = {}
     for section in sections:
         for block in blocks_in(section):
@@ -195,6 +198,8 @@ def runs_named(sections: Iterable[Section]) -> list[str]:
                 named.update(dict.fromkeys(block.runs[:NAMED]))
             elif isinstance(block, Table):
                 named.update(dict.fromkeys(block.runs[:NAMED]))
+                if short and block.runs:
+                    continue
                 places = [entry.target for row in block.rows for entry in row.entries]
                 named.update(dict.fromkeys(place[4:] for place in places if place.startswith("run-")))
     return list(named)

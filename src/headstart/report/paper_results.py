@@ -36,10 +36,12 @@ from headstart.study.records import MethodSummary, StudyRecord
 
 ROWS_SHOWN, PAIRS_SHOWN, FIGURES_SHOWN = 12, 8, 3
 MATRIX_SHOWN = 10
-CROSSINGS_SHOWN = 4
+CROSSINGS_SHOWN, SHORT_CROSSINGS = 4, 2
 """Sentences on images a class: what two points more take, then where curves cross."""
+SHORT_LINES = 3
+"""Methods of a table of images a class, where more datasets than `APART` are told."""
 MAP_BYTES = 400_000
-FEW_ROWS, FEW_FIGURES = 6, 1
+FEW_ROWS, FEW_FIGURES = 5, 1
 """Of more datasets than `APART` each is told in so many rows and figures."""
 
 
@@ -65,12 +67,12 @@ def results(record: StudyRecord, cited: Bibliography, told: dict[str, ToldApart 
     return Section("results", "Results", tuple(blocks), (*parts, *((over,) if over is not None else ())))
 
 
-def _first_rows(block: Block) -> Block:
+def _first_rows(block: Block, most: int = FEW_ROWS) -> Block:
     """A table of many rows cut to what a short paper holds, and that said."""
-    if not isinstance(block, Table) or len(block.rows) <= FEW_ROWS:
+    if not isinstance(block, Table) or len(block.rows) <= most:
         return block
-    said = f"{block.caption} The first {FEW_ROWS} of {len(block.rows)} are shown."
-    return replace(block, caption=said, rows=block.rows[:FEW_ROWS])
+    said = f"{block.caption} The first {most} of {len(block.rows)} are shown."
+    return replace(block, caption=said, rows=block.rows[:most])
 
 
 def _classified(
@@ -80,7 +82,7 @@ def _classified(
     figures = [block for block in blocks_in(whole) if isinstance(block, Figure)]
     figures.sort(key=lambda each: each.id.endswith(("-memory", "-size")))  # those of seconds and layers first
     short = len(datasets(record)) > APART
-    claims = (*verdict(record, name, told).claims, *shift_claims(record, name))
+    claims = (*verdict(record, name, told).claims, *(() if short else shift_claims(record, name)))
     rows = FEW_ROWS if short else ROWS_SHOWN
     blocks: list[Block] = [*claims, paper_table(record, name, id, told, rows)]
     gaps = told_figure(record, told, id) if told is not None else []
@@ -100,11 +102,15 @@ def _sized(record: StudyRecord, name: str, id: str, short: bool) -> Section | No
         return None
     blocks = [block for block in blocks_in(whole) if not (short and isinstance(block, Figure))]
     claims = [block for block in blocks if isinstance(block, Claim)]
-    kept: list[Block] = [*claims[:CROSSINGS_SHOWN]]
+    kept: list[Block] = [*claims[: SHORT_CROSSINGS if short else CROSSINGS_SHOWN]]
     if len(claims) > len(kept):
         more = len(claims) - len(kept)
         kept.append(Paragraph(f"{count(more, 'more crossing is', 'more crossings are')} in the HTML report."))
-    kept += [block for block in blocks if not isinstance(block, Claim)]
+    kept += [
+        _first_rows(block, SHORT_LINES) if short else block
+        for block in blocks
+        if not isinstance(block, Claim)
+    ]
     title = whole.title if len(datasets(record)) == 1 else f"{whole.title} of {name}"
     return replace(whole, title=title, blocks=tuple(kept))
 
