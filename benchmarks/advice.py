@@ -3,7 +3,8 @@
     python benchmarks/advice.py [--write] [--draws 50]
 
 Each data set in `benchmarks/evidence/` is left out in turn (both label columns of the same images together), the
-parameters are fitted on the others, and its cells (a label column at one number of images a class) are predicted.
+parameters are fitted on the others, and the product's own ranking (`headstart.study.advise.predict`) says what to run
+of its cells (a label column at one number of images a class).
 `--write` fits on all and writes the package's parameters. The oracle knows which method is best and meets test
 images drawn anew (bootstrap): what no adviser can beat under the same noise.
 """
@@ -23,9 +24,12 @@ sys.path.insert(0, str(Path(__file__).parent / "evidence"))
 import fit
 
 from headstart.measure.paired import paired_accuracy
-from headstart.study.advice_model import Parameters, deviation, interval, tenfolds
+from headstart.study.advice_model import Parameters
+from headstart.study.advise import Candidate, predict
+from headstart.study.situation import Likeness, Probe, Situation
 
 PARAMETERS = Path(__file__).parents[1] / "src" / "headstart" / "study" / "advice_parameters.json"
+BACKBONE = "lite0"
 GOOD_SHARE, MOST_REGRET, HELD = 0.9, 0.7, (0.85, 0.95)
 
 
@@ -86,27 +90,44 @@ def summary(told: Sequence[Told], cells: Sequence[fit.Cell], draws: int) -> None
     bars.done()
 
 
+def situation_of(cell: fit.Cell, seed: int) -> Situation:
+    """What the adviser would have measured of a cell under a seed; what no ranking reads is left empty."""
+    probes = tuple(
+        Probe(BACKBONE, fit.LAYERS[position], position, head, accuracy, 0.0)
+        for (position, head), accuracy in cell.probes[seed].items()
+    )
+    share, rest = divmod(cell.n, cell.n_classes)
+    return Situation(
+        name=cell.dataset, target="", n=cell.n, n_test=cell.n_test,
+        class_counts=tuple((str(at), share + (at < rest)) for at in range(cell.n_classes)),
+        n_measured=cell.measured[seed], likeness=Likeness(0.0, 0.0, 0.0, 0.0, 0), probes=probes, transfers=(),
+        curve=(), slope=cell.slopes[seed], seconds=0.0,
+    )  # fmt: skip
+
+
+def method_of(each: Candidate) -> object:
+    """A candidate as the evidence names it."""
+    if each.scenario == "features":
+        return fit.POSITIONS[each.layer], each.head
+    return f"{each.scenario} {each.cut}".strip()
+
+
 def tell(cell: fit.Cell, known: Parameters) -> Told:
-    """What the adviser says of a cell under each seed, against what was found."""
+    """What the adviser says of a cell under each seed, among what the cell has runs of, against what was found."""
     best = max(cell.right, key=cell.accuracy)
     advised, held, first_held, rows = [], [], [], []
-    for seed, m, told in fit.guesses(cell, known):
-        predicted: dict[object, float] = dict(told)
-        spreads = {
-            place: deviation(value, m, cell.n_test, known.spread) for place, value in predicted.items()
-        }
-        top = max(predicted, key=predicted.__getitem__)
-        for name, gain in known.trained.items():
-            if name in cell.right:
-                added = gain.base + gain.more * tenfolds(cell.images_a_class)
-                spreads[name] = float(np.hypot(spreads[top], gain.spread))
-                predicted[name] = predicted[top] + added
-        first = max(predicted, key=predicted.__getitem__)
+    for seed in cell.probes:
+        ranked = [
+            each
+            for each in predict(situation_of(cell, seed), known).candidates
+            if method_of(each) in cell.right
+        ]
         inside = {}
-        for method, value in predicted.items():
+        for each in ranked:
+            method = method_of(each)
             if seed in cell.right[method] or not isinstance(method, str):
-                low, high = interval(min(max(value, 0.0), 1.0), spreads[method], known)
-                inside[method] = low <= fit.found_accuracy(cell, method, seed) <= high
+                inside[method] = each.low <= fit.found_accuracy(cell, method, seed) <= each.high
+        first = method_of(ranked[0])
         held += list(inside.values())
         first_held += [inside[first]] if first in inside else []
         advised.append(first)

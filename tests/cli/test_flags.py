@@ -49,6 +49,16 @@ def test_every_mistake_is_named_at_once():
     assert "input_size: 8 is below 16" in said
 
 
+def test_numbers_that_are_none_are_told_with_every_other_mistake():
+    with pytest.raises(BadOptions) as caught:
+        build(StudySpec, {"seeds": "three", "label_smoothing": "some", "head": ["logistc"]})
+    assert caught.value.mistakes[:2] == (
+        "seeds: expected a whole number, got 'three'",
+        "label_smoothing: expected a number, got 'some'",
+    )
+    assert "'logistic'" in caught.value.mistakes[2]
+
+
 def test_shared_options_have_the_study_s_choices():
     study = {field.name: field.metadata for field in dataclasses.fields(StudySpec)}
     for declared in (DataOptions, FitOptions, FeatureOptions):

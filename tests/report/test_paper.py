@@ -8,7 +8,7 @@ from headstart.base.errors import UnknownName
 from headstart.images.table import ImageTable
 from headstart.report.answers import load_answers
 from headstart.report.build import build_document
-from headstart.report.document import Claim, Figure, Paragraph, Table, blocks_in
+from headstart.report.document import Claim, Figure, Table, blocks_in
 from headstart.report.label_facts import label_facts
 from headstart.report.method_words import HEADS, SCENARIOS
 from headstart.report.paper import NAMED, RUNS_SHOWN, build_paper, runs_named
@@ -204,24 +204,35 @@ def test_the_talk_takes_15_to_20_minutes_and_answers_the_likely_questions(tmp_pa
     talk = build_talk(record, build_paper(record))
     assert 15 <= talk.minutes <= 20
     titles = [slide.title for slide in talk.backup]
-    assert titles[:4] == [
-        "Why this split?", "Is the difference real?", "What if there were half the images?", "What did it cost?",
-    ]  # fmt: skip
+    assert titles[:3] == ["Why this split?", "Is the difference real?", "What did it cost?"]
     assert all(slide.blocks for slide in (*talk.slides, *talk.backup))
 
 
-def test_the_backup_says_where_the_study_cannot_tell(record, paper):
-    half = next(slide for slide in build_talk(record, paper).backup if slide.id == "half")
-    assert isinstance(half.blocks[0], Paragraph) and "does not tell" in half.blocks[0].text
-
-
-def test_half_the_images_are_answered_where_they_were_measured(record, paper):
+def with_sizes(record, *sizes):
+    """The record as if its best method had run on these (images a class, training images); 0 a class is all."""
     best = next(row for row in record.summaries if row.method == record.best["shapes"])
-    few = dataclasses.replace(best, per_class=8, n_train=24)
-    many = dataclasses.replace(best, per_class=0, n_train=45)
-    sized = dataclasses.replace(record, sized=(few, many))
-    half = next(slide for slide in build_talk(sized, paper).backup if slide.id == "half")
-    assert "24 training images" in half.blocks[0].text and "45 training images" in half.blocks[0].text
+    rows = tuple(dataclasses.replace(best, per_class=number, n_train=n_train) for number, n_train in sizes)
+    return dataclasses.replace(record, sized=rows)
+
+
+def half_slide(record, paper):
+    return next((slide for slide in build_talk(record, paper).backup if slide.id == "half"), None)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [(), ((0, 45),), ((2, 6), (0, 45)), ((5, 15), (12, 36), (0, 45)), ((8, 24), (15, 45))],
+    ids=["one size", "all alone", "a seventh", "a third and four fifths", "half, and not all"],
+)
+def test_half_the_images_are_no_slide_where_no_number_near_half_of_all_was_run(record, paper, sizes):
+    assert half_slide(with_sizes(record, *sizes), paper) is None
+
+
+def test_half_the_images_are_answered_by_the_number_nearest_half_of_all_which_is_named(record, paper):
+    sized = with_sizes(record, (2, 6), (6, 18), (8, 24), (9, 27), (0, 45))
+    (claim,) = half_slide(sized, paper).blocks
+    assert "with 24 training images (8 a class, 53 % of all)" in claim.text
+    assert "against" in claim.text and "with 45 training images (all)" in claim.text and claim.runs
 
 
 def test_drawings_have_captions_that_say_what_to_see(paper):

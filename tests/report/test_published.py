@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from headstart.images.packaged import DATASETS
+from headstart.report import published
 from headstart.report.build import build_document
 from headstart.report.document import Table, blocks_in
 from headstart.report.paper import build_paper
@@ -34,13 +35,12 @@ def test_each_row_says_how_it_was_measured_and_where_it_was_read(name):
     for row in PUBLISHED[name]:
         assert 0 < row.value < 1 and row.who and row.protocol
         assert row.source.startswith("https://")
-        assert set(row.papers) <= set(library())
+        assert row.papers and set(row.papers) <= set(library())
 
 
 def test_rows_of_another_label_column_are_left_out(record):
     assert {row.target for row in published_of(of_target(record, "defect"), "elpv")} == {"defect"}
-    assert {row.target for row in published_of(of_target(record, "probability"), "elpv")} == {"probability"}
-    assert published_of(record, "elpv") == ()
+    assert published_of(of_target(record, "type"), "elpv") == published_of(record, "elpv") == ()
 
 
 def test_a_folder_of_the_same_name_is_not_taken_for_the_set(tmp_path):
@@ -50,17 +50,38 @@ def test_a_folder_of_the_same_name_is_not_taken_for_the_set(tmp_path):
     assert not any(id.endswith("-published") for id in ids)
 
 
+def of_the_hub(record, name, n_classes=10):
+    """A table of the data set of that name on the hub, of 15 images in some classes."""
+    table = record.tables["elpv"]
+    labels = tuple(str(row % n_classes) for row in range(len(table)))
+    source = f"Hugging Face data set {name}, commit 0123456789ab."
+    return dataclasses.replace(table, labels={"label": labels}, source=source)
+
+
 @pytest.mark.parametrize(
-    ("source", "name"),
+    ("name", "known"),
     [
-        ("Hugging Face data set uoft-cs/cifar10, commit 0123456789ab.", "cifar10"),
-        ("Hugging Face data set zalando-datasets/fashion_mnist, commit 0123456789ab.", "fashion_mnist"),
-        ("Hugging Face data set someone/cats, commit 0123456789ab.", ""),
-        ("my own cifar10", ""),
+        ("uoft-cs/cifar10", "cifar10"),
+        ("zalando-datasets/fashion_mnist", "fashion_mnist"),
+        ("ylecun/mnist", "mnist"),
+        ("mnist", "mnist"),
+        ("someone/mnist", ""),
+        ("someone/cifar10", ""),
+        ("someone/cats", ""),
     ],
 )
-def test_sets_of_hugging_face_are_known_by_their_name(record, source, name):
-    assert identity(dataclasses.replace(record.tables["elpv"], source=source)) == name
+def test_sets_of_the_hub_are_known_by_owner_and_name(record, name, known):
+    assert identity(of_the_hub(record, name)) == known
+
+
+def test_what_has_other_classes_or_more_images_than_the_benchmark_is_not_taken_for_it(record, monkeypatch):
+    assert identity(of_the_hub(record, "uoft-cs/cifar10", n_classes=9)) == ""
+    monkeypatch.setitem(published.HUB_SETS, "uoft-cs/cifar10", published.Benchmark("cifar10", 14, 10))
+    assert identity(of_the_hub(record, "uoft-cs/cifar10")) == ""
+
+
+def test_the_text_of_a_source_alone_makes_no_benchmark(record):
+    assert identity(dataclasses.replace(record.tables["elpv"], source="my own cifar10")) == ""
 
 
 def test_the_users_best_stands_first_with_its_run_and_the_difference_in_protocol_is_told(record):
@@ -78,3 +99,5 @@ def test_the_users_best_stands_first_with_its_run_and_the_difference_in_protocol
         assert second.entries[1].text == "88.4 %" and "1,968" in second.entries[2].text
         assert second.entries[3].href.startswith("https://") and "other splits" in table.caption
     assert "deitsch2019" in build_paper(given).bibliography.keys
+    cited = build_document(given).sections[-2].blocks[0]
+    assert any("Deitsch" in row.entries[1].text for row in cited.rows)

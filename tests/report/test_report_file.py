@@ -49,9 +49,18 @@ def test_the_verdict_stands_first_and_every_part_follows(page):
     titles = re.findall(r"<h2>(.*?)</h2>", page)
     assert titles[0] == "Verdict"
     assert titles[1:] == [
-        "The data: shapes", "What was compared", "Equal terms, checked", "The networks", "Results",
-        "What went wrong", "How to repeat it", "Notes on metrics", "References",
+        "Introduction", "Methods", "Implementation", "Results", "Discussion", "Conclusion", "References", "Runs",
     ]  # fmt: skip
+    parts = re.findall(r"<h3>(.*?)</h3>", page)
+    assert parts == [
+        "The images of shapes", "The data: shapes", "What was compared", "Equal terms, checked", "The networks",
+        "Notes on metrics", "How to repeat it", "The best, looked at closely", "What went wrong", "Limits",
+        "What would improve it", "Threats to validity",
+    ]  # fmt: skip
+
+
+def test_what_only_the_author_knows_is_marked_as_in_the_paper(page):
+    assert page.count("To be written by the author:") >= 4
 
 
 def test_the_file_is_the_same_every_time(record, page):
@@ -176,7 +185,7 @@ def test_images_that_have_gone_are_counted_not_fatal(tmp_path):
 
 def test_several_datasets_have_a_section_each(tmp_path):
     document = build_document(tiny_record(tmp_path, datasets=("one", "two"), per_class=5, seeds=(0,)))
-    titles = [section.title for section in document.sections]
+    titles = [section.title for section in document.every]
     assert {"The data: one", "The data: two", "Results: one", "Results: two"} <= set(titles)
     said = [getattr(block, "text", "") for block in document.sections[0].blocks]
     assert sum(text.startswith("Best on") for text in said) == 2

@@ -32,12 +32,12 @@ def page(document):
 
 
 def section(document, title):
-    return next(each for each in document.sections if each.title == title)
+    return next(each for each in document.every if each.title == title)
 
 
 def tables(document):
     found = {}
-    for part in document.sections:
+    for part in document.every:
         for block in part.blocks:
             for each in getattr(block, "blocks", (block,)):
                 if each.kind == "table":

@@ -5,11 +5,12 @@ import dataclasses
 import pytest
 
 from headstart.base.errors import UsageError
-from headstart.study.advice_audit import audit_studies
-from headstart.study.advice_record import META, advice_before
+from headstart.study.advice_audit import AUGMENT, _row, audit_studies
+from headstart.study.advice_record import FOLDS, META, advice_before
 from headstart.study.advise import predict
 from headstart.study.execute import run_study
 from headstart.study.partition import make_dataset
+from headstart.study.record import load_record
 from headstart.study.spec import StudySpec
 from headstart.study.store import StudyStore
 from headstart.testing.images import class_folders
@@ -26,7 +27,6 @@ def finished(tmp_path_factory):
         layer=("stage4", "stage5"),
         head=("lda", "ridge"),
         seeds=1,
-        input_size=(32,),
         engine="torch",
     )
     run_study(spec, folder / "study")
@@ -38,14 +38,74 @@ def tell(study, advice):
         store.put_meta(**{META: {"photos": advice} if advice else {}})
 
 
-def test_a_study_without_advice_cannot_be_audited(finished):
+def test_a_study_without_advice_cannot_be_audited_and_the_reason_is_told(finished):
     tell(finished[0], None)
-    with pytest.raises(UsageError, match="run a study with --advice"):
+    with pytest.raises(UsageError, match=r"costs more than half of the study.*run a study with --advice"):
+        audit_studies([finished[0]])
+    assert "half of the study" in load_record(finished[0]).unadvised["photos"]
+
+
+def with_names(advice, *first):
+    """The advice as if it had said to run these methods, the candidates put first."""
+    ranked = sorted(advice["candidates"], key=lambda each: each["name"] not in first)
+    return {**advice, "candidates": ranked, "run": list(first)}
+
+
+def features(layer, head):
+    return f"features of lite0 at {layer} with {head}"
+
+
+def test_what_the_adviser_said_to_run_counts_the_better_of_two_by_the_choosing_score(finished):
+    advice = predict(tiny_situation("stage7")).to_dict()
+    rows = {(row.layer, row.head): row for row in load_record(finished[0]).summaries}
+    two = (("stage4", "lda"), ("stage5", "ridge"))
+    tell(finished[0], with_names(advice, *(features(*each) for each in two)))
+    (row,) = audit_studies([finished[0]]).rows
+    assert row.followed and row.rank in (1, 2)
+    chosen = max(rows[each].selection for each in two)
+    assert row.accuracy in {
+        rows[each].scores["accuracy"].value for each in two if rows[each].selection == chosen
+    }
+
+
+def test_a_study_that_did_not_run_what_it_was_advised_to_run_counts_in_no_share(finished):
+    advice = predict(tiny_situation("stage7")).to_dict()
+    tell(finished[0], with_names(advice, features("stage4", "lda"), features("stage7", "logistic")))
+    found = audit_studies([finished[0]])
+    assert [row.followed for row in found.rows] == [False]
+    assert found.within_a_point is None and found.mean_regret is None and found.rows[0].n_intervals == 4
+
+
+@pytest.mark.parametrize("changed", [{"sizes": {"lite0": [96, 96]}}, {"size": 64}])
+def test_runs_at_another_size_than_the_advice_is_of_are_not_held_against_it(finished, changed):
+    advice = predict(tiny_situation()).to_dict()
+    if "size" in changed:
+        advice["candidates"] = [{**each, **changed} for each in advice["candidates"]]
+    tell(finished[0], {**advice, **changed})
+    with pytest.raises(UsageError, match="at the size and with the augmentation that the advice is of"):
         audit_studies([finished[0]])
 
 
-def test_the_audit_takes_the_first_advice_that_the_study_ran(finished):
-    advice = predict(tiny_situation("stage7")).to_dict()
+def test_fewer_images_a_class_and_other_augmentations_are_not_what_the_advice_is_of(finished):
+    tell(finished[0], None)
+    record = load_record(finished[0])
+    advice = predict(tiny_situation()).to_dict()
+    fewer = tuple(dataclasses.replace(row, per_class=4) for row in record.summaries)
+    said = _row(dataclasses.replace(record, summaries=fewer), "photos", advice)
+    assert isinstance(said, str) and "all images" in said
+    trained = dataclasses.replace(
+        record.summaries[0], scenario="finetune", cut="last:2", layer="", head="", pooling="", augment="light"
+    )
+    cut = {**advice["candidates"][0], "scenario": "finetune", "cut": "last:2", "size": 0}
+    alone = {**advice, "candidates": [cut], "run": [cut["name"]]}
+    for augment, found in (("heavy", False), (AUGMENT, True)):
+        rows = (dataclasses.replace(trained, augment=augment),)
+        row = _row(dataclasses.replace(record, summaries=rows), "photos", alone)
+        assert isinstance(row, str) is not found
+
+
+def test_without_what_was_to_be_run_the_first_advice_that_ran_is_shown(finished):
+    advice = with_names(predict(tiny_situation("stage7")).to_dict(), features("stage7", "logistic"))
     tell(finished[0], advice)
     (row,) = audit_studies([finished[0]]).rows
     named = [each["name"] for each in advice["candidates"]]
@@ -78,4 +138,4 @@ def test_advice_is_not_asked_after_the_first_run_nor_with_folds(finished):
         table = store.table("photos")
     assert table is not None
     folded = make_dataset(dataclasses.replace(table, splits=None), "label", seeds=1, folds=2)
-    assert advice_before(folded, ["lite0"], spec) is None
+    assert advice_before(folded, ["lite0"], spec) == (None, FOLDS)

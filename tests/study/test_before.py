@@ -36,7 +36,7 @@ def test_copies_across_splits_are_found_before_the_first_run(small, tmp_path):
     assert any(each["kind"] == "leakage" and each["severity"] == "high" for each in found)
     section = audited_section(record)
     assert section is not None and section.title == "The data, audited"
-    assert section.id in {each.id for each in build_document(record).sections}
+    assert section.id in {each.id for each in build_document(record).every}
     assert len(record.results) == 2 and all(each.n_test == 10 for each in record.results)
 
 
@@ -89,6 +89,7 @@ def test_an_audit_may_be_left_out(small, tmp_path):
 def test_a_study_that_takes_less_than_the_advice_leaves_it_out_aloud(small, tmp_path):
     said, record = said_in(lambda: run_study(small(layer=("pool",)), tmp_path / "out"))
     assert record.advised == () and any(line.startswith("no advice is recorded: at about") for line in said)
+    assert "costs more than half of the study" in record.unadvised["shapes"]
 
 
 def test_advice_is_recorded_by_default_where_it_takes_little(small, tmp_path, monkeypatch):
@@ -97,13 +98,14 @@ def test_advice_is_recorded_by_default_where_it_takes_little(small, tmp_path, mo
     monkeypatch.setattr(
         advice_record,
         "advice_before",
-        lambda data, backbones, spec: asked.append(backbones) or {"verdict": "x"},
+        lambda data, backbones, spec: asked.append(backbones) or ({"verdict": "x"}, ""),
     )
     record = run_study(small(layer=("pool",)), tmp_path / "out")
     assert record.advised == ("shapes",) and asked == [["lite0"]]
     run_study(small(layer=("pool",), head=("ridge",)), tmp_path / "out")
-    run_study(small(layer=("pool",)), tmp_path / "other", advise=False)
-    assert len(asked) == 1
+    other = run_study(small(layer=("pool",)), tmp_path / "other", advise=False)
+    assert len(asked) == 1 and record.unadvised == {}
+    assert other.unadvised == {"shapes": advice_record.UNWANTED}
 
 
 @pytest.mark.parametrize(("advice", "study", "worth"), [(30.0, 61.0, True), (30.0, 59.0, False)])
@@ -115,6 +117,7 @@ def test_with_folds_no_advice_is_recorded_unless_it_is_asked_for(small, tmp_path
     monkeypatch.setattr(advice_record, "is_worth_it", lambda advice, study: True)
     record = run_study(small(layer=("pool",), folds=3, seeds=1), tmp_path / "out")
     assert record.advised == () and not any("advice" in line for line in record.warnings)
+    assert record.unadvised == {"shapes": advice_record.FOLDS}
 
 
 def test_the_networks_run_once_for_the_study_and_the_advice(small, tmp_path, monkeypatch):

@@ -72,7 +72,7 @@ def test_a_study_ranks_layers_for_search_and_for_classes_side_by_side(shapes, tm
     summary = summary_lines(record)
     assert [row["best"] for row in summary.searches] == [True, False, False, False]
     assert any("For search" in line for line in summary.verdict)
-    assert "Search" in [section.title for section in build_document(record).sections]
+    assert "Search" in [section.title for section in build_document(record).every]
 
 
 def test_a_study_of_search_alone_has_a_report(shapes, tmp_path):

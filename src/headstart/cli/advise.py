@@ -174,16 +174,24 @@ def audit_lines(found: Audit) -> list[str]:
     """The audit as text."""
     rows = [
         (
-            row.dataset, row.advised, row.rank, f"{row.accuracy:.1%}", row.best, f"{row.best_accuracy:.1%}",
-            f"{100 * row.regret:.1f}", f"{row.n_held} of {row.n_intervals}",
+            row.dataset, row.advised, f"{row.rank}{'' if row.followed else ' *'}", f"{row.accuracy:.1%}", row.best,
+            f"{row.best_accuracy:.1%}", f"{100 * row.regret:.1f}", f"{row.n_held} of {row.n_intervals}",
         )
         for row in found.rows
     ]  # fmt: skip
     head = ("data set", "advised", "place", "got", "best", "got", "regret", "intervals held")
-    said = [
-        *table(head, rows, right=(2, 3, 5, 6)),
-        "",
-        f"the best or within one point of it: {found.within_a_point:.0%} of {len(found.rows)}; mean regret "
-        f"{100 * found.mean_regret:.2f} points; 90 % intervals that held: {found.held:.0%}",
+    said = [*table(head, rows, right=(2, 3, 5, 6)), ""]
+    if len(found.followed) < len(found.rows):
+        said.append("* the study did not run all that the adviser said to run; it counts in no share or mean")
+    if found.within_a_point is not None and found.mean_regret is not None:
+        said.append(
+            f"the best or within one point of it: {found.within_a_point:.0%} of {len(found.followed)}; mean regret "
+            f"{100 * found.mean_regret:.2f} points"
+        )
+    else:
+        said.append("no study ran what the adviser said to run: its regret is not known")
+    said.append(f"90 % intervals that held: {found.held:.0%}")
+    return said + [
+        f"no advice: {printable(each.study)}: {printable(each.dataset)}: {printable(each.reason)}"
+        for each in found.silent
     ]
-    return said + [f"no advice: {printable(name)}" for name in found.silent]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 import typer
@@ -90,7 +90,8 @@ def _parameter(field: dataclasses.Field[Any], hint: Any) -> inspect.Parameter:
         metavar=_metavar(field, hint),
         show_default=False,
     )
-    kind: Any = list[str] | None if several else (str if field.metadata.get("read") else hint) | None
+    as_text = field.metadata.get("read") or _number(hint)
+    kind: Any = list[str] | None if several else (str if as_text else hint) | None
     annotation = Annotated[kind, flag]
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
@@ -140,6 +141,16 @@ def build(declared: type[T], given: Mapping[str, Any], base: T | None = None, *,
     BadOptions
         With every mistake.
     """
+    made, found = collected(declared, given, base)
+    if check or found:
+        found += [line for line in mistakes(made) if line not in found]
+    if found:
+        raise BadOptions(found)
+    return made
+
+
+def collected(declared: type[T], given: Mapping[str, Any], base: T | None = None) -> tuple[T, list[str]]:
+    """The options of the flags that can be read, on top of `base`, and a sentence on each that cannot."""
     hints = get_type_hints(declared)
     found: list[str] = []
     values: dict[str, Any] = {}
@@ -147,21 +158,33 @@ def build(declared: type[T], given: Mapping[str, Any], base: T | None = None, *,
         value = given.get(field.name)
         if value is None or value == []:
             continue
-        read = field.metadata.get("read")
+        read = field.metadata.get("read") or _number(hints[field.name])
         if isinstance(value, list):
             values[field.name] = _several(field.name, value, read or get_args(hints[field.name])[0], found)
-        elif read is None:
+        elif read is None or not isinstance(value, str):
             values[field.name] = value
         elif wrong := complaints(field.name, read, value):
             found += wrong
         else:
             values[field.name] = read(value)
     made: T = dataclasses.replace(base, **values) if base is not None else declared(**values)  # type: ignore[type-var]
-    if check or found:
-        found += [line for line in mistakes(made) if line not in found]
-    if found:
-        raise BadOptions(found)
-    return made
+    return made, found
+
+
+def _number(hint: Any) -> Callable[[str], float] | None:
+    """What reads the text of a number; None for options that are none. Typer would stop at the first that is wrong."""
+    kinds = {hint, *(() if "tuple" in str(hint) else get_args(hint))}
+    for kind in (int, float):
+        if kind in kinds:
+            return partial(_read_number, kind)
+    return None
+
+
+def _read_number(kind: type[int] | type[float], text: str) -> float:
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"expected {_WORDS[kind]}, got {text!r}") from None
 
 
 def _several(name: str, texts: list[str], kind: Any, found: list[str]) -> tuple[Any, ...]:

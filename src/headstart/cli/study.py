@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.base.errors import UsageError
 from headstart.base.files import source_name
-from headstart.cli.flags import Json, build, verb
+from headstart.cli.flags import Json, collected, verb
 from headstart.cli.screen import shown
 from headstart.cli.text import printable, say, say_json, table
 from headstart.cli.tricks_text import trick_lines, write_effects
@@ -112,15 +111,23 @@ def study(
 
 
 def _spec(data: list[str], file: Path | None, flags: dict[str, Any]) -> StudySpec:
-    from headstart.study.spec import read_spec
+    """The spec of file and flags; every mistake at once, where something cannot be read."""
+    from headstart.study.spec import spec_parts
+    from headstart.study.spec_values import read_document
 
+    unread: list[str] = []
     if file is None and not data:
-        raise UsageError(
-            "name the images: headstart study DATA... (or --spec FILE); see headstart study --help"
-        )
-    base = StudySpec() if file is None else read_spec(file, data)
+        unread.append("name the images: headstart study DATA... (or --spec FILE); see headstart study --help")
+    document = {} if file is None else read_document(file, data)
+    base, unread_keys = spec_parts(document)
     named = StudySpec(**{**vars(base), "data": tuple(data) or base.data})
-    return build(StudySpec, flags, named, check=False)  # the study itself lists every mistake at once
+    made, unread_flags = collected(StudySpec, flags, named)
+    unread += [*unread_keys, *unread_flags]
+    if unread:
+        from headstart.study.check import check_study
+
+        check_study(made, unread)
+    return made  # the study itself checks what could be read
 
 
 def _folder_name(spec: StudySpec) -> str:

@@ -18,7 +18,16 @@ from headstart.base.errors import DataError
 from headstart.base.files import plain_name, written_aside
 from headstart.base.optional import installed
 from headstart.report.archive_images import image_files
-from headstart.report.archive_tables import csv_text, method_rows, parquet_bytes, run_rows, split_rows
+from headstart.report.archive_inputs import inputs_of
+from headstart.report.archive_tables import (
+    crossing_rows,
+    csv_text,
+    method_rows,
+    parquet_bytes,
+    run_rows,
+    sized_rows,
+    split_rows,
+)
 from headstart.report.archive_words import lock_text, readme
 from headstart.report.outputs import FORMATS, PDF, build_outputs
 from headstart.report.sources import NUMBERED
@@ -29,8 +38,9 @@ COMMENT = b"Headstart archive"
 DATE = (1980, 1, 1, 0, 0, 0)
 STORED = (".pdf", ".jpg", ".jpeg", ".png", ".webp", ".parquet")
 REPEAT = """#!/bin/sh
-# Repeats the study. Run it beside the images that study.toml names.
+# Repeats the study, with the images in the folders that study.toml names.
 set -e
+cd "$(dirname "$0")"
 python -m pip install -r requirements.txt
 headstart study --spec study.toml --out again
 """
@@ -79,10 +89,12 @@ def write_archive(
     """
     place = Path(path)
     check_archive(place)
+    given = inputs_of(record, pictures=images)
     files, left_out = archive_files(record, style=style, pictures=images)
-    pictures, unread = image_files(record) if images else ({}, ())
-    files |= pictures
-    left_out += unread
+    files["study.toml"] = _toml(given.spec).encode()
+    pictures, unread = image_files(record, given.packed) if images else ({}, ())
+    files |= pictures | given.files
+    left_out += unread + given.left_out
     files["README.md"] = readme(without_paths(record), sorted(files), left_out).encode()
     sums = "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files))
     files["SHA256SUMS"] = sums.encode()
@@ -112,7 +124,7 @@ def check_archive(place: Path) -> None:
 def archive_files(
     record: StudyRecord, *, style: str = NUMBERED, pictures: bool = False
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    """Every file but the images, by its name, and what is left out."""
+    """Every file but the spec and what it names, by its name, and what is left out."""
     clean = without_paths(record)
     left_out: tuple[str, ...] = ()
     formats: tuple[str, ...] = FORMATS
@@ -125,13 +137,15 @@ def archive_files(
     files = {f"report/{name}": content for name, content in outputs.files.items()}
     runs = run_rows(clean)
     files |= {
-        "study.toml": _toml(clean.spec).encode(),
         "repeat.sh": REPEAT.encode(),
         "requirements.txt": lock_text(clean.versions).encode(),
         "results.csv": csv_text(runs).encode(),
         "results.parquet": parquet_bytes(runs),
         "methods.csv": csv_text(method_rows(shown)).encode(),
     }
+    if clean.sized:
+        files["images_a_class.csv"] = csv_text(sized_rows(shown)).encode()
+        files["crossings.csv"] = csv_text(crossing_rows(shown)).encode()
     for at, (name, table) in enumerate(clean.tables.items()):
         plain = plain_name(name, ascii_only=True) or f"dataset-{at}"
         files[f"splits/{at}-{plain}.csv"] = csv_text(split_rows(table)).encode()

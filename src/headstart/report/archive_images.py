@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from headstart.images.table import ImageTable
+from headstart.report.archive_inputs import image_folders
 from headstart.report.wording import count
 from headstart.study.records import StudyRecord
 
 
-def image_files(record: StudyRecord) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    """Every image by its name in the archive, and a sentence on those that cannot be read any more."""
+def image_files(
+    record: StudyRecord, packed: Collection[str] = ()
+) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Every image by its name in the archive, and a sentence on those that cannot be read any more.
+
+    Parameters
+    ----------
+    record : StudyRecord
+    packed : collection of str
+        Datasets whose images go in as the files that they came in.
+    """
     files: dict[str, bytes] = {}
     left_out: list[str] = []
-    for at, table in enumerate(record.tables.values()):
-        folder = f"images/{at}"
+    folders = image_folders(record)
+    for name, table in record.tables.items():
+        folder = folders[name]
+        if name in packed:
+            continue
         if table.pixels is not None:
             out = io.BytesIO()
             np.save(out, np.asarray(table.pixels), allow_pickle=False)

@@ -16,7 +16,10 @@ from headstart.images.file_names import cell
 from headstart.images.table import ImageTable
 from headstart.measure.metrics import METRICS
 from headstart.measure.retrieval import METRICS as SEARCH_METRICS
+from headstart.measure.values import Score
+from headstart.report.sections.images_a_class import crossings_of, laws_of
 from headstart.report.summary import SCORE_KEYS, summary_lines
+from headstart.report.verdict import datasets
 from headstart.report.wording import total_seconds
 from headstart.study.records import CellResult, StudyRecord
 
@@ -28,10 +31,11 @@ def run_rows(record: StudyRecord) -> list[dict[str, Cell]]:
     searched = any(result.cell.scenario == "retrieval" for result in record.results)
     metrics = (*METRICS, *(SEARCH_METRICS if searched else ()))
     metrics += tuple(dict.fromkeys(n for r in record.results if r.cell.sharing for n in r.scores))
-    return [_run(result, metrics) for result in record.results]
+    kinds = tuple(dict.fromkeys(shift.kind for result in record.results for shift in result.shifts))
+    return [_run(result, metrics, kinds) for result in record.results]
 
 
-def _run(result: CellResult, metrics: Sequence[str]) -> dict[str, Cell]:
+def _run(result: CellResult, metrics: Sequence[str], kinds: Sequence[str]) -> dict[str, Cell]:
     cell = result.cell
     row: dict[str, Cell] = {
         "run": cell.id, "dataset": cell.dataset, "target": cell.target, "method": cell.method,
@@ -47,12 +51,39 @@ def _run(result: CellResult, metrics: Sequence[str]) -> dict[str, Cell]:
         "model_bytes": result.model_bytes, "images_seen": result.images_seen,
     }  # fmt: skip
     for name in metrics:
-        score = result.scores.get(name)
-        row[name] = score.value if score is not None else None
-        row[f"{name}_low"], row[f"{name}_high"] = (
-            (score.low, score.high) if score is not None else (None, None)
-        )
+        row |= _columns(name, result.scores.get(name))
+    shifts = {shift.kind: shift for shift in result.shifts}
+    for kind in kinds:
+        shift = shifts.get(kind)
+        row |= _columns(f"{kind} accuracy", shift.accuracy if shift is not None else None)
+        row |= _columns(f"{kind} drop", shift.drop if shift is not None else None)
+        row |= {f"{kind} n": shift.n, f"{kind} images": shift.name} if shift is not None else {}
     return row
+
+
+def _columns(name: str, score: Score | None) -> dict[str, Cell]:
+    """A score in three columns."""
+    if score is None:
+        return {name: None, f"{name}_low": None, f"{name}_high": None}
+    return {name: score.value, f"{name}_low": score.low, f"{name}_high": score.high}
+
+
+def sized_rows(record: StudyRecord) -> list[dict[str, Cell]]:
+    """One row a method, dataset and number of images a class (0: all), with the law fitted to the method's scores."""
+    laws = {
+        (law["dataset"], law["method"]): law for name in datasets(record) for law in laws_of(record, name)
+    }
+    found = []
+    for row in summary_lines(record).sized:
+        law = laws.get((row["dataset"], row["method"]), {})
+        own = {name: value for name, value in law.items() if name not in ("dataset", "method")}
+        found.append({**_flat(_with_shifts(row), _keys(row)), **own})
+    return found
+
+
+def crossing_rows(record: StudyRecord) -> list[dict[str, Cell]]:
+    """One row for each two methods whose fitted laws cross: up to which number of images a class which is better."""
+    return [row for name in datasets(record) for row in crossings_of(record, name)]
 
 
 def method_rows(record: StudyRecord) -> list[dict[str, Cell]]:
@@ -67,10 +98,16 @@ def method_rows(record: StudyRecord) -> list[dict[str, Cell]]:
 
 
 def _with_shifts(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with a score a column for what the method did on other test images."""
+    """A row with columns for what the method did on each kind of other test images."""
     found = {name: value for name, value in row.items() if name != "shifts"}
     for shift in row["shifts"]:
-        found |= {f"{shift['name']} accuracy": shift["accuracy"], f"{shift['name']} drop": shift["drop"]}
+        kind = shift["kind"]
+        found |= {
+            f"{kind} accuracy": shift["accuracy"],
+            f"{kind} drop": shift["drop"],
+            f"{kind} n": shift["n"],
+        }
+        found |= {f"{kind} images": shift["name"]}
     return found
 
 
@@ -78,7 +115,7 @@ def _keys(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Columns of a row that hold scores."""
     return (
         *SCORE_KEYS,
-        *(f"{each['name']} {what}" for each in row["shifts"] for what in ("accuracy", "drop")),
+        *(f"{each['kind']} {what}" for each in row["shifts"] for what in ("accuracy", "drop")),
     )
 
 

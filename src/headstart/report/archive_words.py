@@ -20,9 +20,12 @@ WHAT = {
     "results.csv": "one row a run: its id, its method, its scores with their intervals, its cost",
     "results.parquet": "the same, exact",
     "methods.csv": "one row a method: means over its seeds",
+    "images_a_class.csv": "one row a method and number of images a class, with the law fitted to its scores",
+    "crossings.csv": "where fitted laws cross: up to how many images a class which of two methods is better",
     "splits/": "each image with its digest, its labels and its (first) split",
     "report/": "the report (HTML), the paper (PDF, Markdown with figures), tables (LaTeX), slides, references",
-    "images/": "the images",
+    "images/": "a folder for each dataset: its ground-truth files, and the images where they were asked for",
+    "inputs/": "other files that study.toml names: search spaces, policies of augmentation",
     "SHA256SUMS": "digests of all files: `sha256sum -c SHA256SUMS`",
 }
 
@@ -51,7 +54,8 @@ def readme(record: StudyRecord, files: Sequence[str], left_out: Sequence[str]) -
         "",
         "## To repeat it",
         "",
-        "Run `sh repeat.sh` beside the images that `study.toml` names under `data`. The command was:",
+        "Put the images into the folders that `study.toml` names under `data` (`images/NAME`), where they are not in "
+        "them already, and run `sh repeat.sh`. The command was:",
         "",
         code_block(record.command or "not recorded"),
         "",
@@ -59,7 +63,8 @@ def readme(record: StudyRecord, files: Sequence[str], left_out: Sequence[str]) -
         "",
         "## Before you pass it on",
         "",
-        "The names of classes and files are in it, and what the report shows. Check the licence of the images.",
+        "The names of classes and files are in it, ground-truth files with all their columns, and what the report shows. "
+        "Check the licence of the images.",
     ]
     return "\n".join(lines) + "\n"
 

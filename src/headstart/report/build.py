@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from headstart.base.files import write_text
 from headstart.report.answers import Answers, load_answers
-from headstart.report.document import Document, Section
+from headstart.report.document import Beside, Document, Figure, Paragraph, Section, Table
 from headstart.report.html import render
+from headstart.report.paper import conclusion
+from headstart.report.paper_discussion import discussion
+from headstart.report.paper_introduction import TOGETHER, introduction
 from headstart.report.pictures import PictureBook
 from headstart.report.published import published_section
 from headstart.report.sections.audited import audited_section
 from headstart.report.sections.augmented import augmented_section
 from headstart.report.sections.best import best_section
-from headstart.report.sections.closing import repeat_section, wrong_section
+from headstart.report.sections.closing import repeat_section, runs_section, wrong_section
 from headstart.report.sections.compared import compared_section
 from headstart.report.sections.data import data_section
 from headstart.report.sections.images_a_class import images_section
@@ -21,7 +25,7 @@ from headstart.report.sections.in_short import in_short_table
 from headstart.report.sections.metrics import metrics_section
 from headstart.report.sections.networks import networks_section
 from headstart.report.sections.over_datasets import over_datasets_section
-from headstart.report.sections.references import references_of
+from headstart.report.sections.references import references_of, used
 from headstart.report.sections.results import results_section
 from headstart.report.sections.retrieval import retrieval_section
 from headstart.report.sections.rules import rules_section
@@ -30,7 +34,7 @@ from headstart.report.sections.side_by_side import side_by_side_section
 from headstart.report.sections.told_apart import told_apart_section
 from headstart.report.sections.tricks import tricks_section
 from headstart.report.sections.tuned import tuned_section
-from headstart.report.sources import NUMBERED
+from headstart.report.sources import NUMBERED, Bibliography
 from headstart.report.summary import all_claims
 from headstart.report.told import Told, told_all
 from headstart.report.verdict import cut_claims, datasets, missing_claims
@@ -73,7 +77,10 @@ def build_document(
     style: str = NUMBERED,
     picture_bytes: int | None = None,
 ) -> Document:
-    """The report as values: verdict, data, what was compared, results, what went wrong, how to repeat it.
+    """The report as values: the verdict, then the academic order, then every run.
+
+    Introduction, methods, implementation, results, discussion, conclusion, references: those of the paper, with all
+    that a page of any length can hold.
 
     Parameters
     ----------
@@ -89,43 +96,18 @@ def build_document(
     budget = most // (2 * max(1, len(datasets(record))))
     pairs = (PAIR_BYTES if most else 0) // max(1, len(given := answers or {}))
     names, told = datasets(record), told_all(record, given)
-    data = tuple(
-        data_section(
-            record.tables[name],
-            record.targets[name],
-            PictureBook(budget),
-            f"data-{at}",
-            record.outputs.get(name, ()),
-        )
-        for at, name in enumerate(names)
-        if name in record.tables
-    )
-    classified = {row.dataset for row in record.summaries}
-    results = tuple(
-        _results(record, name, (PictureBook(budget), PictureBook(pairs)), at, given.get(name), told)
-        for at, name in enumerate(names)
-        if name in classified or name not in {row.dataset for row in (*record.retrieval, *record.joint)}
-    )
-    found = [several_section(record, name, f"outputs-{at}") for at, name in enumerate(names)]
-    found += [retrieval_section(record, name, f"search-{at}") for at, name in enumerate(names)]
-    networks, rules, audited = networks_section(record), rules_section(record), audited_section(record)
-    over = over_datasets_section(record)
-    tricks = tricks_section(record)
+    cited = Bibliography(style)
+    cited.cite(*used(record, bool(given)))  # so that marks in the text and labels of the list agree
     sections = (
         _verdict(record, told),
-        *data,
-        *((audited,) if audited is not None else ()),
-        compared_section(record),
-        *((rules,) if rules is not None else ()),
-        *((networks,) if networks is not None else ()),
-        *results,
-        *((over,) if over is not None else ()),
-        *((tricks,) if tricks is not None else ()),
-        *(each for each in found if each is not None),
-        wrong_section(record),
-        repeat_section(record),
-        metrics_section(several=bool(record.joint)),
+        _introduction(record, cited, told, budget),
+        _methods(record),
+        Section("implementation", "Implementation", (), (repeat_section(record),)),
+        _all_results(record, given, told, budget, pairs),
+        _discussion(record, told),
+        conclusion(record, told),
         references_of(record, given, style),
+        runs_section(record),
     )
     n_methods = len({row.method for row in (*record.summaries, *record.retrieval, *record.joint)})
     subtitle = f"{count(n_methods, 'method')} on {count(len(names), 'dataset')}, "
@@ -133,6 +115,76 @@ def build_document(
         f"{len(record.results):,} of {count(record.n_planned, 'run')}, {duration(record.seconds_total)}"
     )
     return Document(f"Which head start for {listed(names) or 'this study'}?", subtitle, sections)
+
+
+def _introduction(record: StudyRecord, cited: Bibliography, told: Told, budget: int) -> Section:
+    """The introduction of the paper, each dataset with its images and counts, and what the audit found."""
+    opening = introduction(record, cited, dict(told))
+    data = [
+        data_section(
+            record.tables[name],
+            record.targets[name],
+            PictureBook(budget),
+            f"data-{at}",
+            record.outputs.get(name, ()),
+        )
+        for at, name in enumerate(datasets(record))
+        if name in record.tables
+    ]
+    parts = [_without_counts(part) for part in opening.parts]
+    together = len(parts) != len(data)
+    told_each = (
+        [*parts, *data] if together else [part for pair in zip(parts, data, strict=True) for part in pair]
+    )
+    audited = audited_section(record)
+    return replace(opening, parts=(*told_each, *((audited,) if audited is not None else ())))
+
+
+def _without_counts(part: Section) -> Section:
+    """A part of the introduction without the short tables of what `data_section` shows in full beside it."""
+    if part.id == TOGETHER:
+        return part
+    kept = tuple(block for block in part.blocks if not isinstance(block, Table | Beside | Figure))
+    return replace(part, blocks=kept)
+
+
+def _methods(record: StudyRecord) -> Section:
+    """What was compared, by which rules, with which networks, measured how."""
+    parts = (
+        compared_section(record),
+        rules_section(record),
+        networks_section(record),
+        metrics_section(several=bool(record.joint)),
+    )
+    return Section("methods", "Methods", (), tuple(part for part in parts if part is not None))
+
+
+def _all_results(
+    record: StudyRecord, answers: dict[str, Answers], told: Told, budget: int, pairs: int
+) -> Section:
+    """Dataset by dataset, then what was found over all of them."""
+    names = datasets(record)
+    classified = {row.dataset for row in record.summaries}
+    others = {row.dataset for row in (*record.retrieval, *record.joint)}
+    parts: list[Section | None] = [
+        _results(record, name, (PictureBook(budget), PictureBook(pairs)), at, answers.get(name), told)
+        for at, name in enumerate(names)
+        if name in classified or name not in others
+    ]
+    parts += [over_datasets_section(record), tricks_section(record)]
+    parts += [several_section(record, name, f"outputs-{at}") for at, name in enumerate(names)]
+    parts += [retrieval_section(record, name, f"search-{at}") for at, name in enumerate(names)]
+    there = tuple(part for part in parts if part is not None)
+    if there and there[0].title == "Results":  # of the only dataset
+        return replace(there[0], parts=(*there[0].parts, *there[1:]))
+    blocks = () if there else (Paragraph("Nothing has finished yet."),)
+    return Section("results", "Results", blocks, there)
+
+
+def _discussion(record: StudyRecord, told: Told) -> Section:
+    """The discussion of the paper, with all that went wrong."""
+    found = discussion(record, dict(told))
+    return replace(found, parts=(wrong_section(record), *found.parts))
 
 
 def _verdict(record: StudyRecord, told: Told) -> Section:

@@ -102,7 +102,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; `matrix` sets it as a heat map whose first column is a heading."""
+    """A table; `matrix` sets it as a heat map whose first column is a heading; `runs` are behind all of it."""
 
     id: str
     caption: str
@@ -112,6 +112,7 @@ class Table:
     matrix: bool = False
     folded: str = ""
     legend: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
 
     kind = "table"
 
@@ -224,6 +225,17 @@ class Document:
     title: str
     subtitle: str
     sections: tuple[Section, ...]
+
+    @property
+    def every(self) -> tuple[Section, ...]:
+        """All sections in the order of the page, each before those inside it."""
+        return tuple(inner for section in self.sections for inner in _opened(section))
+
+
+def _opened(section: Section) -> Iterator[Section]:
+    yield section
+    for part in section.parts:
+        yield from _opened(part)
 
 
 def plain_table(id: str, caption: str, titles: Sequence[str], rows: Sequence[Sequence[Entry | str]]) -> Table:

@@ -18,6 +18,8 @@ SIGNS = {
     "–": "--", "−": "-", "“": "``", "”": "''", "…": r"\ldots{}", "·": r"\textperiodcentered{}",
 }  # fmt: skip
 LEFT_OUT = ("reference-list",)
+NAMED = 3
+"""Runs that a caption names; the others are counted."""
 HEAD = r"""% Tables of a study, written by Headstart. In the preamble: \usepackage{booktabs, longtable, array},
 % \usepackage[T1]{fontenc}, \usepackage{textcomp}; signs beyond Latin need XeLaTeX or LuaLaTeX.
 """
@@ -66,7 +68,7 @@ def latex_table(table: Table) -> str:
     return "\n".join(
         (
             r"\begin{longtable}{@{}" + spec + "@{}}",
-            rf"\caption{{{escaped(table.caption)}}}\label{{tab:{label}}}\\",
+            rf"\caption{{{escaped(table.caption + _runs(table.runs))}}}\label{{tab:{label}}}\\",
             r"\toprule",
             head + r" \\",
             r"\midrule",
@@ -77,6 +79,14 @@ def latex_table(table: Table) -> str:
             "",
         )
     )
+
+
+def _runs(ids: tuple[str, ...]) -> str:
+    """Which runs a table rests on, by the start of their ids."""
+    if not ids:
+        return ""
+    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+    return f" (run{'s' * (len(ids) > 1)} {', '.join(id[:8] for id in ids[:NAMED])}{more})"
 
 
 def _cell(entry: Entry) -> str:

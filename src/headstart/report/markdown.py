@@ -131,7 +131,7 @@ def code_block(text: str) -> str:
 
 def _table(table: Table) -> Iterator[str]:
     if table.caption:
-        yield f"*{escaped(table.caption)}*"
+        yield f"*{escaped(table.caption)}*{runs(table.runs)}"
         yield ""
     yield "| " + " | ".join(escaped(column.title) for column in table.columns) + " |"
     yield "| " + " | ".join("---:" if column.numeric else "---" for column in table.columns) + " |"

@@ -78,9 +78,9 @@ def build_paper(
     opening = introduction(record, cited, told)
     how = methods(record, cited, tests_used(record, told))
     found = (results(record, cited, told), discussion(record, told))
-    parts = tuple(map(for_paper, (opening, how, implementation(record), *found, _conclusion(record, told))))
+    parts = tuple(map(for_paper, (opening, how, implementation(record), *found, conclusion(record, told))))
     short = abstract(record, told)
-    named = runs_named((short, *parts))
+    named = runs_named((short, *parts), short=len(datasets(record)) > APART)
     sections = (short, *parts, references_section(cited), *_runs(record, named))
     title = f"Which head start for {listed(datasets(record)) or 'this study'}?"
     return Paper(Document(title, _subtitle(record), sections), cited, told)
@@ -160,7 +160,8 @@ def implementation(record: StudyRecord) -> Section:
     return Section("implementation", "Implementation", tuple(kept))
 
 
-def _conclusion(record: StudyRecord, told: Told) -> Section:
+def conclusion(record: StudyRecord, told: Told) -> Section:
+    """What the study found, in the sentences that are sure of it, and what only the author can add."""
     claims = [claim for claim in all_claims(record, told) if claim.strong]
     if len(datasets(record)) > APART:  # how sure each is stands in the table of the abstract
         claims = [claim for claim in claims if claim.text.startswith(("Best on", "For search", "Nothing"))]
@@ -185,14 +186,20 @@ def references_section(cited: Bibliography) -> Section:
     return Section("references", "References", (Table("reference-list", "", columns, made),))
 
 
-def runs_named(sections: Iterable[Section]) -> list[str]:
-    """The runs that sentences, drawings and tables name, in the order of the text."""
+def runs_named(sections: Iterable[Section], *, short: bool = False) -> list[str]:
+    """The runs that sentences, drawings and tables name, in the order of the text.
+
+    A `short` list leaves out the runs of single places in a table that names some for all of it.
+    """
     named: dict[str, None] = {}
     for section in sections:
         for block in blocks_in(section):
             if isinstance(block, Claim | Figure):
                 named.update(dict.fromkeys(block.runs[:NAMED]))
             elif isinstance(block, Table):
+                named.update(dict.fromkeys(block.runs[:NAMED]))
+                if short and block.runs:
+                    continue
                 places = [entry.target for row in block.rows for entry in row.entries]
                 named.update(dict.fromkeys(place[4:] for place in places if place.startswith("run-")))
     return list(named)

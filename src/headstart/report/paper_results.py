@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from headstart.report.document import (
@@ -25,17 +26,22 @@ from headstart.report.sections.over_datasets import over_datasets_section
 from headstart.report.sections.results import against_entry, results_section, run_entry
 from headstart.report.sections.retrieval import retrieval_section
 from headstart.report.sections.several import several_section
+from headstart.report.sections.shifted import shift_claims, short_shift_columns, short_shift_entries
 from headstart.report.sections.told_apart import told_figure, told_table
 from headstart.report.sources import Bibliography
 from headstart.report.told import ToldApart
 from headstart.report.verdict import APART, cut_claims, datasets, missing_claims, ranked, selected_on, verdict
-from headstart.report.wording import DASH, decimal, duration, interval, percent, total_seconds
+from headstart.report.wording import DASH, count, decimal, duration, interval, percent, total_seconds
 from headstart.study.records import MethodSummary, StudyRecord
 
 ROWS_SHOWN, PAIRS_SHOWN, FIGURES_SHOWN = 12, 8, 3
 MATRIX_SHOWN = 10
+CROSSINGS_SHOWN, SHORT_CROSSINGS = 4, 2
+"""Sentences on images a class: what two points more take, then where curves cross."""
+SHORT_LINES = 3
+"""Methods of a table of images a class, where more datasets than `APART` are told."""
 MAP_BYTES = 400_000
-FEW_ROWS, FEW_FIGURES = 6, 1
+FEW_ROWS, FEW_FIGURES = 5, 1
 """Of more datasets than `APART` each is told in so many rows and figures."""
 
 
@@ -61,12 +67,12 @@ def results(record: StudyRecord, cited: Bibliography, told: dict[str, ToldApart 
     return Section("results", "Results", tuple(blocks), (*parts, *((over,) if over is not None else ())))
 
 
-def _first_rows(block: Block) -> Block:
+def _first_rows(block: Block, most: int = FEW_ROWS) -> Block:
     """A table of many rows cut to what a short paper holds, and that said."""
-    if not isinstance(block, Table) or len(block.rows) <= FEW_ROWS:
+    if not isinstance(block, Table) or len(block.rows) <= most:
         return block
-    said = f"{block.caption} The first {FEW_ROWS} of {len(block.rows)} are shown."
-    return replace(block, caption=said, rows=block.rows[:FEW_ROWS])
+    said = f"{block.caption} The first {most} of {len(block.rows)} are shown."
+    return replace(block, caption=said, rows=block.rows[:most])
 
 
 def _classified(
@@ -74,14 +80,9 @@ def _classified(
 ) -> Section:
     whole = results_section(record, name, id, (), told)
     figures = [block for block in blocks_in(whole) if isinstance(block, Figure)]
-    sized = images_section(record, name, f"{id}-sized")
-    if sized is not None:
-        figures += [block for block in blocks_in(sized) if isinstance(block, Figure)]
-    figures.sort(
-        key=lambda each: each.id.endswith(("-memory", "-size"))
-    )  # those of seconds, layers, images first
+    figures.sort(key=lambda each: each.id.endswith(("-memory", "-size")))  # those of seconds and layers first
     short = len(datasets(record)) > APART
-    claims = verdict(record, name, told).claims
+    claims = (*verdict(record, name, told).claims, *(() if short else shift_claims(record, name)))
     rows = FEW_ROWS if short else ROWS_SHOWN
     blocks: list[Block] = [*claims, paper_table(record, name, id, told, rows)]
     gaps = told_figure(record, told, id) if told is not None else []
@@ -90,7 +91,28 @@ def _classified(
     others = published_table(record, name, id, cited)
     blocks += [others] if others is not None else []
     blocks += _closely(record, name, id, short)
-    return Section(id, f"Classification of {name}", tuple(blocks))
+    sized = _sized(record, name, id, short)
+    return Section(id, f"Classification of {name}", tuple(blocks), (sized,) if sized is not None else ())
+
+
+def _sized(record: StudyRecord, name: str, id: str, short: bool) -> Section | None:
+    """Accuracy against images a class as the report tells it, with as many crossings as a page holds."""
+    whole = images_section(record, name, f"{id}-sized")
+    if whole is None:
+        return None
+    blocks = [block for block in blocks_in(whole) if not (short and isinstance(block, Figure))]
+    claims = [block for block in blocks if isinstance(block, Claim)]
+    kept: list[Block] = [*claims[: SHORT_CROSSINGS if short else CROSSINGS_SHOWN]]
+    if len(claims) > len(kept):
+        more = len(claims) - len(kept)
+        kept.append(Paragraph(f"{count(more, 'more crossing is', 'more crossings are')} in the HTML report."))
+    kept += [
+        _first_rows(block, SHORT_LINES) if short else block
+        for block in blocks
+        if not isinstance(block, Claim)
+    ]
+    title = whole.title if len(datasets(record)) == 1 else f"{whole.title} of {name}"
+    return replace(whole, title=title, blocks=tuple(kept))
 
 
 def paper_table(
@@ -99,25 +121,35 @@ def paper_table(
     """The best rows of the results table, in as many columns as a page holds."""
     rows = ranked(record, name)
     best = record.best.get(name)
-    made = [_row(at, row, row.method == best, told) for at, row in enumerate(rows[:most_rows], start=1)]
+    made = [
+        _row(at, row, row.method == best, told, short_shift_entries(row, rows))
+        for at, row in enumerate(rows[:most_rows], start=1)
+    ]
     caption = (
         f"Methods on {name}, the best by the choosing score ({selected_on(record, name)}) first. Under an "
     )
     caption += (
         "accuracy stands its 95 % interval over test images and seeds; “runs” names the first of the runs."
     )
+    if any(row.shifts for row in rows):
+        caption += (
+            " Under an accuracy on other test images stands the drop, in points, with its 95 % interval."
+        )
     if len(rows) > len(made):
         caption += f" {len(made)} of {len(rows)} methods are shown; results.csv of the archive holds all."
     columns = (
         Column("#", numeric=True), Column("method"), Column("chosen by", numeric=True),
-        Column("accuracy", numeric=True), Column("against the best"), Column("macro F1", numeric=True),
+        Column("accuracy", numeric=True), *short_shift_columns(rows), Column("against the best"),
+        Column("macro F1", numeric=True),
         Column("log loss", numeric=True),
         Column("time", numeric=True), Column("runs"),
     )  # fmt: skip
     return Table(f"{id}-methods", caption, columns, tuple(made), sortable=True)
 
 
-def _row(at: int, row: MethodSummary, best: bool, told: ToldApart | None) -> Row:
+def _row(
+    at: int, row: MethodSummary, best: bool, told: ToldApart | None, shifts: Sequence[Entry] = ()
+) -> Row:
     score, f1, loss = (row.scores.get(key) for key in ("accuracy", "macro_f1", "log_loss"))
     took = total_seconds(row.seconds)
     entries = (
@@ -125,6 +157,7 @@ def _row(at: int, row: MethodSummary, best: bool, told: ToldApart | None) -> Row
         Entry(row.method, row.method.casefold(), small="" if row.status == "done" else row.status),
         Entry(percent(row.selection), row.selection),
         Entry(percent(score.value), score.value, small=interval(score)) if score else Entry(DASH),
+        *shifts,
         against_entry(row, told),
         Entry(percent(f1.value), f1.value) if f1 else Entry(DASH),
         Entry(decimal(loss.value), loss.value) if loss else Entry(DASH),

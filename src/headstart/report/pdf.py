@@ -173,13 +173,14 @@ def _table(table: Table, known: set[str]) -> dict[str, Any]:
         longest = max((len(row[0]["text"]) for row in rows), default=1)
         return {"kind": "references", "rows": rows, "label-width": min(11.0, 0.9 + 0.52 * longest)}
     return {
-        "kind": "table",
+        "kind": "runs" if table.id == "named-runs" else "table",
         "caption": _text(table.caption),
         "titles": [_text(column.title) for column in table.columns],
         "numeric": [column.numeric for column in table.columns],
         "widths": [_width(table, at) for at in range(len(table.columns))],
         "best": [row.mark == "best" for row in table.rows],
         "rows": rows,
+        **_runs(table.runs, known),
     }
 
 

@@ -28,6 +28,7 @@ from headstart.report.pictures import PictureBook
 from headstart.report.sections.best import best_section
 from headstart.report.sections.compared import use_of_splits
 from headstart.report.sections.data import data_section
+from headstart.report.sections.shifted import shift_claims
 from headstart.report.sections.told_apart import told_table
 from headstart.report.summary import dataset_claims
 from headstart.report.talk_backup import backup, cut
@@ -90,6 +91,7 @@ def build_talk(record: StudyRecord, paper: Paper, *, picture_bytes: int = PICTUR
         Slide("measured", "How it was measured", _measured(record), 1.5),
         *(_found(record, paper, name, at) for at, name in enumerate(names[:DATASETS_TOLD])),
         *_drawn(paper),
+        *_sized(paper),
         *_told(paper, names[:DATASETS_TOLD]),
         *_over(paper),
         *_closely(record, first, book),
@@ -181,6 +183,7 @@ def _measured(record: StudyRecord) -> tuple[Block, ...]:
 
 def _found(record: StudyRecord, paper: Paper, name: str, at: int) -> Slide:
     claims = [claim for claim in dataset_claims(record, name, paper.told) if claim.strong]
+    claims += shift_claims(record, name)
     tables = [
         _narrow(b) for s in paper.document.sections for b in blocks_in(s)
         if isinstance(b, Table) and b.id == f"found-{at}-methods"
@@ -199,13 +202,24 @@ def _narrow(table: Table) -> Table:
 
 def _drawn(paper: Paper) -> list[Slide]:
     figures = [b for s in paper.document.sections for b in blocks_in(s) if isinstance(b, Figure)]
-    titles = {"seconds": "Accuracy against time", "layers": "Accuracy by layer", "sized": "Images a class"}
+    titles = {"seconds": "Accuracy against time", "layers": "Accuracy by layer"}
     made = []
     for part, title in titles.items():
         figure = next((each for each in figures if each.id.startswith(f"found-0-{part}")), None)
         if figure is not None:
             made.append(Slide(f"figure-{part}", title, (_spoken(figure),), 1.0))
-    return made[:2]
+    return made[: 1 if _section(paper, "found-0-sized") is not None else 2]
+
+
+def _sized(paper: Paper) -> list[Slide]:
+    """Accuracy against images a class, as the paper tells it: the two first sentences, the table, the drawing."""
+    part = _section(paper, "found-0-sized")
+    if part is None:
+        return []
+    said = [block for block in part.blocks if isinstance(block, Claim)][:2]
+    tables = [cut(block, ROWS) for block in part.blocks if isinstance(block, Table)]
+    drawn = [_spoken(block) for block in part.blocks if isinstance(block, Figure)]
+    return [Slide("figure-sized", part.title, (*said, *drawn, *tables), 1.0)]
 
 
 def _spoken(figure: Figure) -> Figure:

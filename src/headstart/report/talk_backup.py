@@ -1,7 +1,7 @@
 """The backup slides of a talk: what is likely to be asked, answered from the study's own numbers.
 
 Why this split, is the difference real, what if there were half the images, what did it cost, how is it repeated,
-what do the metrics mean; where the study does not tell, that is said.
+what do the metrics mean. What would be with half the images is left out where no number near half was run.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from headstart.report.wording import count, duration, percent, seconds_parts, si
 from headstart.study.records import MethodSummary, StudyRecord
 
 BACKUP_ROWS = 8
+NEAR_HALF = (0.35, 0.65)
+"""Shares of all training images that count as about half of them."""
 
 
 def cut(table: Table, rows: int) -> Table:
@@ -37,10 +39,11 @@ def backup(record: StudyRecord, paper: Paper) -> tuple[tuple[str, str, tuple[Blo
                 "The answers of two methods on the same images are not in the study, so it cannot be told."
             )
         ]
+    half = [claim for name in names[:3] for claim in _half(record, name)]
     return (
         ("why-split", "Why this split?", (Points(tuple(_split_words(record, name) for name in names[:3])),)),
         ("is-real", "Is the difference real?", tuple(real)),
-        ("half", "What if there were half the images?", tuple(_half(record, name) for name in names[:3])),
+        *((("half", "What if there were half the images?", tuple(half)),) if half else ()),
         ("cost", "What did it cost?", _cost(record)),
         ("repeat", "How is it repeated?", _repeat(record)),
         ("formulas", "What do the metrics mean?", _formulas(paper)),
@@ -66,24 +69,28 @@ def _given(record: StudyRecord, name: str) -> bool:
     return len({result.cell.split_digest for result in record.results if result.cell.dataset == name}) < 2
 
 
-def _half(record: StudyRecord, name: str) -> Block:
-    """The scores of the best method with all and with about half of the images, if both were run."""
+def _half(record: StudyRecord, name: str) -> list[Claim]:
+    """The scores of the best method with all images and with the number run that is nearest half of them, if one is."""
     best = best_of(record, name)
     rows = [
-        row for row in record.sized if best is not None and (row.dataset, row.method) == (name, best.method)
+        row
+        for row in record.sized
+        if best is not None
+        and (row.dataset, row.method) == (name, best.method)
+        and accuracy(row) is not None
+        and row.n_train
     ]
-    known = sorted(
-        (row for row in rows if accuracy(row) is not None and row.n_train), key=lambda row: row.n_train
-    )
-    if best is None or len(known) < 2:
-        return Paragraph(
-            f"{name}: this study had one number of images a class, so it does not tell; run it again with "
-            "--per-class, for example --per-class 10,20,40,all."
-        )
-    whole = known[-1]
-    half = min(known[:-1], key=lambda row: abs(row.n_train - whole.n_train / 2))
-    runs = (*half.cells, *whole.cells)
-    return Claim(f"{name}: {best.method} scores {_with(half)}, against {_with(whole)}.", runs)
+    whole = next((row for row in rows if not row.per_class), None)
+    if best is None or whole is None:
+        return []
+    low, high = (share * whole.n_train for share in NEAR_HALF)
+    near = [row for row in rows if row.per_class and low <= row.n_train <= high]
+    if not near:
+        return []
+    half = min(near, key=lambda row: (abs(row.n_train - whole.n_train / 2), row.n_train))
+    share = half.n_train / whole.n_train
+    said = f"{name}: {best.method} scores {_with(half)} ({half.per_class:,} a class, {100 * share:.0f} % of all), "
+    return [Claim(f"{said}against {_with(whole)} (all).", (*half.cells, *whole.cells))]
 
 
 def _with(row: MethodSummary) -> str:

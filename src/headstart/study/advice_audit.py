@@ -1,4 +1,8 @@
-"""The adviser held to account: what it had said before studies, against what they found. Reads stores only."""
+"""The adviser held to account: what it had said before studies, against what they found. Reads stores only.
+
+Advice is of all training images, of each network at its own size and of the default augmentation: only runs of that
+are held against it.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +12,32 @@ from pathlib import Path
 from typing import Any
 
 from headstart.base.errors import UsageError
+from headstart.methods.training_options import TrainingOptions
 from headstart.study.advice_record import META
 from headstart.study.record import load_record
 from headstart.study.records import MethodSummary, StudyRecord
 from headstart.study.store import StudyStore
 
 ONE_POINT = 0.01
+NOT_RECORDED = "the study recorded no advice, nor why"
+AUGMENT = TrainingOptions().augment
 
 
 @dataclass(frozen=True)
 class AuditRow:
     """One data set of one study: the advice that the study could run, and the best method that it found.
 
-    `rank` is the place of that advice in the list (1: the first advice); `regret` is accuracy that the best method
-    (by test, mean over seeds) had more. `n_held` of `n_intervals` 90 % intervals held what the study found.
+    `followed` says whether the study ran all that the adviser said to run: then `advised` is what its choosing score
+    puts first among them. Else it is the first of the ranking that it ran, and counts in no share. `rank` is the place
+    in the ranking (1: the first); `regret` is accuracy that the best method (by test, mean over seeds) had more.
+    `n_held` of `n_intervals` 90 % intervals held what the study found.
     """
 
     study: str
     dataset: str
     advised: str
     rank: int
+    followed: bool
     accuracy: float
     best: str
     best_accuracy: float
@@ -37,21 +47,37 @@ class AuditRow:
 
 
 @dataclass(frozen=True)
+class Silent:
+    """A data set on which no advice can be audited, and why."""
+
+    study: str
+    dataset: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Audit:
-    """Every data set with advice; `silent` are those without (the study was told not to ask, or is older)."""
+    """Every data set with advice that the study ran; `silent` are the others, each with its reason."""
 
     rows: tuple[AuditRow, ...]
-    silent: tuple[str, ...]
+    silent: tuple[Silent, ...]
 
     @property
-    def within_a_point(self) -> float:
-        """Share of data sets whose advice was the best method or within one point of it."""
-        return sum(row.regret <= ONE_POINT for row in self.rows) / len(self.rows)
+    def followed(self) -> tuple[AuditRow, ...]:
+        """The data sets whose study ran what the adviser said to run."""
+        return tuple(row for row in self.rows if row.followed)
 
     @property
-    def mean_regret(self) -> float:
-        """Mean accuracy lost by taking the advice."""
-        return sum(row.regret for row in self.rows) / len(self.rows)
+    def within_a_point(self) -> float | None:
+        """Share of data sets whose advice was the best method or within one point of it; None for none."""
+        rows = self.followed
+        return sum(row.regret <= ONE_POINT for row in rows) / len(rows) if rows else None
+
+    @property
+    def mean_regret(self) -> float | None:
+        """Mean accuracy lost by taking the advice; None where no study ran it."""
+        rows = self.followed
+        return sum(row.regret for row in rows) / len(rows) if rows else None
 
     @property
     def held(self) -> float:
@@ -65,7 +91,7 @@ class Audit:
             "mean_regret": self.mean_regret,
             "held": self.held,
             "rows": [asdict(row) for row in self.rows],
-            "silent": list(self.silent),
+            "silent": [asdict(each) for each in self.silent],
         }
 
 
@@ -78,66 +104,111 @@ def audit_studies(folders: Sequence[str | Path]) -> Audit:
         A folder without a study, or no study with advice and a finished method that it named.
     """
     rows: list[AuditRow] = []
-    silent: list[str] = []
+    silent: list[Silent] = []
     for folder in folders:
         record = load_record(folder)
         with StudyStore(folder, must_exist=True) as store:
             said = store.meta().get(META) or {}
         for dataset in record.targets:
-            row = _row(record, dataset, said[dataset]) if dataset in said else None
-            if row is None:
-                silent.append(f"{folder}: {dataset}")
+            if dataset in said:
+                found = _row(record, dataset, said[dataset])
             else:
-                rows.append(row)
+                found = record.unadvised.get(dataset) or NOT_RECORDED
+            if isinstance(found, str):
+                silent.append(Silent(str(folder), dataset, found))
+            else:
+                rows.append(found)
     if not rows:
+        why = "; ".join(f"{each.study}, {each.dataset}: {each.reason}" for each in silent)
         raise UsageError(
-            f"no advice can be audited in {', '.join(map(str, folders))}: the studies recorded none, or ran nothing "
-            "that it named; run a study with --advice and methods of the advice"
+            f"no advice can be audited ({why}); run a study with --advice and methods of the advice, on all images, at "
+            "the networks' own size"
         )
     return Audit(tuple(rows), tuple(silent))
 
 
-def _row(record: StudyRecord, dataset: str, advice: Mapping[str, Any]) -> AuditRow | None:
-    """None where the study finished no method that the advice named."""
-    ran = {
-        _key(row): row
+def _row(record: StudyRecord, dataset: str, advice: Mapping[str, Any]) -> AuditRow | str:
+    """The row, or why the study says nothing of the advice."""
+    done = [
+        row
         for row in record.summaries
-        if row.dataset == dataset and row.status == "done" and not row.tuned
-    }
-    found = [
-        (rank, each, ran[key])
-        for rank, each in enumerate(advice.get("candidates", ()), 1)
-        if (key := _named(each)) in ran
+        if row.dataset == dataset and row.status == "done" and not row.tuned and not row.per_class
     ]
-    if not found:
-        return None
-    rank, advised, seen = found[0]
-    best = max(ran.values(), key=_accuracy)
+    if record.tricks:
+        return "its networks trained with tricks switched on and off, which the advice is not of"
+    if not done:
+        return "no method finished on all images, which the advice is of"
+    candidates = list(advice.get("candidates", ()))
+    ran = [
+        (rank, each, row)
+        for rank, each in enumerate(candidates, 1)
+        if (row := _run_of(record, done, each, advice))
+    ]
+    if not ran:
+        return "it ran no method of the advice at the size and with the augmentation that the advice is of"
+    named = set(advice.get("run") or [str(candidates[0]["name"])])
+    asked = [each for each in ran if str(each[1]["name"]) in named]
+    followed = len(asked) == len(named)
+    rank, advised, seen = max(asked, key=lambda each: (_chosen_by(each[2]), -each[0])) if followed else ran[0]
+    best = max(done, key=_accuracy)
     return AuditRow(
         study=record.folder,
         dataset=dataset,
         advised=str(advised["name"]),
         rank=rank,
+        followed=followed,
         accuracy=_accuracy(seen),
         best=best.method,
         best_accuracy=_accuracy(best),
         regret=_accuracy(best) - _accuracy(seen),
-        n_held=sum(each["low"] <= _accuracy(row) <= each["high"] for _, each, row in found),
-        n_intervals=len(found),
+        n_held=sum(each["low"] <= _accuracy(row) <= each["high"] for _, each, row in ran),
+        n_intervals=len(ran),
     )
+
+
+def _run_of(
+    record: StudyRecord,
+    done: Sequence[MethodSummary],
+    candidate: Mapping[str, Any],
+    advice: Mapping[str, Any],
+) -> MethodSummary | None:
+    """The method that a candidate of the advice is of, as the study ran it; None where it did not."""
+    sides = _sides(candidate, advice)
+    for row in done:
+        cell = next(record.cells[id] for id in row.cells if id in record.cells)
+        if _key(row) == _named(candidate) and (cell.height, cell.width) == sides:
+            return row
+    return None
+
+
+def _sides(candidate: Mapping[str, Any], advice: Mapping[str, Any]) -> tuple[int, int]:
+    """Height and width of the input that a candidate is of: its evidence's, else the network's own."""
+    if size := int(candidate.get("size") or 0):
+        return size, size
+    backbone = str(candidate["backbone"])
+    if found := (advice.get("sizes") or {}).get(backbone):
+        return int(found[0]), int(found[1])
+    from headstart.backbones.load import card
+
+    shape = card(backbone).preprocessing
+    return shape.height, shape.width
 
 
 def _key(row: MethodSummary) -> tuple[str, ...]:
     if row.trains:
-        return row.scenario, row.backbone, row.cut if row.scenario == "finetune" else ""
+        return row.scenario, row.backbone, row.cut if row.scenario == "finetune" else "", row.augment
     return row.scenario, row.backbone, row.layer, row.head, row.pooling
 
 
 def _named(candidate: Mapping[str, Any]) -> tuple[str, ...]:
     scenario, backbone = str(candidate["scenario"]), str(candidate["backbone"])
     if scenario != "features":
-        return scenario, backbone, str(candidate["cut"])
+        return scenario, backbone, str(candidate["cut"]), AUGMENT
     return scenario, backbone, str(candidate["layer"]), str(candidate["head"]), "avg"
+
+
+def _chosen_by(row: MethodSummary) -> float:
+    return -1.0 if row.selection is None else row.selection
 
 
 def _accuracy(row: MethodSummary) -> float:

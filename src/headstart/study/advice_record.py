@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from headstart.backbones.card import BackboneCard
@@ -10,9 +10,16 @@ from headstart.base.errors import HeadstartError
 from headstart.base.events import warn
 from headstart.study.partition import Dataset
 from headstart.study.spec import StudySpec
+from headstart.study.store import StudyStore
 
 META = "advice"
 """Name of the advice in the store: data set to advice as JSON."""
+MISSING = "advice_missing"
+"""Name of the reasons in the store: data set to why there is no advice on it."""
+FOLDS = "with folds every image is tested on, and the adviser may see none of those"
+SEVERAL = "the adviser is of one target, and the study has several outputs"
+UNWANTED = "the study was told not to ask for it (--no-advice)"
+LATE = "runs were done before it was asked for"
 MOST_BACKBONES = 2
 """Backbones that the adviser measures; those named first."""
 SECONDS_A_BACKBONE, SECONDS_A_DATASET = 30.0, 10.0
@@ -43,15 +50,19 @@ def advice_places(card: BackboneCard) -> tuple[tuple[str, str], ...]:
     return tuple((layers[name], "avg") for name in looked_at(card))
 
 
-def advice_before(data: Dataset, backbones: Sequence[str], spec: StudySpec) -> dict[str, Any] | None:
-    """The advice on what the first seed learns from; None, with a warning, where there can be none.
+def advice_before(
+    data: Dataset, backbones: Sequence[str], spec: StudySpec
+) -> tuple[dict[str, Any] | None, str]:
+    """The advice on what the first seed learns from; or None and, with a warning, why there can be none.
 
-    With folds every image is a test image of some fold, so the adviser, which must not see any, is not asked.
+    With folds every image is a test image of some fold, so the adviser, which must not see any, is not asked. The
+    sizes of the networks that the advice is of stand beside it, under `sizes`.
     """
     splits = data.partitions[0].splits
     if splits is None:
-        warn(f"{data.table.name}: no advice is recorded with folds: every image is tested on")
-        return None
+        warn(f"{data.table.name}: no advice is recorded: {FOLDS}")
+        return None, FOLDS
+    from headstart.backbones.load import card
     from headstart.study.advise import predict
     from headstart.study.measure_situation import measure
 
@@ -66,5 +77,17 @@ def advice_before(data: Dataset, backbones: Sequence[str], spec: StudySpec) -> d
         )
     except HeadstartError as error:
         warn(f"{data.table.name}: no advice is recorded: {error}")
-        return None
-    return predict(found).to_dict()
+        return None, str(error)
+    shapes = {name: card(name).preprocessing for name in found.backbones}
+    sizes = {name: [shape.height, shape.width] for name, shape in shapes.items()}
+    return {**predict(found).to_dict(), "sizes": sizes}, ""
+
+
+def keep_reasons(store: StudyStore, names: Iterable[str], reason: str) -> None:
+    """Keep why there is no advice on some data sets; the first reason stands, and falls when there is advice."""
+    meta = store.meta()
+    said, kept = meta.get(META) or {}, dict(meta.get(MISSING) or {})
+    for name in names:
+        if name not in said:
+            kept.setdefault(name, reason)
+    store.put_meta(**{MISSING: {name: why for name, why in kept.items() if name not in said}})

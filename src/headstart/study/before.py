@@ -12,6 +12,7 @@ from headstart.study.partition import Dataset
 from headstart.study.plan import Plan
 from headstart.study.records import Cell
 from headstart.study.rules import planned_words
+from headstart.study.several_spec import several
 from headstart.study.shifted import FOLDER, Shift, Shifts
 from headstart.study.sources import FeatureKey, Source
 from headstart.study.spec import StudySpec
@@ -69,26 +70,34 @@ def _words(shift: Shift) -> str:
 
 
 def advice_due(
-    store: StudyStore, plan: Plan, datasets: Mapping[str, Dataset], *, asked: bool
+    store: StudyStore, plan: Plan, datasets: Mapping[str, Dataset], spec: StudySpec, *, asked: bool | None
 ) -> tuple[Dataset, ...]:
-    """The data sets whose advice is to be recorded; where a run is done it comes too late, and is not asked.
+    """The data sets whose advice is to be recorded; of the others the reason is kept.
 
-    Where it is not `asked` for it is left out, aloud, if it would cost more than half of the study.
+    Where a run is done it comes too late. Where it is not `asked` for (None) it is left out, aloud, if it would cost
+    more than half of the study; False: it is not wanted.
     """
+    if several(spec) or asked is False:
+        why = advice_record.SEVERAL if several(spec) else advice_record.UNWANTED
+        advice_record.keep_reasons(store, datasets, why)
+        return ()
     served = {cell.dataset for cell in plan.cells if cell.id in plan.done}
     said = store.meta().get(advice_record.META) or {}
-    silent = tuple(
-        data
-        for name, data in datasets.items()
-        if name not in said and name not in served and (asked or data.partitions[0].splits is not None)
-    )  # with folds every image is a test image, which the adviser may not see
-    if not silent:
+    advice_record.keep_reasons(store, served & set(datasets), advice_record.LATE)
+    silent = tuple(data for name, data in datasets.items() if name not in said and name not in served)
+    folded = tuple(data for data in silent if data.partitions[0].splits is None)
+    if not asked:  # with folds every image is a test image, which the adviser may not see
+        advice_record.keep_reasons(store, [data.table.name for data in folded], advice_record.FOLDS)
+        silent = tuple(data for data in silent if data not in folded)
+    if not silent or not plan.pending:
         return ()
     expected = advice_record.advice_seconds(silent, _backbones(plan))
     if not asked and not advice_record.is_worth_it(expected, plan.estimate.seconds):
-        emit(
-            Notice(f"no advice is recorded: at about {spoken(expected)} it costs more than half of the study")
+        why = f"at about {spoken(expected)} it costs more than half of the study"
+        advice_record.keep_reasons(
+            store, [data.table.name for data in silent], f"{why}; --advice asks for it"
         )
+        emit(Notice(f"no advice is recorded: {why}"))
         return ()
     emit(Notice(f"what the adviser says is recorded before the first run: about {spoken(expected)}"))
     return silent
@@ -98,9 +107,13 @@ def record_advice(store: StudyStore, plan: Plan, due: Sequence[Dataset], spec: S
     """Keep what the adviser says of these data sets, on features that were extracted for the study where it has them."""
     said = dict(store.meta().get(advice_record.META) or {})
     for data in due:
-        advice = advice_record.advice_before(data, _backbones(plan), spec)
-        said.update({data.table.name: advice} if advice else {})
+        advice, why = advice_record.advice_before(data, _backbones(plan), spec)
+        if advice is None:
+            advice_record.keep_reasons(store, [data.table.name], why)
+        else:
+            said[data.table.name] = advice
     store.put_meta(**{advice_record.META: said})
+    advice_record.keep_reasons(store, (), "")
 
 
 def _backbones(plan: Plan) -> list[str]:

@@ -20,6 +20,7 @@ from headstart.base.files import folder_lock
 from headstart.base.optional import require
 from headstart.study import passes
 from headstart.study.cells import CellOutcome, failed, run_cell
+from headstart.study.check import check_study
 from headstart.study.error_maps import best_heads, map_best, shown_closely, without_maps
 from headstart.study.estimate import cell_seconds, n_fits, spoken
 from headstart.study.halving import OutOfTime, Race, contenders
@@ -29,7 +30,6 @@ from headstart.study.partition import Dataset
 from headstart.study.prepared import Prepared
 from headstart.study.record import load_record
 from headstart.study.records import Cell, StudyRecord
-from headstart.study.resolve import resolve
 from headstart.study.retrieval import RETRIEVAL, run_retrieval_cell
 from headstart.study.several_spec import several
 from headstart.study.shifted import block_of
@@ -77,7 +77,7 @@ def run_study(
         The disk is full, or the store cannot be written; what is stored stays readable.
     """
     started = time.monotonic()
-    variants = resolve(spec)
+    variants = check_study(spec)
     if advise and several(spec):
         raise UsageError("advice is of one target; leave --advice out, or name one target")
     if is_tuned(spec):

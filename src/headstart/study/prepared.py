@@ -92,10 +92,8 @@ class Prepared:
             for line in remarks(self.spec, self.plan.cells, self.datasets, self.shifts):
                 emit(Notice(line))
         self._write_plan(command)
-        due: tuple[Dataset, ...] = ()
-        if self.advises is not False and self.plan.pending and not several(self.spec):
-            due = advice_due(self.store, self.plan, self.datasets, asked=bool(self.advises))
-            self.advised = frozenset(data.table.name for data in due)
+        due = advice_due(self.store, self.plan, self.datasets, self.spec, asked=self.advises)
+        self.advised = frozenset(data.table.name for data in due)
         for _ in range(2):  # twice only where another engine served new layers than the old ones
             if self.plan.pending:
                 self._extract()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.base.errors import UnknownName, UsageError
 from headstart.study.advice_record import META as ADVICE
+from headstart.study.advice_record import MISSING
 from headstart.study.audit_record import META as AUDIT
 from headstart.study.findings import all_findings
 from headstart.study.halving import META, stored_cut
@@ -89,6 +90,7 @@ def load_record(folder: str | Path) -> StudyRecord:
         maps=maps,
         audits={name: each for name, each in (meta.get(AUDIT) or {}).items() if name in meta["targets"]},
         advised=tuple(name for name in meta.get(ADVICE) or {} if name in meta["targets"]),
+        unadvised={name: why for name, why in (meta.get(MISSING) or {}).items() if name in meta["targets"]},
         joint=together,
         best_joint=best_joint,
         outputs={name: tuple(each) for name, each in (meta.get("outputs") or {}).items()},

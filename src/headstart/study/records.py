@@ -351,7 +351,7 @@ class StudyRecord:
     methods' runs, where there are any.
 
     `audits[dataset]` is what the fast audit found before the first run, as JSON-like values; `advised` are the
-    datasets whose advice was recorded before it.
+    datasets whose advice was recorded before it, `unadvised` says of the others why there is none.
     """
 
     folder: str
@@ -381,6 +381,7 @@ class StudyRecord:
     maps: dict[str, tuple[ErrorMap, ...]] = field(default_factory=dict)
     audits: dict[str, dict[str, Any]] = field(default_factory=dict)
     advised: tuple[str, ...] = ()
+    unadvised: dict[str, str] = field(default_factory=dict)
     joint: tuple[MethodSummary, ...] = ()
     best_joint: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, tuple[dict[str, Any], ...]] = field(default_factory=dict)

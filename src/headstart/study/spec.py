@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +24,7 @@ from headstart.methods.heads_catalog import HEAD_NAMES
 from headstart.methods.training_options import DEFAULT_TRAINABLE, SCENARIOS, TRAINED, TrainingOptions
 from headstart.study.several_spec import SeveralOptions, several_mistakes
 from headstart.study.spec_folders import shifted_folders
-from headstart.study.spec_values import read_per_class, read_values, validated
+from headstart.study.spec_values import read_document, read_per_class, read_values, validated, with_mistakes
 from headstart.study.trick_designs import DESIGNS, ONE
 from headstart.study.trick_spec import trick_mistakes
 
@@ -325,13 +324,7 @@ def read_spec(path: str | Path, data: Sequence[str] = ()) -> StudySpec:
     UsageError
         The file is absent or no TOML.
     """
-    try:
-        document = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UsageError(f"the spec {path} cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"the spec {path} is no TOML: {error}") from error
-    return spec_from({**document, **({"data": list(data)} if data else {})})
+    return spec_from(read_document(path, data))
 
 
 def spec_from(document: dict[str, Any]) -> StudySpec:
@@ -342,6 +335,14 @@ def spec_from(document: dict[str, Any]) -> StudySpec:
     BadOptions
         With every mistake: unknown keys (and the nearest known ones), wrong types, values out of range.
     """
+    spec, found = spec_parts(document)
+    if found := with_mistakes(found, spec_mistakes(spec)):
+        raise BadOptions(found)
+    return spec
+
+
+def spec_parts(document: dict[str, Any]) -> tuple[StudySpec, list[str]]:
+    """The spec of what can be read of a mapping, and a sentence on each option that cannot."""
     hints = get_type_hints(StudySpec)
     found: list[str] = []
     values: dict[str, Any] = {}
@@ -364,13 +365,7 @@ def spec_from(document: dict[str, Any]) -> StudySpec:
             found.extend(wrong)
             if not wrong:
                 values[name] = value
-    spec = StudySpec(**values)
-    wrong_values = spec_mistakes(spec)
-    bad_keys = {line.split(":", 1)[0] for line in found}
-    found.extend(line for line in wrong_values if line.split(":", 1)[0] not in bad_keys)
-    if found:
-        raise BadOptions(found)
-    return spec
+    return StudySpec(**values), found
 
 
 def spec_dict(spec: StudySpec) -> dict[str, Any]:

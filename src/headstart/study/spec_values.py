@@ -1,14 +1,41 @@
-"""Values of a spec file as the types of its options, with every mistake as a sentence."""
+"""A spec file as a mapping, its values as the types of its options, with every mistake as a sentence."""
 
 from __future__ import annotations
 
 import json
 import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, get_args
 
+from headstart.base.errors import UsageError
 from headstart.base.options import complaints
 
 _SPOKEN = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def read_document(path: str | Path, data: Sequence[str] = ()) -> dict[str, Any]:
+    """The mapping that a TOML file holds; `data` wins over the file's own.
+
+    Raises
+    ------
+    UsageError
+        The file is absent or no TOML.
+    """
+    try:
+        document = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UsageError(f"the spec {path} cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the spec {path} is no TOML: {error}") from error
+    return {**document, **({"data": list(data)} if data else {})}
+
+
+def with_mistakes(unread: Sequence[str], found: Sequence[str]) -> list[str]:
+    """Options that could not be read, then what else is wrong; of an option that was not read nothing else is told."""
+    keys = {line.split(":", 1)[0] for line in unread}
+    return list(dict.fromkeys((*unread, *(line for line in found if line.split(":", 1)[0] not in keys))))
 
 
 def read_values(key: str, read: Any, given: Any) -> tuple[Any, list[str]]:

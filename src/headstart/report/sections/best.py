@@ -120,7 +120,7 @@ def confusion_table(result: CellResult, id: str) -> Table:
     caption = "Confusion matrix: a row is a true class, a column what was said; "
     caption += "counts, and under them the share of the row. "
     caption += "Dark cells off the diagonal are the classes taken for each other."
-    return Table(f"{id}-confusion", caption, columns, tuple(rows), matrix=True)
+    return Table(f"{id}-confusion", caption, columns, tuple(rows), matrix=True, runs=(result.cell.id,))
 
 
 def _pairs_table(result: CellResult, id: str) -> Table:
@@ -151,7 +151,7 @@ def _pairs_table(result: CellResult, id: str) -> Table:
         Column("images", numeric=True),
         Column("share of the true class", numeric=True),
     )
-    return Table(f"{id}-confusion", caption, columns, tuple(rows), sortable=True)
+    return Table(f"{id}-confusion", caption, columns, tuple(rows), sortable=True, runs=(result.cell.id,))
 
 
 def _class_table(result: CellResult, id: str) -> Table:
@@ -182,7 +182,7 @@ def _class_table(result: CellResult, id: str) -> Table:
     )
     if any("f1_low" in each for each in result.per_class.values()):
         caption += " Under each share stands its 95 % interval over these test images."
-    return Table(f"{id}-classes", caption, columns, tuple(rows), sortable=True)
+    return Table(f"{id}-classes", caption, columns, tuple(rows), sortable=True, runs=(result.cell.id,))
 
 
 def share_entry(of: Mapping[str, float], key: str) -> Entry:

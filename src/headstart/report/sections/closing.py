@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from headstart.report.document import Beside, Block, Entry, Paragraph, Points, Section, Table, plain_table
+from headstart.report.run_links import runs_entry
 from headstart.report.verdict import missing_claims
 from headstart.report.wording import DASH, count, duration, percent, size, total_seconds
 from headstart.study.records import StudyRecord
@@ -27,7 +28,7 @@ def wrong_section(record: StudyRecord) -> Section:
                 result.cell.method,
                 _seed(result.cell.seed),
                 result.error,
-                _run(result.cell.id),
+                runs_entry((result.cell.id,)),
             )
             for result in failed[:ROWS_SHOWN]
         ]
@@ -68,7 +69,7 @@ def _findings(record: StudyRecord) -> list[Block]:
             each.method,
             Entry(each.finding.message, small=f"{each.finding.kind}, {each.finding.level}"),
             each.finding.advice,
-            _runs_of(each.runs),
+            runs_entry(each.runs),
         )
         for each in record.findings[:ROWS_SHOWN]
     ]
@@ -76,15 +77,6 @@ def _findings(record: StudyRecord) -> list[Block]:
         return []
     title = _first("Signs that a result is not what it seems", len(record.findings))
     return [plain_table("findings", title, ("dataset", "method", "what was seen", "what to do", "run"), rows)]
-
-
-def _runs_of(runs: tuple[str, ...]) -> Entry:
-    made = [id for id in runs if id]
-    if not made:
-        return Entry(DASH)
-    return Entry(
-        made[0][:8], made[0], f"and {len(made) - 1} more" if made[1:] else "", target=f"run-{made[0]}"
-    )
 
 
 def _cut(record: StudyRecord) -> list[Block]:
@@ -156,8 +148,13 @@ def repeat_section(record: StudyRecord) -> Section:
     blocks.append(Beside(tuple(table for table in facts if table.rows)))
     if record.engines:
         blocks.append(_engines(record.engines))
-    blocks += [_datasets(record), _runs(record)]
+    blocks.append(_datasets(record))
     return Section("repeat", "How to repeat it", tuple(blocks))
+
+
+def runs_section(record: StudyRecord) -> Section:
+    """The appendix that the numbers lead to: every run with its id."""
+    return Section("run-list", "Runs", (_runs(record),))
 
 
 def _seeds(record: StudyRecord) -> str:
@@ -249,10 +246,6 @@ def _runs(record: StudyRecord) -> Table:
 
 def _seed(seed: int | None) -> str:
     return DASH if seed is None else str(seed)
-
-
-def _run(id: str) -> Entry:
-    return Entry(id[:8], id, target=f"run-{id}")
 
 
 def machine_words(record: StudyRecord) -> str:

@@ -39,8 +39,20 @@ def compared_section(record: StudyRecord) -> Section:
             + _unequal_seeds(record)
         )
     )
+    blocks += [Paragraph(said) for said in _adviser(record)]
     blocks += equal_terms(record)
     return Section("compared", "What was compared", tuple(blocks))
+
+
+def _adviser(record: StudyRecord) -> list[str]:
+    """Whether the adviser's word was recorded before the first run, and where not, why."""
+    said = []
+    if record.advised:
+        said.append(
+            f"What the adviser said of {listed(record.advised)} was recorded before the first run, and chose nothing; "
+            "“headstart advise --audit” holds it against these results."
+        )
+    return said + [f"No advice was recorded on {name}: {why}." for name, why in record.unadvised.items()]
 
 
 def _tuned(record: StudyRecord) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headstart.report.document import Block, Column, Entry, Paragraph, Row, Table
+from headstart.report.run_links import RUNS, runs_entry
 from headstart.report.verdict import results_of
 from headstart.report.wording import DASH, count, duration, listed
 from headstart.study.records import CellResult, MethodSummary, StudyRecord
@@ -60,7 +61,7 @@ def _table(record: StudyRecord, shown: Sequence[tuple[MethodSummary, list[CellRe
     several = len({row.dataset for row, _ in shown}) > 1
     titles = [
         *(["dataset"] if several else []), "method", "epochs", "images seen", "training", "range tests",
-        "learning rate", "start", "how it ran",
+        "learning rate", "start", "how it ran", RUNS.title,
     ]  # fmt: skip
     rows = []
     for row, done in shown:
@@ -76,6 +77,7 @@ def _table(record: StudyRecord, shown: Sequence[tuple[MethodSummary, list[CellRe
             Entry(_alike(f"{float(fit['learning_rate']):.2g}" for fit in fits if fit.get("learning_rate"))),
             Entry(str(fits[0].get("start", "")) or DASH, small=_start(fits)),
             Entry(_alike(str(fit.get("path", DASH)) for fit in fits), small=_how(fits[0])),
+            runs_entry([result.cell.id for result in done]),
         ]
         rows.append(Row(tuple(entries)))
     caption = (

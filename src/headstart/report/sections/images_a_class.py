@@ -6,17 +6,18 @@ puts first on fewer. "All" images count as their mean a class.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from headstart.measure.cannot_tell import CannotTell
 from headstart.measure.curve_questions import Crossing, crossing, more_for
 from headstart.measure.curves import LearningCurve, learning_curve
-from headstart.measure.values import Score
 from headstart.report.document import Beside, Block, Claim, Column, Entry, Figure, Row, Section, Table
 from headstart.report.figure_style import Mark
 from headstart.report.figures import Band, accuracy_against_images
+from headstart.report.run_links import place_of
 from headstart.report.verdict import accuracy, results_of
 from headstart.report.wording import DASH, interval, percent
 from headstart.study.records import MethodSummary, StudyRecord
@@ -37,6 +38,48 @@ def images_section(record: StudyRecord, dataset: str, id: str) -> Section | None
     blocks: list[Block] = [*_claims(curves, lines), _table(lines, curves, id)]
     blocks.append(Beside((_figure(record, lines, curves, id),)))
     return Section(id, "Images a class", tuple(blocks))
+
+
+def laws_of(record: StudyRecord, dataset: str) -> list[dict[str, Any]]:
+    """The law fitted to each method that is drawn, and what two points more would take: keys dataset, method, law
+    ("" where none fits), levels_off_at, more_for_two_points with _low and _high, reason (why it cannot be told).
+    """
+    found = []
+    for name, curve in _curves(record, dataset).items():
+        fitted = curve if isinstance(curve, LearningCurve) else None
+        more = curve if isinstance(curve, CannotTell) else more_for(curve, points=GAIN)
+        told = more if not isinstance(more, CannotTell) else None
+        found.append({
+            "dataset": dataset, "method": name, "law": fitted.law if fitted else "",
+            "levels_off_at": fitted.ceiling if fitted else None,
+            "more_for_two_points": told.extra if told else None,
+            "more_for_two_points_low": told.low if told else None,
+            "more_for_two_points_high": told.high if told else None,
+            "reason": more.reason if isinstance(more, CannotTell) else "",
+        })  # fmt: skip
+    return found
+
+
+def crossings_of(record: StudyRecord, dataset: str) -> list[dict[str, Any]]:
+    """Where fitted laws cross: keys dataset, before, after, images_a_class with _low and _high."""
+    return [
+        {
+            "dataset": dataset, "before": found.before, "after": found.after, "images_a_class": found.n,
+            "images_a_class_low": found.low, "images_a_class_high": found.high,
+        }
+        for found in _crossings(_curves(record, dataset))
+    ]  # fmt: skip
+
+
+def _curves(record: StudyRecord, dataset: str) -> dict[str, LearningCurve | CannotTell]:
+    rows = [row for row in record.sized if row.dataset == dataset and accuracy(row) is not None]
+    return {name: _curve(record, name, line) for name, line in _lines(record, rows, dataset).items()}
+
+
+def _crossings(curves: Mapping[str, LearningCurve | CannotTell]) -> list[Crossing]:
+    fitted = [curve for curve in curves.values() if isinstance(curve, LearningCurve)]
+    pairs = [crossing(one, other) for at, one in enumerate(fitted) for other in fitted[at + 1 :]]
+    return [found for found in pairs if isinstance(found, Crossing)]
 
 
 def _lines(
@@ -80,15 +123,9 @@ def _curve(record: StudyRecord, name: str, line: Sequence[MethodSummary]) -> Lea
 def _claims(
     curves: dict[str, LearningCurve | CannotTell], lines: dict[str, list[MethodSummary]]
 ) -> list[Claim]:
-    fitted = [curve for curve in curves.values() if isinstance(curve, LearningCurve)]
     runs = tuple(cell for line in lines.values() for row in line for cell in row.cells)
     claims = [_more_claim(next(iter(curves.values())), next(iter(lines)), runs)]
-    for at, one in enumerate(fitted):
-        for other in fitted[at + 1 :]:
-            found = crossing(one, other)
-            if isinstance(found, Crossing):
-                claims.append(Claim(_crossing_words(found), runs))
-    return claims
+    return claims + [Claim(_crossing_words(found), runs) for found in _crossings(curves)]
 
 
 def _more_claim(curve: LearningCurve | CannotTell, name: str, runs: tuple[str, ...]) -> Claim:
@@ -127,7 +164,7 @@ def _table(
     )
     made = []
     for name, line in lines.items():
-        by_size = {row.per_class: accuracy(row) for row in line}
+        by_size = {row.per_class: row for row in line}
         curve = curves[name]
         fitted = curve if isinstance(curve, LearningCurve) else None
         made.append(
@@ -144,15 +181,16 @@ def _table(
         "Test accuracy by images a class, with 95 % intervals; tuning had no other images than these. "
         "Extrapolation is a guess from a fitted law."
     )
-    return Table(f"{id}-table", caption, columns, tuple(made), sortable=True)
+    runs = tuple(cell for line in lines.values() for row in line for cell in row.cells)
+    return Table(f"{id}-table", caption, columns, tuple(made), sortable=True, runs=runs)
 
 
-def _score(score: Score | None) -> Entry:
-    return (
-        Entry(DASH, None)
-        if score is None
-        else Entry(percent(score.value), score.value, small=interval(score))
-    )
+def _score(row: MethodSummary | None) -> Entry:
+    """The accuracy of a method at one number of images, which leads to the first of its runs there."""
+    score = accuracy(row) if row is not None else None
+    if row is None or score is None:
+        return Entry(DASH, None)
+    return Entry(percent(score.value), score.value, small=interval(score), target=place_of(row.cells[0]))
 
 
 def _figure(

@@ -6,6 +6,8 @@ chances by the Bayesian signed-rank test with a region of practical equivalence 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from headstart.measure.bayes import signed_rank
@@ -19,6 +21,7 @@ from headstart.measure.verdicts import ROPE
 from headstart.report.document import Claim, Column, Entry, Figure, Paragraph, Row, Section, Table
 from headstart.report.figures_told import Chances, Ranked, chances_bars, critical_difference
 from headstart.report.naming import short_names
+from headstart.report.run_links import RUNS, runs_entry
 from headstart.report.told import metric_of
 from headstart.report.told_tests import METRIC_WORDS
 from headstart.report.verdict import datasets, ranked
@@ -62,6 +65,10 @@ def over_datasets_section(record: StudyRecord, id: str = "over-datasets") -> Sec
         )
     shown = set(found.methods)
     runs = tuple(cell for row in record.summaries if row.method in shown for cell in row.cells)
+    of = {
+        name: tuple(id for row in record.summaries if row.method == name for id in row.cells)
+        for name in shown
+    }
     names = short_names([row for row in record.summaries if row.method in shown])
     chances = bayes_chances(found)
     measure, seen = METRIC_WORDS[metric_of(record)], could_see(found)
@@ -72,7 +79,7 @@ def over_datasets_section(record: StudyRecord, id: str = "over-datasets") -> Sec
         *(Claim(chance_words(found, each, measure), runs) for each in chances[:1]),
     )
     figures = (_diagram(found, names, id, runs), _chances_figure(found, chances, names, id, runs))
-    return Section(id, title, (*claims, *figures, _ranks(found, id, measure, seen)))
+    return Section(id, title, (*claims, *figures, _ranks(found, id, measure, seen, of)))
 
 
 def _group_words(group: tuple[str, ...]) -> str:
@@ -195,7 +202,13 @@ def _friedman(found: Comparison) -> str:
     return said + ("Not told apart: " + "; ".join(groups) + "." if groups else "Every pair is told apart.")
 
 
-def _ranks(found: Comparison, id: str, measure: str, seen: dict[str, float | CannotTell]) -> Table:
+def _ranks(
+    found: Comparison,
+    id: str,
+    measure: str,
+    seen: dict[str, float | CannotTell],
+    runs: Mapping[str, tuple[str, ...]],
+) -> Table:
     first = found.methods.index(found.order[0])
     rows = []
     for name in found.order:
@@ -210,6 +223,7 @@ def _ranks(found: Comparison, id: str, measure: str, seen: dict[str, float | Can
                     Entry(DASH if at == first else p_short(p, found.alpha), p),
                     Entry(DASH if at == first else decimal(effect.value, 2), effect.value),
                     _seen_entry(seen.get(name)),
+                    runs_entry(runs[name]),
                 ),
                 "best" if at == first else "",
             )
@@ -226,6 +240,7 @@ def _ranks(found: Comparison, id: str, measure: str, seen: dict[str, float | Can
             Column(title, numeric=True)
             for title in ("mean rank", f"mean {measure}", "p", "effect", "could see")
         ),
+        RUNS,
     )
     return Table(f"{id}-ranks", caption, columns, tuple(rows), sortable=True)
 

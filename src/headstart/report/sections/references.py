@@ -10,7 +10,7 @@ from headstart.report import method_words, papers
 from headstart.report.answers import Answers
 from headstart.report.cited import references_section, together
 from headstart.report.document import Section
-from headstart.report.published import identity
+from headstart.report.published import identity, published_of
 from headstart.report.sections.over_datasets import over_datasets
 from headstart.report.sections.tuned import PRUNER
 from headstart.report.sharing import NAMES
@@ -66,6 +66,8 @@ def used(record: StudyRecord, paired: bool) -> dict[str, str]:
     rows = [*record.summaries, *record.retrieval, *record.joint]
     for name, table in record.tables.items():
         add(papers.DATASETS.get(identity(table), ()), f"the images of {name}")
+        for row in published_of(record, name):
+            add(row.papers, f"published results on {name}")
     for name, card in record.cards.items():
         keys = papers.backbone_papers(str(card.get("architecture") or ""), str(card.get("trained_on") or ""))
         add(keys, f"backbone {name}")

@@ -8,6 +8,7 @@ from headstart.measure.values import Score
 from headstart.report.document import Beside, Block, Column, Entry, Figure, Paragraph, Row, Section, Table
 from headstart.report.figure_style import Mark
 from headstart.report.figures import accuracy_by_layer
+from headstart.report.run_links import RUNS, runs_entry
 from headstart.report.sections.costs import cost_figures
 from headstart.report.sections.curves import curve_blocks
 from headstart.report.sections.shifted import shift_blocks, shift_columns, shift_entries
@@ -146,7 +147,7 @@ def _score_columns(chosen_on: str, parts: str, trains: bool) -> list[Column]:
         Column("peak memory", numeric=True),
         Column("model size", numeric=True),
         Column("status"),
-        Column("runs", "the first of its runs, and how many more"),
+        RUNS,
     ]
 
 
@@ -184,8 +185,7 @@ def run_entry(row: MethodSummary) -> Entry:
     """The first run of a method with a link to it, and how many more there are; a dash where none has run."""
     if not (row.n_seeds or row.n_failed):
         return Entry(DASH, None)
-    more = f"+ {len(row.cells) - 1}" if len(row.cells) > 1 else ""
-    return Entry(row.cells[0][:8], row.cells[0], small=more, target=f"run-{row.cells[0]}")
+    return runs_entry(row.cells)
 
 
 def _training(row: MethodSummary) -> tuple[Entry, Entry]:

@@ -17,7 +17,8 @@ from headstart.report.document import (
 )
 from headstart.report.figure_style import Mark
 from headstart.report.figures import accuracy_by_step
-from headstart.report.sections.results import cells_of, depth_order
+from headstart.report.run_links import RUNS
+from headstart.report.sections.results import cells_of, depth_order, run_entry
 from headstart.report.sections.sizes import pixels
 from headstart.report.verdict import overlaps, results_of
 from headstart.report.wording import (
@@ -100,6 +101,7 @@ def _table(record: StudyRecord, rows: list[MethodSummary], dataset: str, id: str
         Column("n", "queries that have something to find", numeric=True),
         Column("seconds", "wall clock: features of all images, and the search", numeric=True),
         Column("status"),
+        RUNS,
     )
     made = tuple(
         Row(
@@ -111,6 +113,7 @@ def _table(record: StudyRecord, rows: list[MethodSummary], dataset: str, id: str
                 Entry(f"{row.scores['map'].n:,}" if "map" in row.scores else DASH),
                 Entry(duration(total_seconds(row.seconds)), total_seconds(row.seconds)),
                 Entry(row.status, row.status, small="; ".join(row.errors)[:160]),
+                run_entry(row),
             ),
             "best" if row.method == best else "" if row.status == "done" else row.status,
         )

@@ -26,6 +26,7 @@ from headstart.report.document import (
     Table,
 )
 from headstart.report.figures import said_against_true
+from headstart.report.run_links import RUNS
 from headstart.report.sections.best import (
     binned,
     confusion_table,
@@ -33,6 +34,7 @@ from headstart.report.sections.best import (
     reliability_figure,
     share_entry,
 )
+from headstart.report.sections.results import run_entry
 from headstart.report.sharing import (
     NAMES,
     SEPARATE,
@@ -190,6 +192,7 @@ def _overview(
             "seconds", "of training, of separate networks the sum; of frozen ones of fitting", numeric=True
         ),
         Column("status"),
+        RUNS,
     ]
     made = []
     for row in rows:
@@ -202,6 +205,7 @@ def _overview(
             *(_entry(row.scores.get(f"{name}/{m.key}"), share=m.share) for name, m in firsts),
             Entry(duration(fit), fit),
             Entry(row.status, row.status, small="; ".join(row.errors)[:160]),
+            run_entry(row),
         ]
         made.append(
             Row(tuple(entries), "best" if row.method == best else "" if row.status == "done" else row.status)
@@ -240,7 +244,7 @@ def _pairs_table(ways: Ways, id: str) -> Table:
             )
     caption = f"{ways.name}: the ways of sharing compared {ways.how}, output by output. {TESTED} "
     caption += "Under a difference stands its interval at the confidence that Holm's correction asks for."
-    return Table(id, caption, columns, tuple(rows), sortable=True)
+    return Table(id, caption, columns, tuple(rows), sortable=True, runs=_runs(ways))
 
 
 def _together(shown: CellResult) -> list[Block]:
@@ -284,13 +288,14 @@ def _output_section(
 def _measures_table(rows: list[MethodSummary], fact: dict[str, Any], id: str) -> Table:
     measures: tuple[Measure, ...] = MEASURES[fact["kind"]]
     columns = (
-        Column("method"), Column("sharing"), *(Column(m.title, m.help, numeric=True) for m in measures),
+        Column("method"), Column("sharing"), *(Column(m.title, m.help, numeric=True) for m in measures), RUNS,
     )  # fmt: skip
     made = tuple(
         Row((
             Entry(plain_name(row), plain_name(row).casefold()),
             Entry(row.sharing if row.trains else "frozen", row.sharing),
             *(_entry(row.scores.get(f"{fact['name']}/{m.key}"), share=m.share) for m in measures),
+            run_entry(row),
         ))
         for row in rows
         if row.scores
@@ -308,14 +313,14 @@ def _close(record: StudyRecord, shown: CellResult, fact: dict[str, Any], id: str
         levels = tuple(map(str, fact["levels"]))
         seen.append(confusion_table(replace(shown, classes=levels, confusion=fact["confusion"]), id))
     elif fact["kind"] == "labels":
-        seen.append(_labels_table(fact, id))
+        seen.append(_labels_table(fact, id, shown.cell.id))
     drawn = _calibration(record, shown, fact, id)
     seen += [drawn] if drawn is not None else []
     wide = len(fact["levels"]) > LEVELS_SHOWN
     return list(seen) if wide or len(seen) < 2 else [Beside(tuple(seen))]
 
 
-def _labels_table(fact: dict[str, Any], id: str) -> Table:
+def _labels_table(fact: dict[str, Any], id: str, run: str) -> Table:
     keys = (("precision", "precision"), ("recall", "recall"), ("f1", "F1"), ("ap", "average precision"))
     columns = (
         Column("label"), *(Column(title, numeric=True) for _, title in keys),
@@ -342,6 +347,7 @@ def _labels_table(fact: dict[str, Any], id: str) -> Table:
         columns,
         tuple(rows),
         sortable=True,
+        runs=(run,),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from headstart.images.augment.corruptions import SEVERITIES
@@ -10,6 +11,7 @@ from headstart.measure.shift import mean_corruption_error
 from headstart.report.document import Beside, Block, Claim, Column, Entry, Figure, Paragraph, Row, Table
 from headstart.report.figure_style import Mark
 from headstart.report.figures import accuracy_by_step
+from headstart.report.run_links import RUNS, runs_entry
 from headstart.report.verdict import best_of, ranked, results_of
 from headstart.report.wording import DASH, count, decimal, interval, percent, signed_points
 from headstart.study.records import CellResult, MethodSummary, ShiftResult, StudyRecord
@@ -41,6 +43,21 @@ def shift_entries(row: MethodSummary, rows: Sequence[MethodSummary]) -> list[Ent
         found.append(Entry(percent(shift.accuracy.value), shift.accuracy.value, small=small))
         found.append(Entry(signed_points(drop.value), drop.value, small=signed_points(drop.low, drop.high)))
     return found
+
+
+def short_shift_columns(rows: Sequence[MethodSummary]) -> list[Column]:
+    """One column for each kind of other test images, for a narrow page: the accuracy there, the drop under it."""
+    return [column for column in shift_columns(rows) if column.title != "drop"]
+
+
+def short_shift_entries(row: MethodSummary, rows: Sequence[MethodSummary]) -> list[Entry]:
+    """The entries of one method under `short_shift_columns`: those of `shift_entries`, two in one."""
+    found = shift_entries(row, rows)
+    pairs = zip(found[::2], found[1::2], strict=True)
+    return [
+        replace(accuracy, small=f"drop {drop.text} ({drop.small})" if drop.sort is not None else "")
+        for accuracy, drop in pairs
+    ]
 
 
 def _kinds(rows: Sequence[MethodSummary]) -> list[str]:
@@ -183,7 +200,8 @@ def _by_corruption(record: StudyRecord, rows: Sequence[MethodSummary], dataset: 
             for name in names
         ]
         entries = [Entry(row.method, row.method.casefold()), Entry(decimal(error, 2), error)]
-        made.append(Row((*entries, *(Entry(percent(value), value) for value in means))))
+        shares = [Entry(percent(value), value) for value in means]
+        made.append(Row((*entries, *shares, runs_entry(row.cells))))
     caption = "Accuracy under each corruption, the mean of its severities. "
     caption += (
         f"Mean corruption error is relative to {base.method} (1: as many errors; lower is better)."
@@ -194,6 +212,7 @@ def _by_corruption(record: StudyRecord, rows: Sequence[MethodSummary], dataset: 
         Column("method"),
         Column("mean corruption error", "lower is better", numeric=True),
         *(Column(name.replace("_", " "), numeric=True) for name in names),
+        RUNS,
     )
     return Table(f"{id}-corruptions", caption, columns, tuple(made), sortable=True)
 

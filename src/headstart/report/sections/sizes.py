@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from headstart.report.document import Beside, Block, Column, Entry, Figure, Row, Table
 from headstart.report.figure_style import Mark
 from headstart.report.figures import accuracy_by_step
+from headstart.report.run_links import RUNS, runs_entry
 from headstart.report.verdict import accuracy
 from headstart.report.wording import DASH, duration, interval, percent, total_seconds
 from headstart.report.wording import size as bytes_of
@@ -23,6 +24,7 @@ COLUMNS = (
     Column("features", "seconds of the backbone's pass over all images", numeric=True),
     Column("all", "seconds: features, fit and predict", numeric=True),
     Column("peak memory", numeric=True),
+    RUNS,
 )
 
 
@@ -92,6 +94,7 @@ def _entries(sides: Sides, row: MethodSummary, times: float) -> tuple[Entry, ...
         Entry(duration(features), features),
         Entry(duration(took), took),
         Entry(bytes_of(row.peak_bytes), row.peak_bytes or None),
+        runs_entry(row.cells),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from headstart.measure.verdict_words import p_short
 from headstart.methods.tricks.registry import TRICKS
 from headstart.report.document import Block, Claim, Column, Entry, Figure, Paragraph, Row, Section, Table
+from headstart.report.run_links import RUNS, runs_entry
 from headstart.report.trick_figures import Line, forest
 from headstart.report.wording import DASH, count, duration, listed, percent, signed_points
 from headstart.study.records import StudyRecord
@@ -34,6 +35,7 @@ COLUMNS = (
     Column("p", "Holm-adjusted", numeric=True),
     Column("training", "time with it over time without", numeric=True),
     Column("whole run", "what a run takes longer: fit and test", numeric=True),
+    RUNS,
     Column("what it does"),
 )
 
@@ -174,7 +176,7 @@ def _entries(each: TrickEffect) -> tuple[Entry, ...]:
         TRICKS[each.trick].what if each.trick in TRICKS else "both together, beyond what each does alone"
     )
     if each.effect is None or each.low is None or each.high is None:
-        return (name, Entry(DASH, None), Entry(MISSING, MISSING), *(Entry(DASH, None),) * 3, what)
+        return (name, Entry(DASH, None), Entry(MISSING, MISSING), *(Entry(DASH, None),) * 4, what)
     return (
         name,
         Entry(signed_points(each.effect), each.effect, small=signed_points(each.low, each.high)),
@@ -182,6 +184,7 @@ def _entries(each: TrickEffect) -> tuple[Entry, ...]:
         Entry(p_short(each.adjusted_p or 0.0, 0.05), each.adjusted_p),
         Entry(DASH if each.times is None else f"{each.times:.2f}x", each.times),
         Entry(_seconds(each.seconds), each.seconds),
+        runs_entry(each.runs),
         what,
     )
 

@@ -24,6 +24,7 @@ from headstart.report.document import (
     Section,
     Table,
 )
+from headstart.report.run_links import RUNS, runs_entry
 from headstart.report.sections.equal import tuning_terms
 from headstart.report.tune_page import WORTH_COLUMNS, worth_entries
 from headstart.report.tune_search import search_blocks
@@ -177,20 +178,22 @@ def _how(record: StudyRecord, answers: Answers) -> str:
 
 
 def _worth_table(found: Sequence[TunedWorth], id: str) -> Table:
-    rows = tuple(Row(worth_entries(each.worth), "") for each in found)
+    rows = tuple(Row((*worth_entries(each.worth), runs_entry(each.runs)), "") for each in found)
     caption = f"Each method with its defaults and as tuned, on the same {found[0].worth.n:,} test images."
-    return Table(f"{id}-worth", caption, WORTH_COLUMNS, rows, sortable=True)
+    return Table(f"{id}-worth", caption, (*WORTH_COLUMNS, RUNS), rows, sortable=True)
 
 
 def _found_table(found: Sequence[TunedWorth], id: str) -> Table:
     columns = (Column("method"), Column("trials", numeric=True), Column("options found", "of each run and fold"),
-               Column("matters most", "share of the variance of the accuracy, fANOVA, in the first search"))  # fmt: skip
+               Column("matters most", "share of the variance of the accuracy, fANOVA, in the first search"),
+               RUNS)  # fmt: skip
     rows = tuple(
         Row((
             Entry(each.worth.method, each.worth.method.casefold()),
             Entry(str(n := sum(len(one.trials) for one in each.searches)), n),
             Entry("; ".join(dict.fromkeys(params_text(one) for one in each.worth.params)) or DASH),
             Entry(_matters(each.searches[0])),
+            runs_entry(each.runs),
         ))
         for each in found
     )  # fmt: skip

@@ -1,0 +1,156 @@
+"""An archive repeats its study: `repeat.sh` runs in it, on the files that are in it, and finds the same."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from headstart.report.archive import write_archive
+from headstart.study.execute import run_study
+from headstart.study.record import load_record
+from headstart.study.spec import StudySpec, read_spec
+from headstart.testing.images import class_folders
+
+PYTHON = """#!/bin/sh
+# stands in for the python of a fresh machine: what is to be installed is noted, all else is run
+if [ "$1 $2 $3 $4" = "-m pip install -r" ]; then cp "$5" "$NOTED"; exit 0; fi
+exec "{python}" "$@"
+"""
+HEADSTART = """#!/bin/sh
+exec "{python}" -m headstart.cli.main "$@"
+"""
+QUICK = {
+    "layer": ("pool",),
+    "head": ("nearest_mean", "lda"),
+    "seeds": 2,
+    "input_size": (32,),
+    "engine": "torch",
+}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A study of a ground-truth table whose images lie elsewhere, with a second folder, trained on a policy file."""
+    folder = tmp_path_factory.mktemp("archived")
+    photos, later = (
+        class_folders(folder / "photos", n_per_class=8),
+        class_folders(folder / "later", n_per_class=3),
+    )
+    lines = [["file", "shape", "who"]]
+    lines += [
+        [path.relative_to(photos).as_posix(), path.parent.name, str(at % 12)]
+        for at, path in enumerate(sorted(photos.rglob("*.jpg")))
+    ]
+    with (folder / "truth.csv").open("w", newline="") as opened:
+        csv.writer(opened).writerows(lines)
+    spec = StudySpec(
+        data=(str(folder / "truth.csv"),), image_root=str(photos), path_column="file", label_columns=("shape",),
+        group_column="who", shifted=(str(later),), **QUICK,
+    )  # fmt: skip
+    return run_study(spec, folder / "study", advise=False, audits=False)
+
+
+def unpacked(record, folder, *, images):
+    write_archive(record, folder / "study.zip", images=images)
+    with zipfile.ZipFile(folder / "study.zip") as opened:
+        opened.extractall(folder / "unpacked")
+    return folder / "unpacked"
+
+
+def repeated(place, tmp_path):
+    """Run `repeat.sh` as a user does, from another folder."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name, text in (("python", PYTHON), ("headstart", HEADSTART)):
+        (tools / name).write_text(text.format(python=sys.executable))
+        (tools / name).chmod(0o755)
+    environment = {
+        **os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "NOTED": str(tmp_path / "noted.txt"),
+        "HEADSTART_CACHE": str(tmp_path / "cache"), "PYTHONPATH": os.pathsep.join(sys.path),
+    }  # fmt: skip
+    ran = subprocess.run(
+        ["sh", str(place / "repeat.sh")],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=560,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return load_record(place / "again")
+
+
+def scores_of(record):
+    return {
+        result.cell.id: (
+            result.status,
+            {name: score.value for name, score in result.scores.items()},
+            [(shift.kind, shift.accuracy.value, shift.drop.value) for shift in result.shifts],
+        )
+        for result in record.results
+    }
+
+
+def test_repeat_sh_runs_in_the_archive_and_finds_the_same(study, tmp_path):
+    place = unpacked(study, tmp_path, images=True)
+    again = repeated(place, tmp_path)
+    assert scores_of(again) == scores_of(study) and len(again.results) == len(study.results) == 4
+    assert again.best == study.best
+    assert {name: table.digest() for name, table in again.tables.items()} == {
+        name: table.digest() for name, table in study.tables.items()
+    }
+    assert (tmp_path / "noted.txt").read_bytes() == (place / "requirements.txt").read_bytes()
+
+
+def test_what_the_spec_names_is_in_the_archive_under_the_names_of_its_spec(study, tmp_path):
+    place = unpacked(study, tmp_path, images=True)
+    spec = read_spec(place / "study.toml")
+    assert (
+        spec.data == ("images/truth/truth.csv",)
+        and spec.shifted == ("images/later",)
+        and spec.image_root == ""
+    )
+    assert (place / spec.data[0]).read_text() == (Path(study.folder).parent / "truth.csv").read_text()
+    assert len(list((place / "images" / "later").rglob("*.jpg"))) == 9
+
+
+def test_without_images_the_ground_truth_is_in_it_all_the_same(study, tmp_path):
+    place = unpacked(study, tmp_path, images=False)
+    assert (place / "images" / "truth" / "truth.csv").is_file() and not list(place.rglob("*.jpg"))
+    assert "images/NAME" in (place / "README.md").read_text()
+
+
+def test_a_table_that_names_folders_of_the_machine_is_left_out_and_that_is_said(study, tmp_path, monkeypatch):
+    table = Path(study.folder).parent / "truth.csv"
+    whole = table.read_text()
+    try:
+        table.write_text(whole + f"{table.parent / 'photos'},disc,1\n")
+        made = write_archive(study, tmp_path / "study.zip")
+    finally:
+        table.write_text(whole)
+    assert not any(name.endswith("truth.csv") and name.startswith("images/") for name in made.files)
+    assert any("truth.csv" in line and "folders of this machine" in line for line in made.left_out)
+
+
+def test_policies_and_search_spaces_go_in_as_files(study, tmp_path):
+    (tmp_path / "turns.toml").write_text('[[step]]\nop = "horizontal_flip"\n')
+    (tmp_path / "space.toml").write_text("[knn]\nn_neighbors = [3, 5]\n")
+    spec = {
+        **study.spec,
+        "augment": ["none", str(tmp_path / "turns.toml")],
+        "tune_space": str(tmp_path / "space.toml"),
+    }
+    import dataclasses
+
+    made = unpacked(dataclasses.replace(study, spec=spec), tmp_path, images=False)
+    told = tomllib.loads((made / "study.toml").read_text())
+    assert told["augment"] == ["none", "inputs/turns.toml"] and told["tune_space"] == "inputs/space.toml"
+    assert (made / "inputs" / "space.toml").read_text() == "[knn]\nn_neighbors = [3, 5]\n"
+    assert (made / "inputs" / "turns.toml").is_file()
