@@ -279,7 +279,7 @@ def test_every_option_of_the_loop_trains(options, pictures, backbone):
 
 @pytest.mark.parametrize("balance", ["none", "weights"])
 def test_a_batch_in_pieces_trains_the_same_network_as_a_whole_one(balance, pictures, backbone, monkeypatch):
-    from headstart.methods import loop
+    from headstart.methods import batches
 
     options = {
         "scenario": "full",
@@ -292,7 +292,7 @@ def test_a_batch_in_pieces_trains_the_same_network_as_a_whole_one(balance, pictu
     }
     labels = ["a" if label == "disc" else "b" for label in labels_of(pictures)]
     whole = small(backbone, **options).fit(pictures.items(), labels)
-    monkeypatch.setattr(loop, "PIECE_VALUES", 5 * 3 * 32 * 32)
+    monkeypatch.setattr(batches, "PIECE_VALUES", 5 * 3 * 32 * 32)
     pieces = small(backbone, **options).fit(pictures.items(), labels)
     theirs = whole.network_.state_dict()
     assert all(

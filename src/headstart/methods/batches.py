@@ -9,10 +9,14 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from headstart.methods import processes
 
 EVAL_BATCH = 64
 PLAIN_EPOCH, MIRRORED_EPOCH = -1, -2
+PIECE_VALUES = 32 * 3 * 224 * 224
+"""Values of a piece of a batch: 32 images of 224 pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,19 @@ class Batches(Protocol):
         `MIRRORED_EPOCH` is the plain view with left and right exchanged.
         """
         ...
+
+
+def pieces(net: nn.Module, given: Tensor) -> list[slice]:
+    """A batch in pieces whose gradients add up to its own, where it is large: memory holds one piece.
+
+    Not where BatchNorm normalises by the batch, nor with several processes (each step is one exchange).
+    """
+    n = len(given)
+    size = max(1, PIECE_VALUES // max(1, given[0].numel()))
+    by_batch = (isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training for part in net.modules())
+    if size >= n or processes.together() or any(by_batch):
+        return [slice(0, n)]
+    return [slice(at, min(at + size, n)) for at in range(0, n, size)]
 
 
 def fetcher() -> ThreadPoolExecutor:

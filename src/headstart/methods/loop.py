@@ -20,7 +20,7 @@ from headstart.base.events import Progress, emit
 from headstart.base.interrupts import held_back
 from headstart.methods import deadline, processes
 from headstart.methods.averages import Average, copied, learning_norms, take_statistics
-from headstart.methods.batches import Batch, Batches, fetcher, scores_of
+from headstart.methods.batches import Batch, Batches, fetcher, pieces, scores_of
 from headstart.methods.checkpoint import Checkpoints
 from headstart.methods.curve import Diverged, Epoch, Trained
 from headstart.methods.depthwise import in_bfloat16
@@ -36,8 +36,6 @@ from headstart.methods.training_options import TrainingOptions, n_steps_of
 from headstart.methods.watch import epoch_done
 
 WORTH_SECONDS = 30.0
-PIECE_VALUES = 32 * 3 * 224 * 224
-"""Values of a piece of a batch: 32 images of 224 pixels."""
 
 
 @dataclass
@@ -237,7 +235,7 @@ class Loop:
         """Leave the gradient of the batch in the parameters; its loss, and how many images were right."""
         self.optimiser.zero_grad(set_to_none=True)
         value, right = 0.0, 0.0
-        for part in self._pieces(given):
+        for part in pieces(self.net, given):
             scores = self._scores(given[part])
             loss: Any = self._loss(scores, labels[part], rows[part]) * self.learns.share(rows[part], rows)
             (loss * weight).backward()
@@ -255,29 +253,11 @@ class Loop:
         given, labels = self._mixed(rows, batch)
         value = 0.0
         with torch.no_grad():
-            for part in self._pieces(given):
+            for part in pieces(self.net, given):
                 loss = self._loss(self._scores(given[part]), labels[part], rows[part])
                 value += float(loss) * self.learns.share(rows[part], rows)
         self.step += 1
         return value
-
-    def _pieces(self, given: Tensor) -> list[slice]:
-        """A batch in pieces whose gradients add up to its own, where it is large: memory holds one piece.
-
-        Not where BatchNorm normalises by the batch, nor with several processes (each step is one exchange).
-        """
-        n = len(given)
-        size = max(1, PIECE_VALUES // max(1, given[0].numel()))
-        if (
-            size >= n
-            or processes.together()
-            or any(
-                isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training
-                for part in self.net.modules()
-            )
-        ):
-            return [slice(0, n)]
-        return [slice(at, min(at + size, n)) for at in range(0, n, size)]
 
     def _scores(self, given: Tensor) -> Tensor:
         if self.pairs is None:
