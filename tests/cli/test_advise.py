@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 
@@ -21,12 +23,25 @@ def test_advice_as_text_json_and_page(run, photos, tmp_path, as_documented):
 
 def test_a_study_records_advice_and_the_audit_reads_it(run, photos, tmp_path, as_documented):
     out = tmp_path / "study"
-    quick = ("--layer", "stage4", "--head", "lda,ridge", "--seeds", "1", "--engine", "torch")
+    told = json.loads(run("advise", photos, "--engine", "torch", "--json").out)
+    asked = [each for each in told["candidates"] if each["name"] in told["run"]]
+    layers, heads = (",".join(sorted({each[key] for each in asked})) for key in ("layer", "head"))
+    quick = ("--layer", layers, "--head", heads, "--seeds", "1", "--engine", "torch")
     assert run("study", photos, *quick, "--advice", "--out", out).status == 0
     ran = run("advise", "--audit", out)
     assert ran.status == 0 and "mean regret" in ran.out and "photos" in ran.out
     value = as_documented("advise --audit", run("advise", "--audit", out, "--json").out)
-    assert value["rows"][0]["n_intervals"] == 2 and value["silent"] == []
+    (row,) = value["rows"]
+    assert row["followed"] and row["n_intervals"] >= len(asked) and value["silent"] == []
+
+
+def test_an_audit_of_a_study_that_did_not_run_the_advice_says_so(run, photos, tmp_path, as_documented):
+    quick = ("--layer", "stage4", "--head", "ridge", "--seeds", "1", "--engine", "torch")
+    assert run("study", photos, *quick, "--advice", "--out", tmp_path / "study").status == 0
+    ran = run("advise", "--audit", tmp_path / "study")
+    assert ran.status == 0 and "no study ran what the adviser said to run" in ran.out
+    value = as_documented("advise --audit", run("advise", "--audit", tmp_path / "study", "--json").out)
+    assert not value["rows"][0]["followed"] and value["mean_regret"] is None
 
 
 @pytest.mark.parametrize(

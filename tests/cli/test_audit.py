@@ -187,7 +187,7 @@ def test_nested_folds_hold_out_within_the_rest(tiny, scenes, tmp_path):
         (("--ratios", "70/30"), "e.g. 70/15/15"),
         (("--anew", "--inner", "3"), "goes with --folds"),
         (("--anew", "--folds", "1"), "folds: 1 is below 2"),
-        (("--anew", "--group", "patient"), "holds no CSV"),
+        (("--anew", "--group", "patient"), "without one table of labels"),
     ],
 )
 def test_mistakes_of_a_split_are_one_line(run, scenes, options, said):

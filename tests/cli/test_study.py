@@ -66,27 +66,47 @@ def test_flags_win_over_the_spec_file(run, photos, tmp_path):
 def test_every_mistake_of_a_study_is_named_before_anything_runs(run, photos, tmp_path):
     options = ("--head", "logistc", "--layer", "stag5", "--backbone", "lite9", "--budget", "soon")
     ran = run("study", photos, *options, "--out", tmp_path / "out")
-    assert ran.status == 2 and all(line.startswith("headstart: error: ") for line in ran.err.splitlines())
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
     for said in ("'logistic'", "'lite", "'soon' is no time"):
-        assert sum(said in line for line in ran.err.splitlines()) == 1
+        assert said in ran.err
     assert not (tmp_path / "out").exists()
 
 
-def test_mistakes_of_five_kinds_in_a_spec_file_are_told_at_once_one_a_line(run, tmp_path):
+def test_mistakes_of_five_kinds_in_a_spec_file_are_told_at_once(run, tmp_path):
     (tmp_path / "s.toml").write_text(
         f'data = ["{tmp_path}/nowhere"]\nhaed = ["knn"]\nseeds = "three"\nfolds = 1\nbackbone = ["lite9"]\n'
     )
     ran = run("study", "--spec", tmp_path / "s.toml", "--out", tmp_path / "out")
-    told = [line.removeprefix("headstart: error: ").split(":")[0] for line in ran.err.splitlines()]
-    assert ran.status == 2 and sorted(told) == ["backbone", "data", "folds", "haed", "seeds"]
+    told = [
+        part.split(":")[0]
+        for part in ran.err.removeprefix("headstart: error: ").split("; ")
+        if ": " in part and not part.startswith("known")
+    ]
+    assert (ran.status, ran.err.count("\n")) == (2, 1) and sorted(told) == [
+        "backbone",
+        "data",
+        "folds",
+        "haed",
+        "seeds",
+    ]
 
 
-def test_mistakes_of_five_kinds_in_flags_are_told_at_once_one_a_line(run, photos, tmp_path):
+def test_mistakes_of_five_kinds_in_flags_are_told_at_once(run, photos, tmp_path):
     (tmp_path / "s.toml").write_text("haed = 1\n")
     flags = ("--seeds", "three", "--folds", "1", "--backbone", "lite9", "--target", "colour")
     ran = run("study", photos, "--spec", tmp_path / "s.toml", *flags, "--out", tmp_path / "out")
-    told = [line.removeprefix("headstart: error: ").split(":")[0] for line in ran.err.splitlines()]
-    assert ran.status == 2 and sorted(told) == ["backbone", "data", "folds", "haed", "seeds"]
+    told = [
+        part.split(":")[0]
+        for part in ran.err.removeprefix("headstart: error: ").split("; ")
+        if ": " in part and not part.startswith("known")
+    ]
+    assert (ran.status, ran.err.count("\n")) == (2, 1) and sorted(told) == [
+        "backbone",
+        "data",
+        "folds",
+        "haed",
+        "seeds",
+    ]
     assert "'colour'" in ran.err and not (tmp_path / "out").exists()
 
 

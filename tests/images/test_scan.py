@@ -192,7 +192,7 @@ def test_columns_may_be_named_and_a_wrong_name_is_answered(tmp_path):
     assert table.groups == ("u", "u")
     with pytest.raises(UnknownName, match="did you mean 'what'"):
         scan(file, label_columns=["whit"])
-    with pytest.raises(BadOptions, match="no CSV"):
+    with pytest.raises(BadOptions, match="without one table of labels"):
         scan(tmp_path / "pics", path_column="n")
 
 

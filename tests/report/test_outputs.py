@@ -358,7 +358,9 @@ def test_the_spec_in_it_is_toml_that_says_what_was_run(record, archive):
     import tomllib
 
     spec = tomllib.loads(inner(archive)["study.toml"].decode())
-    assert spec["data"] == record.spec["data"] and spec["seeds"] == record.spec["seeds"]
+    assert (
+        spec["data"] == [f"images/{name}" for name in record.tables] and spec["seeds"] == record.spec["seeds"]
+    )
 
 
 def test_the_list_of_packages_pins_what_the_study_recorded(record, archive):

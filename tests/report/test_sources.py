@@ -22,6 +22,7 @@ from headstart.methods.tune.plan import PRUNERS
 from headstart.report import papers
 from headstart.report.clusters import MEANINGS
 from headstart.report.map_words import NAMES
+from headstart.report.published import PUBLISHED
 from headstart.report.sources import STYLES, Bibliography, library
 from headstart.report.training_words import TECHNIQUES, in_use
 
@@ -188,6 +189,7 @@ def test_every_test_has_a_paper_or_a_reason(name):
 
 def test_every_paper_that_is_named_exists_and_every_paper_is_named():
     named = {key for table in TABLES for keys in table.values() for key in keys}
+    named |= {key for rows in PUBLISHED.values() for row in rows for key in row.papers}
     assert named == set(library())
 
 

@@ -1,4 +1,4 @@
-"""`headstart`: the verbs, and what every command has in common: a line a mistake, exit status, `--debug`.
+"""`headstart`: the verbs, and what every command has in common: one-line errors, exit status, `--debug`.
 
 Exit status: 0 done, 1 a fault of Headstart itself, 2 something the user can mend, 130 stopped by Ctrl-C.
 """
@@ -13,7 +13,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from headstart.base.errors import BadOptions, EngineError, HeadstartError
+from headstart.base.errors import EngineError, HeadstartError
 from headstart.cli import (
     advise,
     augment,
@@ -133,8 +133,6 @@ def _failed(error: Exception, debug: bool) -> int:
         traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, _ClickError):
         return _said(f"{error.format_message()}{_where(error)}", 2)
-    if isinstance(error, BadOptions):
-        return max(_said(line, 2) for line in error.mistakes or (str(error),))
     if isinstance(error, HeadstartError) and not isinstance(error, EngineError):
         return _said(str(error), 2)
     if isinstance(error, HeadstartError | OSError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from headstart.base.events import warn
+from headstart.base.events import Notice, emit
 from headstart.base.findings import Finding
 from headstart.methods import detect
 from headstart.methods.curve import Epoch
@@ -51,7 +51,7 @@ class EpochWatch:
             seen.append(epoch)
             if len(seen) >= IN_A_ROW and kind not in self.told:
                 self.told[kind] = finding
-                warn(f"epoch {epoch}: {finding}")
+                emit(Notice(f"epoch {epoch}: {finding}"))
 
     def _seen(self, curve: Sequence[Epoch], predicted: np.ndarray | None) -> list[Finding]:
         found = [None if self.fitted_start else detect.head_never_learned(curve, len(self.names))]

@@ -184,6 +184,8 @@ def _enough(record: StudyRecord, name: str, told: ToldApart | None, id: str) -> 
     """Is it enough: by the learning curve where there is one, and by what the test images can tell."""
     best = best_of(record, name)
     score = accuracy(best) if best is not None else None
+    if (best is None or score is None) and record.retrieval:
+        return []  # what is searched has no accuracy of a classifier
     if best is None or score is None:
         return [Paragraph(f"Are the images of {name} enough? Nothing has finished, so it cannot be told.")]
     said = f"Is it enough? The {score.n:,} test images of {name} leave the accuracy of the best uncertain within "
