@@ -72,16 +72,18 @@ def test_every_mistake_of_a_study_is_named_before_anything_runs(run, photos, tmp
     assert not (tmp_path / "out").exists()
 
 
+def kinds(told):
+    """What each of several mistakes in one line is of."""
+    parts = told.removeprefix("headstart: error: ").split("; ")
+    return [part.split(":")[0] for part in parts if ": " in part and not part.startswith("known")]
+
+
 def test_mistakes_of_five_kinds_in_a_spec_file_are_told_at_once(run, tmp_path):
     (tmp_path / "s.toml").write_text(
         f'data = ["{tmp_path}/nowhere"]\nhaed = ["knn"]\nseeds = "three"\nfolds = 1\nbackbone = ["lite9"]\n'
     )
     ran = run("study", "--spec", tmp_path / "s.toml", "--out", tmp_path / "out")
-    told = [
-        part.split(":")[0]
-        for part in ran.err.removeprefix("headstart: error: ").split("; ")
-        if ": " in part and not part.startswith("known")
-    ]
+    told = kinds(ran.err)
     assert (ran.status, ran.err.count("\n")) == (2, 1) and sorted(told) == [
         "backbone",
         "data",
@@ -95,11 +97,7 @@ def test_mistakes_of_five_kinds_in_flags_are_told_at_once(run, photos, tmp_path)
     (tmp_path / "s.toml").write_text("haed = 1\n")
     flags = ("--seeds", "three", "--folds", "1", "--backbone", "lite9", "--target", "colour")
     ran = run("study", photos, "--spec", tmp_path / "s.toml", *flags, "--out", tmp_path / "out")
-    told = [
-        part.split(":")[0]
-        for part in ran.err.removeprefix("headstart: error: ").split("; ")
-        if ": " in part and not part.startswith("known")
-    ]
+    told = kinds(ran.err)
     assert (ran.status, ran.err.count("\n")) == (2, 1) and sorted(told) == [
         "backbone",
         "data",
