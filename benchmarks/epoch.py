@@ -159,7 +159,7 @@ def plain_seconds(part: object, codes: np.ndarray, name: str, n: int) -> float:
         optimiser.step()
 
     step()
-    n_steps = 3
+    n_steps = 8
     start = time.perf_counter()
     for _ in range(n_steps):
         step()

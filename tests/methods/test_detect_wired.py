@@ -35,7 +35,7 @@ def fit(images=None, backbone=None, **options):
         model = FineTuneClassifier(backbone=backbone or tiny_backbone(), **given).fit(
             *learnt, validation=held
         )
-    told = [each.message for each in heard if isinstance(each, Notice) and each.level == "warning"]
+    told = [each.message for each in heard if isinstance(each, Notice) and each.message.startswith("epoch")]
     return model, {each["kind"]: each for each in model.record_["findings"]}, told
 
 
