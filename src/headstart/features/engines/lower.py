@@ -111,8 +111,12 @@ def _input_means(model: onnx.ModelProto, tail: onnx.ModelProto, pixels: np.ndarr
         probe.graph.node.append(helper.make_node("GlobalAveragePool", [name], [f"mean of {name}"]))
         probe.graph.output.append(helper.make_tensor_value_info(f"mean of {name}", TensorProto.FLOAT, None))
     wanted = [f"mean of {name}" for name in names]
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level = 3  # what lies beyond the last mean is not used, and need not be said
     try:
-        session = onnxruntime.InferenceSession(probe.SerializeToString(), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            probe.SerializeToString(), quiet, providers=["CPUExecutionProvider"]
+        )
     except Exception as error:
         raise EngineError(
             f"the graph could not be probed for bfloat16: {str(error).splitlines()[0][:200]}"
