@@ -84,6 +84,16 @@ def test_drawn_folds_are_compared_fold_by_fold_with_one_over_k_minus_one(record,
     assert (pair.difference.p, pair.difference.low) == pytest.approx((expected.p, expected.low))
 
 
+def test_runs_of_several_seeds_on_the_same_folds_all_count(record):
+    """Groups that are as many as the folds give the same folds under every seed."""
+    answers, (best, _) = answers_of(record, np.random.default_rng(4), n_seeds=1, folds=True)
+    one = answers.said[best]
+    two = dataclasses.replace(answers, said={**answers.said, best: np.vstack([one, np.zeros_like(one)])})
+    other = dataclasses.replace(answers, said={**answers.said, best: np.zeros_like(one)})
+    means = [fold_scores(each, best, "accuracy") for each in (answers, other)]
+    assert fold_scores(two, best, "accuracy") == pytest.approx(np.mean(means, axis=0))
+
+
 def test_repeated_folds_keep_false_alarms_at_their_level():
     """Ten times ten folds of methods that are alike (Bouckaert and Frank 2004), by the ratio 1 / (k - 1)."""
     g, alarms, trials = np.random.default_rng(0), 0, 300

@@ -143,12 +143,12 @@ def _over_drawn_folds(names: Sequence[str], answers: Answers, metric: str) -> Fo
 
 
 def fold_scores(answers: Answers, method: str, metric: str) -> list[float]:
-    """The metric of one run on each of its drawn folds."""
-    folds, said, truth = answers.folds, answers.said[method][0], _truth(answers)
+    """The metric on each of the drawn folds, the mean over the runs where several were tested on the same ones."""
+    folds, runs, truth = answers.folds, answers.said[method], _truth(answers)
     if folds is None:
         return []
     places = [folds == fold for fold in range(int(folds.max()) + 1)]
-    return [value_of(metric, truth[at], said[at]) for at in places]
+    return [float(np.mean([value_of(metric, truth[at], said[at]) for said in runs])) for at in places]
 
 
 def value_of(metric: str, truth: NDArray[Any], said: NDArray[Any]) -> float:
