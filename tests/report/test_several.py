@@ -10,6 +10,7 @@ import pytest
 
 from headstart.cli.study import joint_measures
 from headstart.measure.verdicts import BETTER, WORSE
+from headstart.report import sharing
 from headstart.report.archive_tables import method_rows, run_rows
 from headstart.report.build import build_document, write_report
 from headstart.report.document import Figure, Table, blocks_in
@@ -19,7 +20,7 @@ from headstart.report.markdown import markdown
 from headstart.report.paper import build_paper
 from headstart.report.sections.references import used
 from headstart.report.sections.several import shared_words
-from headstart.report.sharing import helped, run_scores, ways_of
+from headstart.report.sharing import _over_folds, helped, run_scores, ways_of
 from headstart.report.summary import summary_lines
 from headstart.report.without_paths import without_paths
 from headstart.study.record import load_record
@@ -108,6 +109,38 @@ def test_missing_labels_are_compared_nowhere(record):
     assert np.isnan(scores["worn"]).tolist() == [missing[row] for row in tested]
     assert np.isnan(scores["joint"]).tolist() == np.isnan(scores["worn"]).tolist()
     assert run.outputs[0]["n_missing"] == sum(missing[row] for row in tested) > 0
+
+
+def test_a_fold_without_a_label_of_an_output_is_left_out_of_its_comparison():
+    at = np.repeat([0.0, 1.0, 2.0], 4)
+    one, other = np.tile([1.0, 0.0, 1.0, 1.0], 3), np.repeat([0.0, 0.5, 1.0], 4)
+    one[:4] = other[:4] = np.nan
+    difference = _over_folds(["a", "b"], [[one], [other]], [at]).pairs[0].difference
+    assert difference.n == 2 and difference.value == pytest.approx(0.75 - 0.75)
+
+
+def test_given_folds_are_compared_with_one_over_k_minus_one(tmp_path, monkeypatch):
+    record = load_record(stored_several(tmp_path, seeds=5, ways=("hard", "separate")))
+    results, ids, ratios = [], {}, []
+    for each in record.results:
+        cell = dataclasses.replace(each.cell, fold=each.cell.seed + 1, split_digest=f"fold {each.cell.seed}")
+        results.append(dataclasses.replace(each, cell=cell, n_test=20, n_train=60, n_validation=20))
+        ids[each.cell.id] = cell.id
+    folded = dataclasses.replace(
+        record,
+        results=tuple(results),
+        joint=tuple(dataclasses.replace(row, cells=tuple(map(ids.get, row.cells))) for row in record.joint),
+        probabilities={ids[id]: each for id, each in record.probabilities.items()},
+        test_rows={ids[id]: each for id, each in record.test_rows.items()},
+    )
+    real = sharing.compare_all_splits
+    monkeypatch.setattr(
+        sharing,
+        "compare_all_splits",
+        lambda *given, **named: ratios.append(named["test_over_train"]) or real(*given, **named),
+    )
+    (ways,) = ways_of(folded, "tools")
+    assert ways.how == "over 5 given folds" and ratios and set(ratios) == {0.25}
 
 
 def test_each_output_has_its_confusion_labels_or_dots_in_order(document):

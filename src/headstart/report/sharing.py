@@ -25,6 +25,7 @@ from headstart.report.verdict import LEAST_SPLITS, results_of
 from headstart.report.wording import count, listed
 from headstart.study.joint_cells import JOINT, split_answers, thresholds_of
 from headstart.study.records import CellResult, MethodSummary, StudyRecord
+from headstart.study.summarise import fold_ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -137,7 +138,8 @@ def _ways(record: StudyRecord, name: str, rows: Sequence[MethodSummary]) -> Ways
             found[output] = compare_all_over_splits(names, parts, dict(enumerate(which)))
         elif test == SPLITS:
             means = np.array([[part.mean() for part in way] for way in kept])
-            ratio = one.n_test / max(1, one.n_train)
+            own = [runs[first][seed] for seed in seeds]
+            ratio = fold_ratio(own) if one.cell.fold else one.n_test / max(1, one.n_train)
             found[output] = compare_all_splits(names, means, test_over_train=ratio)
         else:
             whole = [np.stack(way) for way in kept]
@@ -174,16 +176,16 @@ def _test(one: CellResult, seeds: Sequence[int | None], n_splits: int) -> tuple[
         often = f", {len(seeds)} times over" if len(seeds) > 1 else ""
         return FOLDS, f"over {len(one.tested)} folds{often}, fold by fold"
     if n_splits > 1:
-        return SPLITS, f"over {len(seeds)} splits"
+        return SPLITS, f"over {len(seeds)} {'given folds' if one.cell.fold else 'splits'}"
     return IMAGES, f"on the same {count(one.n_test, 'test image')}"
 
 
 def _over_folds(names: Sequence[str], each: Sequence[Sequence[Floats]], folds: Sequence[Floats]) -> Verdicts:
     """The corrected resampled t-test over every fold of every repeat, n_test / n_train = 1 / (k - 1)."""
-    means = [
-        [np.nanmean(part[at == fold]) for part, at in zip(way, folds, strict=True) for fold in np.unique(at)]
-        for way in each
-    ]
+    places = [(number, at == fold) for number, at in enumerate(folds) for fold in np.unique(at)]
+    # a fold may hold no label of an output that not every image has
+    known = [(number, at) for number, at in places if np.isfinite(each[0][number][at]).any()]
+    means = [[np.nanmean(way[number][at]) for number, at in known] for way in each]
     sizes = [np.unique(at, return_counts=True)[1] for at in folds]
     ratio = float(np.mean([n / (part.sum() - n) for part in sizes for n in part]))
     return compare_all_splits(names, np.array(means), test_over_train=ratio)
