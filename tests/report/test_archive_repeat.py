@@ -154,3 +154,36 @@ def test_policies_and_search_spaces_go_in_as_files(study, tmp_path):
     assert told["augment"] == ["none", "inputs/turns.toml"] and told["tune_space"] == "inputs/space.toml"
     assert (made / "inputs" / "space.toml").read_text() == "[knn]\nn_neighbors = [3, 5]\n"
     assert (made / "inputs" / "turns.toml").is_file()
+
+
+def test_of_a_second_folder_only_images_and_ground_truth_go_in(study, tmp_path):
+    later = Path(study.folder).parent / "later"
+    added = [later / name for name in ("notes.txt", "machine.csv", "gone.jpg", "a\\..\\evil.jpg")]
+    image = next(later.rglob("*.jpg")).read_bytes()
+    try:
+        added[0].write_text("for nobody else")
+        added[1].write_text(f"path\n{study.tables['truth'].root}/1.jpg\n")
+        added[2].symlink_to("nowhere")
+        added[3].write_bytes(image)
+        made = write_archive(study, tmp_path / "study.zip", images=True)
+    finally:
+        for path in added:
+            path.unlink(missing_ok=True)
+    inside = [name for name in made.files if name.startswith("images/later/")]
+    assert len(inside) == 9 and all(name.endswith(".jpg") and "\\" not in name for name in inside)
+    said = " ".join(made.left_out)
+    assert "machine.csv" in said and "gone.jpg" in said and "evil.jpg" in said
+
+
+def test_files_of_one_name_from_two_folders_both_go_in(study, tmp_path):
+    import dataclasses
+
+    for at, side in enumerate(("left", "right")):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "turns.toml").write_text(f"# {at}\n")
+    given = [str(tmp_path / side / "turns.toml") for side in ("left", "right", "left")]
+    spec = {**study.spec, "augment": given[:2], "tune_space": given[2]}
+    made = unpacked(dataclasses.replace(study, spec=spec), tmp_path, images=False)
+    told = tomllib.loads((made / "study.toml").read_text())
+    places = [*told["augment"], told["tune_space"]]
+    assert [(made / place).read_text() for place in places] == ["# 0\n", "# 1\n", "# 0\n"]

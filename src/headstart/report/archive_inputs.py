@@ -14,7 +14,7 @@ from typing import Any
 from headstart.base.errors import DataError
 from headstart.base.files import plain_name
 from headstart.images.benchmark import benchmark_files
-from headstart.images.collect import walk
+from headstart.images.collect import looks_like_image, walk
 from headstart.images.hub_parquet import holds_images
 from headstart.images.scan_coco import coco_files
 from headstart.images.scan_metadata import LINES, metadata_files
@@ -72,7 +72,8 @@ def image_folders(record: StudyRecord) -> dict[str, str]:
 
 def _free(name: str, taken: set[str], other: str) -> str:
     plain = plain_name(name, ascii_only=True) or other
-    plain = plain if plain.casefold() not in taken else f"{plain}-{len(taken)}"
+    while plain.casefold() in taken:
+        plain = f"{plain}-{len(taken)}"
     taken.add(plain.casefold())
     return f"{IMAGES}/{plain}"
 
@@ -85,6 +86,7 @@ class _Packing:
         self.spec = dict(without_paths(record).spec)
         self.folders = image_folders(record)
         self.files: dict[str, bytes] = {}
+        self.named: dict[Path, str] = {}
         self.done: set[str] = set()
         self.left_out: list[str] = []
         home = str(Path.home())
@@ -151,11 +153,20 @@ class _Packing:
         self.spec["shifted"] = named
 
     def _second_folder(self, folder: Path, place: str) -> None:
-        if not self.pictures:
-            self._truth(folder, place)
-            return
-        for inside in walk(folder, relative_to=folder):
-            self.files[f"{place}/{inside}"] = (folder / inside).read_bytes()
+        self._truth(folder, place)
+        held = set(_holders(folder))
+        for inside in walk(folder, relative_to=folder) if self.pictures else ():
+            path = folder / inside
+            if path not in held and not looks_like_image(path):
+                continue
+            try:
+                content = path.read_bytes() if inside.isprintable() and not set(inside) & set("\\:") else None
+            except OSError:
+                content = None
+            if content is None:
+                self.left_out.append(f"{path.name}: an image that cannot be read or packed under its name")
+            else:
+                self.files[f"{place}/{inside}"] = content
 
     def _named_files(self, option: str) -> None:
         """Files that an option names: a search space, policies of augmentation."""
@@ -165,10 +176,17 @@ class _Packing:
         for at, text in enumerate(texts):
             path = Path(str(text)).expanduser()
             if path.suffix == POLICY and path.is_file():
-                named[at] = f"{INPUTS}/{_file_name(path)}"
+                named[at] = self._input(path)
                 self._put(path, named[at], option)
         if named != texts:
             self.spec[option] = named[0] if isinstance(given, str) else named
+
+    def _input(self, path: Path) -> str:
+        """The name of a file of its own: two folders may hold files of one name."""
+        name = f"{INPUTS}/{_file_name(path)}"
+        if name in self.named.values():
+            name = f"{INPUTS}/{len(self.named)}-{_file_name(path)}"
+        return self.named.setdefault(path, name)
 
     def _put(self, path: Path, name: str, what: str) -> None:
         content = path.read_bytes()
