@@ -97,7 +97,11 @@ def known_rates(store: StudyStore, runs: Sequence[StoredRun] | None = None) -> R
     for run in store.runs() if runs is None else runs:
         if run.fit_seconds is not None and run.head and not run.sharing:
             times.setdefault(run.head, []).append(run.fit_seconds / max(1, run.n_fits or 1))
-    trained = [result for result in store.results(trained_only=True).values() if result.status == "done"]
+    trained = [
+        result
+        for result in store.results(trained_only=True).values()
+        if result.status == "done" and not result.cut_short  # its last epoch is a part of one
+    ]
     return Rates(
         rates, {head: sum(each) / len(each) for head, each in times.items()}, _train_seconds(trained)
     )
