@@ -36,6 +36,8 @@ def test_it_is_written_anew_where_anything_differs(tmp_path, written, monkeypatc
     assert "Which head start" in path.read_text() and len(written) == 2
     keep_report(replace(record, warnings=("one more",)), path)
     assert "one more" in path.read_text() and len(written) == 3
+    keep_report(replace(record, warnings=("one more",), unadvised={"shapes": "it was late"}), path)
+    assert "it was late" in path.read_text() and len(written) == 4
     monkeypatch.setattr(kept, "_code", lambda: "other code")
     keep_report(replace(record, warnings=("one more",)), path)
-    assert len(written) == 4
+    assert len(written) == 5
