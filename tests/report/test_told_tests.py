@@ -7,12 +7,14 @@ import pytest
 
 from headstart.measure.paired_splits import paired_over_splits
 from headstart.measure.resampled import corrected_t
+from headstart.measure.values import Score
 from headstart.report.answers import Answers
 from headstart.report.document import Claim, Figure
 from headstart.report.sections.results import results_table
 from headstart.report.sections.told_apart import told_apart_section, told_table
 from headstart.report.told import OF_THE_OTHER, told_apart
 from headstart.report.told_tests import fold_scores, value_of
+from headstart.report.verdict import verdict
 from headstart.testing.records import tiny_record
 
 N, K = 300, 5
@@ -131,6 +133,22 @@ def test_the_chosen_metric_is_what_words_table_and_drawings_compare(record, metr
         entry.text for row in results_table(chosen, "shapes", "x", found).rows for entry in row.entries
     ]
     assert kind in against
+
+
+def test_a_method_that_is_higher_in_accuracy_is_told_by_which_metric_it_was_compared(record):
+    chosen = dataclasses.replace(record, spec={**record.spec, "metric": "macro_f1"})
+    answers, (_, other) = answers_of(record, np.random.default_rng(3), n_seeds=1)
+    rows = tuple(
+        dataclasses.replace(row, scores={**row.scores, "accuracy": Score(1.0, 0.9, 1.0, 10)})
+        if row.method == other
+        else row
+        for row in chosen.summaries
+    )
+    found = told_apart(chosen, "shapes", answers)
+    said = [
+        claim.text for claim in verdict(dataclasses.replace(chosen, summaries=rows), "shapes", found).claims
+    ]
+    assert any("has the highest test accuracy" in text and "test of macro F1" in text for text in said)
 
 
 def test_one_test_set_and_a_chosen_metric_use_the_paired_bootstrap(record):

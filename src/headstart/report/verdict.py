@@ -191,7 +191,8 @@ def _higher_on_test(
         return []
     said = f"{top.method} has the highest test accuracy ({percent(value)})"
     if kind := told.kind(top.method) if told is not None else "":
-        said += f", and is {kind} {LINKS[kind]} the best by the paired test"
+        of = f" of {told.measure}" if told is not None and told.metric != "accuracy" else ""
+        said += f", and is {kind} {LINKS[kind]} the best by the paired test{of}"
     return [Claim(f"{said}; the test images choose nothing.", top.cells)]
 
 
