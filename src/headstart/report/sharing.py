@@ -3,7 +3,8 @@
 One idea: the sentences and the tables come from the same verdicts. Classes and levels are compared by right and wrong
 (`headstart.measure.verdicts.compare_all`), labels and numbers by what each image scores
 (`headstart.measure.paired_values`), each with Holm's correction over the pairs of ways. Where every seed drew its own
-split, all of them count: right and wrong over images and splits, the rest by the corrected resampled t-test.
+split, all of them count: right and wrong over images and splits, the rest, and all over folds, by the corrected
+resampled t-test.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ def _ways(record: StudyRecord, name: str, rows: Sequence[MethodSummary]) -> Ways
         )
         if test == FOLDS:
             found[output] = _over_folds(names, each, folds)
-        elif test == SPLITS and shares and len(seeds) < LEAST_SPLITS:
+        elif test == SPLITS and shares and len(seeds) < LEAST_SPLITS and not one.cell.fold:
             parts = [dict(enumerate(way)) for way in kept]
             found[output] = compare_all_over_splits(names, parts, dict(enumerate(which)))
         elif test == SPLITS:
