@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from headstart.base.events import Notice, listening
-from headstart.methods.curve import Epoch
+from headstart.methods.curve import Diverged, Epoch
 from headstart.methods.epoch_watch import EpochWatch
 from headstart.methods.finetune import FineTuneClassifier
 from headstart.methods.loop import Loop
@@ -52,6 +52,20 @@ def test_images_that_say_nothing_are_a_collapse_no_better_than_the_majority_and_
     assert len(during) == 3, "each is told as soon as it is there twice in a row, and once"
     assert sum(line.startswith("epoch") for line in told) == 3
     assert [each.to_dict() for each in model.findings_] == model.record_["findings"]
+
+
+def test_a_training_that_diverged_says_nothing_of_the_one_that_follows(monkeypatch):
+    real, watches = Loop.run, []
+
+    def run(self):
+        watches.append(self.watch)
+        if len(watches) == 1:
+            raise Diverged(1, 0.1)
+        return real(self)
+
+    monkeypatch.setattr(Loop, "run", run)
+    fit(epochs=1)
+    assert len(watches) == 2 and watches[0] is not watches[1]
 
 
 def test_a_failure_that_passes_is_told_and_stays_in_the_record(monkeypatch):

@@ -195,10 +195,9 @@ class Training(Measured):
         folder = self.folder / f"soup-{number}" if number else self.folder
         folder.mkdir(parents=True, exist_ok=True)
         checkpoints = Checkpoints(folder, f"{key}-{number}" if number else key, options.checkpoint_minutes)
-        terms: dict[str, Any] = {"held": held, "checkpoints": checkpoints, "watch": self._watch()}
-        terms["seed"] = self.seed + SEED_STEP * number
+        terms = {"held": held, "checkpoints": checkpoints, "seed": self.seed + SEED_STEP * number}
         for attempt in range(2):
-            loop = self._loop(net, source, options, fast, **terms)
+            loop = self._loop(net, source, options, fast, **terms, watch=self._watch())
             try:
                 loop.run()
                 break
