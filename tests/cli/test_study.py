@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from headstart.study import check
 from headstart.study.record import load_record
 from headstart.testing.images import split_folders
 
@@ -309,3 +310,10 @@ def test_a_level_that_is_not_named_stops_a_study_of_several_targets(run, photos,
     options = ("--target", "a,b", "--levels", "b=0,1", "--image-root", photos)
     ran = run("study", file, *options, "--out", tmp_path / "out")
     assert ran.status == 2 and "'2' not named" in ran.err
+
+
+def test_a_mistyped_option_reads_nothing_of_a_large_folder(run, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "MOST_FILES", 3)
+    monkeypatch.setattr(check, "scan_sources", lambda spec: pytest.fail("it was scanned"))
+    ran = run("study", photos, "--head", "logistc", "--out", tmp_path / "out")
+    assert ran.status == 2 and "'logistic'" in ran.err

@@ -105,3 +105,11 @@ def test_the_choices_of_a_spec_are_those_of_the_rooms_below():
     assert spec.POOLINGS == pool.POOLINGS and set(spec.HEAD_NAMES) == set(HEADS)
     assert (spec.ENGINES, spec.PRECISIONS) == (runner.ENGINES, runner.PRECISIONS)
     assert StudySpec().cache_gb == store.DEFAULT_CACHE_GB
+
+
+def test_a_metric_of_classes_says_nothing_of_a_search():
+    assert any(
+        "metric" in line
+        for line in spec_mistakes(StudySpec(data=("a",), task=("retrieval",), metric="macro_f1"))
+    )
+    assert not spec_mistakes(StudySpec(data=("a",), task=("retrieval", "classification"), metric="macro_f1"))

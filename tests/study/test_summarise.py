@@ -114,3 +114,12 @@ def test_every_dataset_has_its_own_best():
     other = [replace(c, dataset="e") for c in A]
     rows = {r.cell.id: r for r in [*(done(c, 0.9) for c in A), *(done(c, 0.2) for c in other)]}
     assert choose_best(summarise([*A, *other], rows), rows) == {"d": A[0].method, "e": A[0].method}
+
+
+def test_a_run_that_the_budget_ended_is_compared_with_nothing():
+    cut = [replace(done(each, 0.99), training=({"cut_short": True},)) for each in A]
+    rows, best = judged([*A, *B], *cut, *(done(c, 0.5) for c in B))
+    assert (rows["a"].status, rows["a"].n_seeds, rows["a"].scores) == ("cut", 0, {})
+    assert best == {"d": B[0].method}
+    rows, _ = judged([*A, *B], cut[0], done(A[1], 0.7), *(done(c, 0.5) for c in B))
+    assert (rows["a"].status, rows["a"].n_seeds, rows["a"].selection) == ("partial", 1, 0.7)

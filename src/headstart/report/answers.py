@@ -91,7 +91,7 @@ def load_answers(record: StudyRecord) -> dict[str, Answers]:
 
 def _of(record: StudyRecord, store: StudyStore, dataset: str) -> Answers | None:
     rows = [row for row in ranked(record, dataset) if row.status == "done"]
-    by_id = {result.cell.id: result for result in record.results if result.status == "done"}
+    by_id = {result.cell.id: result for result in record.results if result.whole}
     runs = {row.method: _runs(row, by_id) for row in rows}
     if len(rows) < 2 or not all(runs.values()):
         return None

@@ -93,9 +93,7 @@ def _warned(record: StudyRecord) -> list[Block]:
 def _shown(record: StudyRecord, name: str) -> CellResult | None:
     """One finished run of the best method."""
     best = best_of(record, name)
-    return (
-        next((r for r in results_of(record, best) if r.status == "done"), None) if best is not None else None
-    )
+    return next((r for r in results_of(record, best) if r.whole), None) if best is not None else None
 
 
 def _improving(record: StudyRecord, name: str, told: ToldApart | None) -> list[Claim]:

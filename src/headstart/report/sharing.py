@@ -106,9 +106,7 @@ def ways_of(record: StudyRecord, dataset: str) -> list[Ways]:
 
 
 def _ways(record: StudyRecord, name: str, rows: Sequence[MethodSummary]) -> Ways | None:
-    runs = {
-        row.sharing: {r.cell.seed: r for r in results_of(record, row) if r.status == "done"} for row in rows
-    }
+    runs = {row.sharing: {r.cell.seed: r for r in results_of(record, row) if r.whole} for row in rows}
     seeds = sorted(set.intersection(*(set(each) for each in runs.values())), key=lambda seed: seed or 0)
     held = all(runs[way][seed].cell.id in record.probabilities for way in runs for seed in seeds)
     if not seeds or not held:

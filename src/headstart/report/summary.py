@@ -193,7 +193,7 @@ def _joint_row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
         name, _, metric = key.rpartition("/")
         if name:
             outputs.setdefault(name, {})[metric] = score.to_dict()
-    first = next((r for r in results_of(record, row) if r.status == "done"), None)
+    first = next((r for r in results_of(record, row) if r.whole), None)
     joint = row.scores.get(JOINT)
     return {
         "dataset": row.dataset, "method": row.method, "scenario": row.scenario, "backbone": row.backbone,

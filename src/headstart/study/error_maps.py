@@ -51,9 +51,7 @@ def best_heads(cells: Sequence[Cell], results: Mapping[str, CellResult]) -> list
     rows = [row for row in summarise(asked, known) if row.per_class == most[row.dataset]]
     best = choose_best(rows, known)
     winners = [row for row in rows if best.get(row.dataset) == row.method and not row.trains]
-    done = [
-        [known[id].cell for id in row.cells if id in known and known[id].status == "done"] for row in winners
-    ]
+    done = [[known[id].cell for id in row.cells if id in known and known[id].whole] for row in winners]
     return [runs[0] for runs in done if runs]
 
 

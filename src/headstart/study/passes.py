@@ -100,7 +100,7 @@ def known_rates(store: StudyStore, runs: Sequence[StoredRun] | None = None) -> R
     trained = [
         result
         for result in store.results(trained_only=True).values()
-        if result.status == "done" and not result.cut_short  # its last epoch is a part of one
+        if result.whole  # its last epoch is a part of one
     ]
     return Rates(
         rates, {head: sum(each) / len(each) for head, each in times.items()}, _train_seconds(trained)

@@ -107,7 +107,7 @@ def find_cell(record: StudyRecord, name: str = "", dataset: str = "") -> CellRes
     UsageError
         The start fits several runs; several datasets and none named; nothing finished.
     """
-    done = {result.cell.id: result for result in record.results if result.status == "done"}
+    done = {result.cell.id: result for result in record.results if result.whole}
     if name:
         fits = [key for key in done if key.startswith(name)]
         if not fits:

@@ -234,6 +234,11 @@ class CellResult:
         return sum(int(fit.get("images_seen") or 0) for fit in self.training)
 
     @property
+    def whole(self) -> bool:
+        """Whether it came to its end: one that the budget ended is compared with nothing until it went on."""
+        return self.status == "done" and not self.cut_short
+
+    @property
     def cut_short(self) -> bool:
         """Whether the budget ended the training of a network before its length."""
         return any(bool(fit.get("cut_short")) for fit in self.training)

@@ -262,6 +262,8 @@ def spec_mistakes(spec: StudySpec) -> list[str]:
         twice = sorted({str(value) for value in values if values.count(value) > 1})
         found.extend(f"{name}: {value!r} is named twice" for value in twice)
         found.extend(f"{name}: a name is empty" for value in values if value == "")
+    if spec.metric != FIELDS["metric"].default and "classification" not in spec.task:
+        found.append("metric: ways of searching are compared by mean average precision; leave the metric out")
     if spec.folds and spec.fold_column:
         found.append("folds: the fold column says the folds; leave one of the two out")
     if spec.folds == 1:

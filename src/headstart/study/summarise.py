@@ -50,7 +50,7 @@ def _standing(row: MethodSummary) -> tuple[bool, int, float]:
 
 def _summary(cells: list[Cell], results: Mapping[str, CellResult], cut: bool) -> MethodSummary:
     there = [results[cell.id] for cell in cells if cell.id in results]
-    done = [result for result in there if result.status == "done"]
+    done = [result for result in there if result.whole]
     failed = [result for result in there if result.status == "failed"]
     averaged = [] if failed else done
     first = cells[0]
@@ -58,7 +58,9 @@ def _summary(cells: list[Cell], results: Mapping[str, CellResult], cut: bool) ->
         dataset=first.dataset,
         method=first.method,
         cells=tuple(cell.id for cell in cells),
-        status="cut" if cut and not there else _status(len(cells), len(done), len(failed)),
+        status=_status(
+            len(cells), len(done), len(failed), (cut and not there) or len(there) > len(done) + len(failed)
+        ),
         backbone=first.backbone,
         layer=first.layer,
         pooling=first.pooling,
@@ -122,11 +124,13 @@ def _shifts(done: Sequence[CellResult]) -> tuple[ShiftResult, ...]:
     return tuple(made)
 
 
-def _status(planned: int, done: int, failed: int) -> str:
+def _status(planned: int, done: int, failed: int, cut: bool) -> str:
     if done == planned:
         return "done"
     if done:
         return "partial"
+    if cut:
+        return "cut"
     return "failed" if failed else "missing"
 
 
@@ -193,4 +197,4 @@ def _selection_on(shared: set[int], done: Sequence[CellResult]) -> float | None:
 
 def _done(row: MethodSummary, results: Mapping[str, CellResult]) -> list[CellResult]:
     there = [results[cell] for cell in row.cells if cell in results]
-    return [result for result in there if result.status == "done"]
+    return [result for result in there if result.whole]

@@ -184,7 +184,7 @@ def _ran(record: StudyRecord, store: StudyStore, dataset: str, results: Sequence
     seeds = sorted({result.cell.seed or 0 for result in results})
     by_run: dict[On, dict[int, CellResult]] = {}
     for result in results:
-        if result.status == "done":
+        if result.whole:
             by_run.setdefault(on_of(result.cell.tricks), {})[result.cell.seed or 0] = result
     # a seed that is still under way counts where no seed is whole
     seeds = [seed for seed in seeds if all(seed in runs for runs in by_run.values())] or seeds

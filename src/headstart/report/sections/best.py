@@ -37,7 +37,7 @@ N_BINS = 15
 def best_section(record: StudyRecord, dataset: str, book: PictureBook, id: str) -> Section | None:
     """The close look at the best method, or None where nothing finished."""
     best = best_of(record, dataset)
-    done = [result for result in results_of(record, best) if result.status == "done"] if best else []
+    done = [result for result in results_of(record, best) if result.whole] if best else []
     if best is None or not done:
         return None
     held = [result for result in done if result.cell.id in record.probabilities]

@@ -138,7 +138,7 @@ def _score_columns(chosen_on: str, parts: str, trains: bool) -> list[Column]:
         *(Column(title, titles.get(key, "on the test images"), numeric=True) for key, title in METRICS),
         Column(
             "against the best",
-            "by the paired test on the same test images, with Holm's correction over all pairs",
+            "by the paired test, over test images, splits or folds, with Holm's correction over all pairs",
         ),
         Column("n", "test images", numeric=True),
         Column("seeds", numeric=True),

@@ -153,7 +153,7 @@ def several_section(record: StudyRecord, dataset: str, id: str) -> Section | Non
     blocks += [Paragraph(said)] if (said := training_words(record, dataset)) else []
     blocks.append(_overview(record, rows, facts, id))
     blocks += [_pairs_table(ways, f"{id}-ways-{at}") for at, ways in enumerate(ways_of(record, dataset))]
-    shown = next((r for r in results_of(record, rows[0]) if r.status == "done"), None)
+    shown = next((r for r in results_of(record, rows[0]) if r.whole), None)
     blocks += _together(shown) if shown else []
     parts = [_output_section(record, rows, shown, fact, f"{id}-{at}") for at, fact in enumerate(facts)]
     return Section(id, title, tuple(blocks), tuple(parts))

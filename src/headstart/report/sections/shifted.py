@@ -138,7 +138,7 @@ def paired_gap(
 
 def _by_images(results: Sequence[CellResult]) -> dict[tuple[str, int], CellResult]:
     """Finished runs by what they saw besides the test split, and in which order: that of the seed."""
-    return {(each.cell.shifted, each.cell.seed or 0): each for each in results if each.status == "done"}
+    return {(each.cell.shifted, each.cell.seed or 0): each for each in results if each.whole}
 
 
 def shift_blocks(record: StudyRecord, dataset: str, id: str) -> list[Block]:
