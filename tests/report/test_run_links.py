@@ -11,6 +11,8 @@ from headstart.report.latex import latex_tables
 from headstart.report.markdown import markdown
 from headstart.report.paper import build_paper
 from headstart.report.pdf import paper_data
+from headstart.report.slides import slides
+from headstart.report.talk import build_talk
 from headstart.testing.records import tiny_record
 from headstart.testing.sized_records import with_shifts, with_sizes
 from headstart.testing.trained_records import with_training
@@ -65,6 +67,12 @@ def test_links_of_the_page_lead_to_places_that_are_there(record):
     ids = re.findall(r' id="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+
+
+def test_slides_name_runs_and_link_to_no_list_that_they_lack(record):
+    page = slides(build_talk(record, build_paper(record, answers={}), picture_bytes=0))
+    assert any(result.cell.id[:8] in page for result in record.results)
+    assert 'href="#run-' not in page
 
 
 def test_runs_of_a_whole_table_are_named_in_every_format(record):
