@@ -9,9 +9,11 @@ import sys
 import tomllib
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from headstart.report import archive_inputs
 from headstart.report.archive import write_archive
 from headstart.study.execute import run_study
 from headstart.study.record import load_record
@@ -187,3 +189,11 @@ def test_files_of_one_name_from_two_folders_both_go_in(study, tmp_path):
     told = tomllib.loads((made / "study.toml").read_text())
     places = [*told["augment"], told["tune_space"]]
     assert [(made / place).read_text() for place in places] == ["# 0\n", "# 1\n", "# 0\n"]
+
+
+def test_the_folder_that_was_studied_is_packed_not_one_of_its_name_that_lies_here(tmp_path, monkeypatch):
+    for place in ("there", "here"):
+        (tmp_path / place / "photos").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    table = SimpleNamespace(root=str(tmp_path / "there" / "photos"))
+    assert archive_inputs._found("photos", table) == tmp_path / "there" / "photos"

@@ -200,8 +200,9 @@ class _Packing:
 
 def _found(text: str, table: ImageTable) -> Path | None:
     """Where a source of the study lies; None for a packaged set, one of the hub, or one that is gone."""
-    root = Path(table.root)
-    for path in (Path(text).expanduser(), root if root.name == Path(text).name else root / Path(text).name):
+    root, named = Path(table.root), Path(text).expanduser()
+    beside = root if root.name == named.name else root / named.name
+    for path in (beside, named):  # what is named may be another where the archive is made elsewhere
         if path.exists() and table.root and (path.is_file() or path.is_dir()):
             return path.absolute()
     return None
