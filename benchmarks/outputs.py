@@ -104,7 +104,7 @@ def studied(place: Path, data: Path, table: ImageTable, targets: tuple[str, ...]
     command = [
         sys.executable, "-m", "headstart.cli.main", "study", str(data), "--image-root", table.root, "--target",
         ",".join(targets), "--scenario", "finetune", *(("--sharing", "hard") if len(targets) > 1 else ()),
-        "--out", str(place / name), "--json", *more,
+        "--out", str(place / name), "--no-advice", "--json", *more,
     ]  # fmt: skip
     environment = {**os.environ, "HEADSTART_CACHE": str(place / f"{name}-cache")}
     start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
