@@ -274,7 +274,7 @@ def test_a_run_that_the_budget_ended_makes_no_estimate():
 
     whole, ended = (
         SimpleNamespace(
-            status="done", cut_short=cut_short, train_seconds=seconds, training=({"curve": [{}, {}]},),
+            status="done", whole=not cut_short, train_seconds=seconds, training=({"curve": [{}, {}]},),
             seconds={"fit": seconds + 1, "predict": 1.0}, cell=SimpleNamespace(dataset="shapes", method="full"),
         )
         for cut_short, seconds in ((False, 8.0), (True, 0.2))
