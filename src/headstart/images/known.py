@@ -32,7 +32,7 @@ class KnownFiles:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root.absolute()
+        self.root = root.resolve()
         self._said = os.fsencode(self.root).hex()
         name = digest_bytes(self._said.encode())
         self._place = cache_folder() / "scans" / f"{name}.json"
