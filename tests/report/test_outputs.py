@@ -29,10 +29,7 @@ from headstart.report.talk import build_talk
 from headstart.report.without_paths import without_paths
 from headstart.study.record import load_record
 from headstart.testing.records import tiny_record
-from headstart.testing.several import stored_several
-from headstart.testing.sized_records import with_shifts, with_sizes
 from headstart.testing.stored_studies import stored_study
-from headstart.testing.trained_records import with_training
 
 pytest.importorskip("typst", reason='PDF needs typst (pip install "headstart[pdf]")')
 pdfium = pytest.importorskip("pypdfium2")
@@ -109,35 +106,6 @@ def test_the_pdf_has_4_to_8_pages_of_a4_and_says_what_the_study_found(record, ou
     text = " ".join(" ".join(pages_of(outputs.files["paper.pdf"])).split())
     assert "Best on shapes" in text and "To be written by the author" in text and "References" in text
     assert "22 of 24" in text or "planned" in text
-
-
-KINDS_OF_RECORD = {
-    "one data set": ({}, ()),
-    "one seed of few images": ({"seeds": (0,), "per_class": 5}, ()),
-    "two data sets": ({"datasets": ("a", "b")}, ()),
-    "four data sets": ({"datasets": ("a", "b", "c", "d")}, ()),
-    "many classes": ({"classes": [f"class {at:02d}" for at in range(40)], "per_class": 5, "seeds": (0,)}, ()),
-    "every scenario": ({}, (with_training,)),
-    "images a class": ({}, (with_sizes,)),
-    "other test images": ({}, (with_shifts,)),
-    "all of these, on one": ({}, (with_sizes, with_shifts, with_training)),
-    "all of these, on four": ({"datasets": ("a", "b", "c", "d")}, (with_sizes, with_shifts, with_training)),
-}
-
-
-@pytest.mark.parametrize("kind", KINDS_OF_RECORD)
-def test_the_paper_of_every_kind_of_record_has_4_to_8_pages(tmp_path, kind):
-    given, changes = KINDS_OF_RECORD[kind]
-    made = tiny_record(tmp_path, **{"per_class": 20, "seeds": (0, 1), **given})
-    for change in changes:
-        made = change(made)
-    assert 4 <= len(pages_of(pdf(build_paper(made, answers={}).document))) <= 8
-
-
-def test_the_paper_of_several_targets_has_4_to_8_pages(tmp_path):
-    record = load_record(stored_several(tmp_path))
-    assert len(record.outputs["tools"]) == 4
-    assert 4 <= len(pages_of(pdf(build_paper(record).document))) <= 8
 
 
 def test_equal_records_give_equal_bytes(record, outputs):

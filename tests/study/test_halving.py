@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from headstart.base.events import Notice, Progress, listening
@@ -206,3 +208,18 @@ def test_a_rung_that_the_budget_ends_is_no_measure_and_is_run_again(cells, tmp_p
         assert len(ran) == 1 and race.state["runs"] == {} and race.cut == ()
         run(race, scripted(ran))
         assert ran[1] == ran[0] and len(race.cut) == 3
+
+
+def test_a_run_that_the_budget_ended_makes_no_estimate():
+    """Its last epoch may be a single step."""
+    from headstart.study.passes import known_rates
+
+    whole, ended = (
+        SimpleNamespace(
+            status="done", whole=not cut_short, train_seconds=seconds, training=({"curve": [{}, {}]},),
+            seconds={"fit": seconds + 1, "predict": 1.0}, cell=SimpleNamespace(dataset="shapes", method="full"),
+        )
+        for cut_short, seconds in ((False, 8.0), (True, 0.2))
+    )  # fmt: skip
+    store = SimpleNamespace(passes=dict, results=lambda trained_only: {"1": whole, "2": ended})
+    assert known_rates(store, ()).train_seconds == {("shapes", "full"): (4.0, 2.0)}

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -266,21 +265,6 @@ def test_measured_epochs_make_the_next_estimate(finished):
         rates = known_rates(store)
     assert len(rates.train_seconds) == 3
     assert all(epoch > 0 and rest > 0 for epoch, rest in rates.train_seconds.values())
-
-
-def test_a_run_that_the_budget_ended_makes_no_estimate():
-    """Its last epoch may be a single step."""
-    from headstart.study.passes import known_rates
-
-    whole, ended = (
-        SimpleNamespace(
-            status="done", whole=not cut_short, train_seconds=seconds, training=({"curve": [{}, {}]},),
-            seconds={"fit": seconds + 1, "predict": 1.0}, cell=SimpleNamespace(dataset="shapes", method="full"),
-        )
-        for cut_short, seconds in ((False, 8.0), (True, 0.2))
-    )  # fmt: skip
-    store = SimpleNamespace(passes=dict, results=lambda trained_only: {"1": whole, "2": ended})
-    assert known_rates(store, ()).train_seconds == {("shapes", "full"): (4.0, 2.0)}
 
 
 def test_test_images_are_not_read_before_all_is_chosen(training, tmp_path, monkeypatch):

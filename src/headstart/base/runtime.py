@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -54,9 +55,10 @@ def has_gpu() -> bool:
     if found is None or found.origin is None:
         return False
     try:
-        return "cuda: Optional[str] = '" in (Path(found.origin).parent / "version.py").read_text()
+        built = (Path(found.origin).parent / "version.py").read_text()
     except OSError:
         return True
+    return re.search(r"^cuda\b[^=\n]*=\s*['\"]", built, re.MULTILINE) is not None
 
 
 def has_bfloat16() -> bool:

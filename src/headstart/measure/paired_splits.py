@@ -161,7 +161,7 @@ def _checked(
             f"right or wrong of both methods is needed for every split; got {len(correct_a)}, {len(correct_b)} "
             f"and images of {len(images)} splits"
         )
-    each, ids = [], [np.asarray(list(np.asarray(which))) for which in images]
+    each, ids = [], [np.asarray(which) for which in images]
     for a, b, which in zip(correct_a, correct_b, ids, strict=True):
         one, other = correctness(np.ravel(np.asarray(a))), correctness(np.ravel(np.asarray(b)))
         if not one.shape[1] == other.shape[1] == len(np.unique(which)) == len(which):

@@ -84,9 +84,7 @@ def compare_all_by_over_splits(
         return from_draws(value, drawn, int(tested.sum()), int(differ.sum()), level=level)
 
     means = [float(np.mean([values[i, s] for s in own])) for i, own in enumerate(runs)]
-    return judge(
-        methods, means, compare, lambda i, j: NO_EFFECT, alpha=alpha, rope=rope, against=against
-    )  # fmt: skip
+    return judge(methods, means, compare, lambda i, j: NO_EFFECT, alpha=alpha, rope=rope, against=against)
 
 
 def _whole(

@@ -66,8 +66,8 @@ def _quick(
         or not groups == input.shape[1] == len(weight) > 1
     ):
         return None
-    steps, pads = _pair(stride), _pair(padding)
-    if not _slow(weight, steps, pads, _pair(dilation)):
+    steps, pads = pair(stride), pair(padding)
+    if not _slow(weight, steps, pads, pair(dilation)):
         return None
     lowered = torch.get_autocast_dtype("cpu")
     with torch.autocast("cpu", enabled=False):
@@ -109,7 +109,8 @@ def gradients(
     return found[0], found[1]
 
 
-def _pair(value: Any) -> Pair:
+def pair(value: Any) -> Pair:
+    """An option of a convolution that may be one number for both sides."""
     return (value, value) if isinstance(value, int) else (value[0], value[-1])
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from headstart.methods.depthwise import Pair, gradients
+from headstart.methods.depthwise import Pair, gradients, pair
 
 Pairs = dict[Tensor, nn.BatchNorm2d]
 
@@ -56,15 +56,11 @@ def _bearing(
     padding: Any = 0, dilation: Any = 1, groups: int = 1,
 ) -> Tensor:  # fmt: skip
     """What the BatchNorm makes of the convolution."""
-    shape = (_pair(stride), _pair(padding), _pair(dilation), groups)
+    shape = (pair(stride), pair(padding), pair(dilation), groups)
     lowered = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
     with torch.autocast("cpu", enabled=False):
         out: Tensor = _Folded.apply(given, weight, bias, norm.weight, norm.bias, norm, shape, lowered)
         return out
-
-
-def _pair(value: Any) -> Pair:
-    return (value, value) if isinstance(value, int) else (value[0], value[-1])
 
 
 class _Folded(torch.autograd.Function):

@@ -25,7 +25,7 @@ from headstart.images.views import PLAIN, policy
 from headstart.methods import processes
 from headstart.methods.batches import PLAIN_EPOCH, Batches, scores_of
 from headstart.methods.curve import counted
-from headstart.methods.engine_choice import LEAST_IMAGES_TRIED, Rightness, fastest
+from headstart.methods.engine_choice import LEAST_IMAGES_TRIED, Rightness, fastest, named
 from headstart.methods.growing import GrowingBatches, sizes
 from headstart.methods.mixing import mixes_pixels
 from headstart.methods.network import make_net, normaliser
@@ -257,7 +257,7 @@ class FrozenPart(RunPart):
     ) -> dict[str, Any]:
         """What serves and what was measured of the others."""
         n_runs = len(self.train.items) * (self.record["views"] if self.mode == "cache" else self._epochs())
-        own = f"{ready.facts.engine}/{ready.facts.precision}"
+        own = named(Wish(ready.facts.engine, ready.facts.precision))
         if n_runs < LEAST_IMAGES_TRIED:
             return {
                 "used": own,

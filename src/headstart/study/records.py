@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
@@ -131,13 +130,9 @@ def most_images(cells: Iterable[Cell]) -> dict[str, int]:
     """The largest number of images a class that each dataset's cells learn from (0, all, is the largest)."""
     found: dict[str, int] = {}
     for cell in cells:
-        known = found.get(cell.dataset)
-        found[cell.dataset] = cell.per_class if known is None else min(known, cell.per_class, key=_fewer)
+        known = found.get(cell.dataset, cell.per_class)
+        found[cell.dataset] = max(known, cell.per_class) if known and cell.per_class else 0
     return found
-
-
-def _fewer(per_class: int) -> float:
-    return -per_class if per_class else -math.inf
 
 
 @lru_cache(maxsize=1 << 16)

@@ -101,9 +101,10 @@ def _mean_score(done: Sequence[CellResult], name: str) -> Score:
 
 
 def fold_ratio(done: Sequence[CellResult]) -> float:
-    """Test images of a given fold over all others, the mean over folds: 1 / (k - 1) for k equal folds.
+    """Test images of a given fold over those that are learned from or choose: 1 / (k - 1) for k equal folds.
 
-    A network that validates on an inner fold learns from fewer, but that fold is none of the test images either.
+    The mean over folds; larger where only some images a class are learned from. A network that validates on an
+    inner fold learns from fewer, but that fold is none of the test images either.
     """
     each = [result.n_test / max(1, result.n_train + result.n_validation) for result in done]
     return sum(each) / len(each)
