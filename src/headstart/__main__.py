@@ -1,6 +1,8 @@
 """`python -m headstart`: the same as the command `headstart`."""
 
-from headstart.cli.main import main
+import sys
+
+from headstart.cli.main import command
 
 if __name__ == "__main__":
-    main()
+    sys.exit(command())

@@ -121,3 +121,11 @@ def test_the_installed_command_is_this_one():
     )
     assert ran.stdout == f"headstart {headstart.__version__}\n"
     assert entry.main is main
+
+
+def test_the_package_as_a_command_has_the_same_exit_status():
+    done = subprocess.run(
+        [sys.executable, "-m", "headstart", "fit", "nowhere"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("headstart: error: ")

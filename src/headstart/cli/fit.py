@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.base.early import meanwhile
 from headstart.base.errors import BadOptions, UnknownName, UsageError
 from headstart.base.runtime import rank
 from headstart.cli.declared import DataOptions, FitOptions, OutputFlags, TrainFlags
@@ -108,21 +109,23 @@ def fit(
     say_json(facts) if json else show_fit(facts)
 
 
-def _divided(data: str, source: DataOptions, seed: int, meanwhile: str) -> tuple[ImageTable, str]:
+def _divided(data: str, source: DataOptions, seed: int, wanted: str) -> tuple[ImageTable, str]:
     """The images with their splits, and the label column; a module that will be wanted is loaded meanwhile."""
     from headstart.images.split import split_table
 
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(import_module, meanwhile)
+    with meanwhile(partial(import_module, wanted)):
         given = open_table(data, source)
     target = given.target(source.target or None)
     return split_table(given, seed=seed, target=target), target
 
 
 def _on_features(data: str, flags: dict[str, Any]) -> tuple[Any, str, str]:
+    from headstart.export.save import load_writers
+
     options, _, source = options_of("features", flags)
     table, target = _divided(data, source, options.seed, "headstart.methods.probe")
-    return probe_of(options).fit_table(table, target), target, table.name
+    with meanwhile(load_writers):
+        return probe_of(options).fit_table(table, target), target, table.name
 
 
 def _trained(data: str, scenario: str, flags: dict[str, Any], out: Path) -> tuple[Any, str, str]:

@@ -5,6 +5,7 @@ Exit status: 0 done, 1 a fault of Headstart itself, 2 something the user can men
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import warnings
@@ -39,6 +40,7 @@ from headstart.cli import tune as tuning
 from headstart.cli.text import printable
 
 STOPPED, BROKEN_PIPE = 130, 141
+COLLECT_AFTER = 10_000  # new objects
 _ClickError: Any = typer.BadParameter.__mro__[2]  # whichever click typer brings
 EPILOG = "Add --debug to any command to see the whole traceback of an error."
 
@@ -88,6 +90,18 @@ def _root(
         raise typer.Exit(0)
     if context.invoked_subcommand is None:
         sys.stdout.write(context.get_help() + "\n")
+
+
+def command() -> int:
+    """`main` as a process of its own: the collector of cycles stays out of the imports and of the end.
+
+    Together 0.5 s of a command that takes 3.5 s. What is left at the end is not walked through once more.
+    """
+    gc.set_threshold(COLLECT_AFTER)
+    try:
+        return main()
+    finally:
+        gc.freeze()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -174,4 +188,4 @@ def _hush(debug: bool) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())

@@ -9,9 +9,7 @@ seen.json             content hashes of the images it was fitted and chosen on
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +19,7 @@ import numpy as np
 
 from headstart.backbones.card import BackboneCard, Preprocessing
 from headstart.backbones.input_size import Given
+from headstart.base.early import import_without
 from headstart.base.errors import BadImage, BadOptions, BundleError
 from headstart.base.events import Progress, emit
 from headstart.base.hashing import digest_file
@@ -56,14 +55,7 @@ def files_of(scenario: str) -> tuple[str, ...]:
 
 def skops_io() -> Any:
     """skops.io, imported without the torch that scikit-learn would load along with it (2 seconds)."""
-    hidden = "torch" not in sys.modules
-    if hidden:
-        sys.modules["torch"] = None  # type: ignore[assignment]
-    try:
-        return importlib.import_module("skops.io")
-    finally:
-        if hidden:
-            del sys.modules["torch"]
+    return import_without("skops.io", "torch")
 
 
 def _read_head(path: Path) -> Any:

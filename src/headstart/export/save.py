@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,15 @@ def save_bundle(classifier: Fitted, folder: str | Path, *, target: str = "label"
         }  # fmt: skip
         (aside / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False), encoding="utf-8")
     return place
+
+
+def load_writers() -> None:
+    """Import what writes a model of the scenario `features` (0.5 s), for who has time before it is wanted."""
+    from headstart.features.engines.onnx_engine import load_runtime
+
+    import_module("onnx")
+    load_runtime()
+    skops_io()
 
 
 def _facts(classifier: Any, target: str, folder: Path) -> dict[str, Any]:

@@ -55,8 +55,9 @@ def clean(text: str) -> str:
 def walk(folder: Path, *, relative_to: Path) -> Iterator[str]:
     """Paths (forward slashes) of all files below `folder`, sorted; no folder is entered twice."""
     seen: set[tuple[int, int]] = set()
+    inside = "" if folder == relative_to else f"{folder.relative_to(relative_to).as_posix()}/"
 
-    def visit(place: Path) -> Iterator[str]:
+    def visit(place: Path, before: str) -> Iterator[str]:
         status = place.stat()
         if (status.st_dev, status.st_ino) in seen:
             return
@@ -67,11 +68,11 @@ def walk(folder: Path, *, relative_to: Path) -> Iterator[str]:
             if is_system(entry.name):
                 continue
             if is_folder(entry):
-                yield from visit(place / entry.name)
+                yield from visit(place / entry.name, f"{before}{entry.name}/")
             else:
-                yield (place / entry.name).relative_to(relative_to).as_posix()
+                yield before + entry.name
 
-    yield from visit(folder)
+    yield from visit(folder, inside)
 
 
 def is_system(name: str) -> bool:
@@ -92,6 +93,11 @@ def subfolders(folder: Path) -> list[Path]:
     with os.scandir(folder) as listing:
         names = sorted(entry.name for entry in listing if is_folder(entry) and not is_system(entry.name))
     return [folder / name for name in names]
+
+
+def named_as_image(path: str) -> bool:
+    """Whether the extension is that of an image."""
+    return f".{path.rpartition('.')[2].lower()}" in EXTENSIONS
 
 
 def looks_like_image(path: Path) -> bool:
@@ -170,26 +176,41 @@ def check_on_bad(on_bad: str) -> None:
 
 def look_at(root: Path, paths: Sequence[str]) -> tuple[dict[str, str], list[Problem]]:
     """Digest of each readable file, and a problem for each other one (header checks only)."""
-    digests: dict[str, str] = {}
-    bad: list[Problem] = []
     known = KnownFiles(root)
+    digests, new = _known_ones(known, paths)
+    bad: list[Problem] = []
     look: Callable[[str], str | Problem] = lambda path: _look(known, path)  # noqa: E731
     with ThreadPoolExecutor(n_threads()) as pool:
-        for done, (path, seen) in enumerate(zip(paths, pool.map(look, paths), strict=True), 1):
+        for done, (path, seen) in enumerate(zip(new, pool.map(look, new), strict=True), 1 + len(digests)):
             if isinstance(seen, Problem):
                 bad.append(seen)
             else:
                 digests[path] = seen
-            if done % 500 == 0 or done == len(paths):
+            if done % 500 == 0:
                 emit(Progress("scan", done, len(paths)))
+    emit(Progress("scan", len(paths), len(paths)))
     known.keep()
     return digests, bad
 
 
+def _known_ones(known: KnownFiles, paths: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Digests of the files that are as they were, and the other paths; no thread is worth its while here."""
+    digests: dict[str, str] = {}
+    new: list[str] = []
+    for path in paths:
+        try:
+            digest = known.digest(path)
+        except OSError:
+            digest = None  # its reason is told where it is read
+        if digest is None:
+            new.append(path)
+        else:
+            digests[path] = digest
+    return digests, new
+
+
 def _look(known: KnownFiles, path: str) -> str | Problem:
     try:
-        if (digest := known.digest(path)) is not None:
-            return digest
         place = known.root / path
         check_header(place)
         before = signature(place)

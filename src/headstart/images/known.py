@@ -33,6 +33,7 @@ class KnownFiles:
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
+        self._folder = str(self.root)
         self._said = os.fsencode(self.root).hex()
         name = digest_bytes(self._said.encode())
         self._place = cache_folder() / "scans" / f"{name}.json"
@@ -43,7 +44,7 @@ class KnownFiles:
     def digest(self, path: str) -> str | None:
         """The digest of an unchanged file, else None."""
         entry = self._before.get(path)
-        if entry is None or entry[:-1] != signature(self.root / path):
+        if entry is None or entry[:-1] != signature(f"{self._folder}/{path}"):
             return None
         self._now[path] = entry
         return str(entry[-1])
@@ -64,9 +65,9 @@ class KnownFiles:
             return
 
 
-def signature(path: Path) -> Signature:
+def signature(path: str | Path) -> Signature:
     """Size, inode, and when contents and inode changed last."""
-    status = path.stat()
+    status = os.stat(path)  # noqa: PTH116 (a Path for each of many thousand files takes longer than its reading)
     return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
 
 

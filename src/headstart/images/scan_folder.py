@@ -16,6 +16,7 @@ from headstart.images.collect import (
     clean,
     is_system,
     looks_like_image,
+    named_as_image,
     subfolders,
     walk,
 )
@@ -86,7 +87,7 @@ def _candidates(place: Path, root: Path, problems: list[Problem]) -> list[str]:
     """Files that should be images; every other file is a problem."""
     found = []
     for path in walk(place, relative_to=root):
-        if looks_like_image(root / path):
+        if named_as_image(path) or looks_like_image(root / path):
             found.append(path)
         elif (root / path).is_symlink() and not (root / path).exists():
             problems.append(Problem(path, "a link that leads nowhere"))

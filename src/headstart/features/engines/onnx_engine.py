@@ -10,6 +10,11 @@ from headstart.base.errors import EngineError
 from headstart.base.runtime import n_threads
 
 
+def load_runtime() -> None:
+    """Import ONNX Runtime, for who has time before it is wanted."""
+    import onnxruntime  # noqa: F401
+
+
 class OnnxRunner:
     """Run an exported graph with ONNX Runtime.
 
