@@ -128,6 +128,9 @@ def test_a_gap_is_of_runs_that_saw_the_same_images(small, tmp_path):
     seconds = [next(each for each in record.results if each.cell.id == row.cells[1]) for row in (one, other)]
     gap = paired_gap(without, one, other, CORRUPTED)
     assert gap[0] == pytest.approx(seconds[0].shifts[0].accuracy.value - seconds[1].shifts[0].accuracy.value)
+    both = paired_gap(record, one, other, CORRUPTED)
+    assert both[0] == pytest.approx(one.shifts[0].accuracy.value - other.shifts[0].accuracy.value)
+    assert both[1] <= both[0] <= both[2]
 
 
 def test_a_network_that_trains_is_tested_on_them_too(small, tiny_name, later, tmp_path):

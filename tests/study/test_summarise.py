@@ -8,7 +8,7 @@ import pytest
 
 from headstart.measure.values import Score
 from headstart.study.records import Cell, CellResult
-from headstart.study.summarise import choose_best, summarise
+from headstart.study.summarise import choose_best, fold_ratio, split_ratio, summarise
 
 
 def cell(head, seed, dataset="d"):
@@ -123,3 +123,23 @@ def test_a_run_that_the_budget_ended_is_compared_with_nothing():
     assert best == {"d": B[0].method}
     rows, _ = judged([*A, *B], cut[0], done(A[1], 0.7), *(done(c, 0.5) for c in B))
     assert (rows["a"].status, rows["a"].n_seeds, rows["a"].selection) == ("partial", 1, 0.7)
+
+
+def run_of(of, n_train, n_validation, n_test):
+    return CellResult(of, "done", n_train=n_train, n_validation=n_validation, n_test=n_test)
+
+
+def test_the_correction_of_folds_is_the_same_when_only_some_images_a_class_are_learned_from():
+    of = [replace(A[0], seed=None, fold=fold) for fold in (1, 2, 3, 4, 5)]
+    whole = [run_of(each, 80, 0, 20) for each in of]
+    few = [replace(each, n_train=10) for each in whole]
+    assert fold_ratio(whole) == pytest.approx(1 / 4)
+    assert fold_ratio(few) == pytest.approx(1 / 4)
+
+
+def test_the_correction_of_splits_is_the_same_when_only_some_images_a_class_are_learned_from():
+    whole = [run_of(each, 60, 20, 20) for each in A]
+    few = [replace(each, n_train=10) for each in whole]
+    assert split_ratio(whole, 100) == split_ratio(whole) == pytest.approx(1 / 3)
+    assert split_ratio(few, 100) == pytest.approx(1 / 3)
+    assert split_ratio(few) == pytest.approx(2.0)  # where the dataset is not known: the careful reading

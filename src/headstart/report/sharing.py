@@ -26,7 +26,7 @@ from headstart.report.verdict import LEAST_SPLITS, results_of
 from headstart.report.wording import count, listed
 from headstart.study.joint_cells import JOINT, split_answers, thresholds_of
 from headstart.study.records import CellResult, MethodSummary, StudyRecord
-from headstart.study.summarise import fold_ratio
+from headstart.study.summarise import fold_ratio, split_ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -138,7 +138,7 @@ def _ways(record: StudyRecord, name: str, rows: Sequence[MethodSummary]) -> Ways
         elif test == SPLITS:
             means = np.array([[part.mean() for part in way] for way in kept])
             own = [runs[first][seed] for seed in seeds]
-            ratio = fold_ratio(own) if one.cell.fold else one.n_test / max(1, one.n_train)
+            ratio = fold_ratio(own) if one.cell.fold else split_ratio(own)
             found[output] = compare_all_splits(names, means, test_over_train=ratio)
         else:
             whole = [np.stack(way) for way in kept]

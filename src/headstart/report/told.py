@@ -107,7 +107,10 @@ def _found(record: StudyRecord, best: MethodSummary, answers: Answers | None) ->
     runs = _seeded_runs(record, best)
     if runs:
         names = [best.method, *(name for name in runs if name != best.method)]
-        found = over_given_splits(names, runs, metric, whole=answers is not None)
+        table = record.tables.get(best.dataset)
+        found = over_given_splits(
+            names, runs, metric, whole=answers is not None, n_images=len(table) if table is not None else 0
+        )
         if found is not None:
             return found
     if answers is None or best.method not in answers.methods:

@@ -28,7 +28,7 @@ from headstart.report.answers import Answers
 from headstart.report.verdict import LEAST_SPLITS
 from headstart.report.wording import count
 from headstart.study.records import CellResult
-from headstart.study.summarise import fold_ratio
+from headstart.study.summarise import fold_ratio, split_ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,7 +58,9 @@ class Found:
     test: str
 
 
-def over_given_splits(names: Sequence[str], runs: Runs, metric: str, *, whole: bool) -> Found | None:
+def over_given_splits(
+    names: Sequence[str], runs: Runs, metric: str, *, whole: bool, n_images: int = 0
+) -> Found | None:
     """The corrected t-test over given folds, or over five splits or more, from the scores of the runs alone.
 
     Parameters
@@ -69,6 +71,8 @@ def over_given_splits(names: Sequence[str], runs: Runs, metric: str, *, whole: b
     metric : str
     whole : bool
         Every method must have all seeds of the best, else there is none; otherwise those that lack one are left out.
+    n_images : int
+        Of the dataset, for runs that learned from some images a class; 0 where it is not known.
     """
     seeds = sorted(runs[names[0]])
     own = [runs[names[0]][seed] for seed in seeds]
@@ -82,7 +86,7 @@ def over_given_splits(names: Sequence[str], runs: Runs, metric: str, *, whole: b
     if len(kept) < (len(names) if whole else 2):
         return None
     scores = [[runs[name][seed].scores[metric].value for seed in seeds] for name in kept]
-    ratio = fold_ratio(own) if by_fold else float(np.mean([r.n_test / max(1, r.n_train) for r in own]))
+    ratio = fold_ratio(own) if by_fold else split_ratio(own, n_images)
     found = compare_all_splits(kept, np.array(scores), test_over_train=ratio, against=0)
     how = f"over {len(seeds)} {'given folds' if by_fold else 'splits'}, by the corrected resampled t-test"
     cells = {name: tuple(runs[name][seed].cell.id for seed in seeds) for name in kept}

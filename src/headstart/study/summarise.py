@@ -101,12 +101,23 @@ def _mean_score(done: Sequence[CellResult], name: str) -> Score:
 
 
 def fold_ratio(done: Sequence[CellResult]) -> float:
-    """Test images of a given fold over those that are learned from or choose: 1 / (k - 1) for k equal folds.
+    """Test images of a given fold over all others: 1 / (k - 1) for k equal folds; the mean over folds.
 
-    The mean over folds; larger where only some images a class are learned from. A network that validates on an
-    inner fold learns from fewer, but that fold is none of the test images either.
+    The correction stands for the share of test images that two random splits have in common (Nadeau and Bengio 2003,
+    section 3), so images count that were left for learning, also where only some a class were taken. A network that
+    validates on an inner fold learns from fewer, but that fold is none of the test images either.
     """
-    each = [result.n_test / max(1, result.n_train + result.n_validation) for result in done]
+    tested = sum({result.cell.fold: result.n_test for result in done}.values())
+    each = [r.n_test / max(1, r.n_train + r.n_validation, tested - r.n_test) for r in done]
+    return sum(each) / len(each)
+
+
+def split_ratio(done: Sequence[CellResult], n_images: int = 0) -> float:
+    """Test images of a split over its train split, of a dataset of `n_images`; the mean over splits.
+
+    See `fold_ratio` for why the whole train split counts where only some images a class were learned from.
+    """
+    each = [r.n_test / max(1, r.n_train, n_images - r.n_test - r.n_validation) for r in done]
     return sum(each) / len(each)
 
 

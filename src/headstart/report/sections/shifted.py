@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.images.augment.corruptions import SEVERITIES
 from headstart.measure.shift import mean_corruption_error
@@ -16,6 +16,9 @@ from headstart.report.verdict import best_of, ranked, results_of
 from headstart.report.wording import DASH, count, decimal, interval, percent, signed_points
 from headstart.study.records import CellResult, MethodSummary, ShiftResult, StudyRecord
 from headstart.study.shifted import CORRUPTED, FOLDER, unpacked
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LINES_SHOWN = 6
 TITLES = {FOLDER: "second folder", CORRUPTED: "corrupted"}
@@ -111,34 +114,39 @@ def paired_gap(
 ) -> tuple[float, float, float] | None:
     """Accuracy of one method less that of another on the same other test images, with its 95 % interval.
 
-    The runs of the first seed that both have are compared; None where they did not see the same images.
+    Mean and interval are those of each seed that both have, averaged: seeds share images, so that an interval
+    narrowed by their number would be too narrow. None where the two saw no images in common.
     """
     import numpy as np
-    from scipy.stats import ttest_rel
 
-    first, second = (_by_images(results_of(record, row)) for row in (one, other))
-    both = [images for images in first if images in second]
-    if not both:
+    first, second = (_by_images(results_of(record, row), kind) for row in (one, other))
+    gaps = [first[each] - second[each] for each in first if len(first[each]) == len(second.get(each, ())) > 1]
+    if not gaps:
         return None
-    found = []
-    for result in (first[both[0]], second[both[0]]):
-        shift = next((each for each in result.shifts if each.kind == kind), None)
-        if shift is None:
-            return None
-        n_times = max(1, len(shift.by) or result.n_fits)
-        found.append(unpacked(shift.right).astype(float) / n_times)
-    if len(found[0]) != len(found[1]) or len(found[0]) < 2:
-        return None
-    mean = float(np.mean(found[0] - found[1]))
-    if np.ptp(found[0] - found[1]) == 0:
+    mean, low, high = np.mean([_mean_interval(gap) for gap in gaps], axis=0)
+    return float(mean), float(low), float(high)
+
+
+def _mean_interval(gap: np.ndarray) -> tuple[float, float, float]:
+    """Mean of differences, and its 95 % interval by Student's t."""
+    from scipy.stats import ttest_1samp
+
+    mean = float(gap.mean())
+    if gap.max() == gap.min():
         return mean, mean, mean
-    span = ttest_rel(found[0], found[1]).confidence_interval(0.95)
+    span = ttest_1samp(gap, 0.0).confidence_interval(0.95)
     return mean, float(span.low), float(span.high)
 
 
-def _by_images(results: Sequence[CellResult]) -> dict[tuple[str, int], CellResult]:
-    """Finished runs by what they saw besides the test split, and in which order: that of the seed."""
-    return {(each.cell.shifted, each.cell.seed or 0): each for each in results if each.whole}
+def _by_images(results: Sequence[CellResult], kind: str) -> dict[tuple[str, int], np.ndarray]:
+    """Share of right answers of each image in finished runs, by which images they were and their order (the seed)."""
+    found = {}
+    for result in results:
+        shift = next((each for each in result.shifts if each.kind == kind), None)
+        if shift is not None and result.whole:
+            n_times = max(1, len(shift.by) or result.n_fits)
+            found[result.cell.shifted, result.cell.seed or 0] = unpacked(shift.right).astype(float) / n_times
+    return found
 
 
 def shift_blocks(record: StudyRecord, dataset: str, id: str) -> list[Block]:

@@ -170,7 +170,7 @@ def overall(found: Sequence[TunedWorth]) -> str:
 
 def _how(record: StudyRecord, answers: Answers) -> str:
     said = f"Equal terms: {tuning_terms(record)}"
-    if answers.seed is not None:
+    if answers.seed is not None and len(answers.splits) > 1:
         said += f" Every seed drew its own split; the test images of all {len(answers.splits)} are compared."
     return (
         f"{said} The difference is paired; each method is taken alone, without a correction for their number."
