@@ -342,7 +342,9 @@ def _labels_table(fact: dict[str, Any], id: str, run: str) -> Table:
             )
         )
     known = any(f"{key}_low" in of for of in fact["per_level"].values() for key, _ in keys)
-    spans = "; under precision, recall and F1 stand their 95 % intervals over these test images" if known else ""
+    spans = (
+        "; under precision, recall and F1 stand their 95 % intervals over these test images" if known else ""
+    )
     return Table(
         f"{id}-labels",
         f"Each label by itself{spans}.",
