@@ -106,8 +106,9 @@ def drift(table: ImageTable, bars: Bars) -> None:
             (folder / table.paths[row]).write_bytes(saved(ImageEnhance.Brightness(image).enhance(0.5)))
         new, at = scan(folder), dict(zip(drawn.paths, drawn.splits or (), strict=True))
         found = audit(new.with_splits([at[path] for path in new.paths]), only=("drift",))
-    areas = [each.facts["area"] for each in found.of("drift") if each.facts["split"] == "test"]
-    bars.bar("planted drift of test, area under the curve", max(areas, default=0.5), ">=", 0.8)
+    told = [each for each in found.of("drift") if each.facts["split"] == "test" and each.severity != "low"]
+    print(f"area under the curve of test against train: {max((e.facts['area'] for e in told), default=0.5):.2f}")
+    bars.bar("planted drift of test found, medium or high", len(told), ">=", 1)
 
 
 def shares(table: ImageTable, bars: Bars) -> None:
