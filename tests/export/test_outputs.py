@@ -143,6 +143,28 @@ def test_evaluation_tells_each_output_and_all_at_once(on_features, tmp_path):
     json.dumps(facts, allow_nan=False)
 
 
+def test_what_is_predicted_is_what_is_measured(on_features, tmp_path):
+    _, folder = on_features
+    draw, (n, side) = np.random.default_rng(0), (120, 32)
+    images = draw.integers(0, 256, (n, side, side, 3)).astype(np.uint8)
+    images[:, 12:20] //= draw.integers(1, 9, (n, 1, 1, 1)).astype(np.uint8)
+    size = [str(level) for level in draw.integers(0, 4, n)]
+    table = scan(labelled_files(tmp_path, images, {"size": size}), label_columns=["size"])
+    bundle = load_bundle(folder)
+    found = bundle.predict_proba(table.items())
+    answer = next(each for each in bundle.outputs if each.name == "size")
+    own = answer.of(found.probabilities)
+    middle = (np.cumsum(own, axis=1)[:, :-1] < 0.5).sum(axis=1)
+    assert (middle != own.argmax(axis=1)).any(), "images on which the median level is another one"
+    said = [each["size"] for each in bundle.predict(table.items())]
+    first = [answer.entries(row, 1)[0]["label"] for row in found.probabilities]
+    assert said == first
+    facts = assess(bundle, table, target="size").to_dict()["outputs"]["size"]
+    pairs = list(zip(table.labels["size"], said, strict=True))
+    assert facts["confusion"] == [[pairs.count((a, b)) for b in facts["levels"]] for a in facts["levels"]]
+    assert facts["scores"]["accuracy"]["value"] == np.mean([a == b for a, b in pairs])
+
+
 def test_a_column_that_is_missing_is_told_with_those_that_are_there(on_features, tmp_path):
     _, folder = on_features
     images, columns = marked_squares(8, seed=4)
