@@ -109,14 +109,33 @@ def test_what_the_audit_finds_is_in_the_card(run, photos, tmp_path, monkeypatch)
     extra = shutil.copytree(photos, tmp_path / "photos")
     Image.new("RGB", (48, 40)).save(extra / "disc" / "000.jpg")
     real = auditing.audit
-    monkeypatch.setattr(
-        auditing, "audit", lambda table, only, seed: real(table, only=("quality",), seed=seed)
-    )
+    monkeypatch.setattr(auditing, "audit", lambda table, seed: real(table, only=("quality",), seed=seed))
     ran = run("dataset", "build", extra, "--audit", "--out", tmp_path / "set")
     assert ran.status == 0 and "go into the data card" in ran.err, ran.err
     found = real(scan(tmp_path / "set"), only=("quality",)).findings
     limits = (tmp_path / "set" / "README.md").read_text().split("## Known limits")[1]
     assert found and limits.count("What to do:") == len(found)
+
+
+def test_a_truncated_file_is_in_the_card_and_what_was_left_out_is_there_once(
+    run, photos, tmp_path, tiny_name, monkeypatch
+):
+    from headstart.audit import run as auditing
+
+    pytest.importorskip("cleanlab")
+    real = auditing.audit
+    monkeypatch.setattr(
+        auditing, "audit", lambda table, seed: real(table, seed=seed, backbone=tiny_name)
+    )  # every check, on a small network
+    extra = shutil.copytree(photos, tmp_path / "photos")
+    whole = (extra / "disc" / "000.jpg").read_bytes()
+    (extra / "disc" / "000.jpg").write_bytes(whole[: len(whole) * 2 // 3])
+    (extra / "disc" / "notes.txt").write_text("mine")
+    ran = run("dataset", "build", extra, "--audit", "--out", tmp_path / "set")
+    assert ran.status == 0, ran.err
+    limits = (tmp_path / "set" / "README.md").read_text().split("## Known limits")[1]
+    assert "1 file or row is unusable: disc/000.jpg" in limits and "truncated" in limits
+    assert limits.count("notes.txt") == 1
 
 
 @pytest.mark.parametrize(

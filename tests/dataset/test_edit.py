@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from headstart.base.errors import BadOptions, DataError, UnknownName
 from headstart.dataset.build import Recipe, drafted
-from headstart.dataset.classes import alike, check_classes
+from headstart.dataset.classes import check_classes
 from headstart.dataset.edit import Edits, balance_plan, edited
 from headstart.dataset.odd import odd_labels
+from headstart.images.spelling import alike
 from headstart.images.table import ImageTable, Problem
 
 
@@ -126,6 +127,12 @@ def test_spellings_are_merged_into_the_most_frequent_when_asked_for():
     draft = drafted(table(["Cat", "cat", "cat", "dog"]), Recipe(merge_spellings=True))
     assert counts(draft.table) == {"cat": 3, "dog": 1} and "merged" in draft.steps[0]
     assert "spelling" not in {each.kind for each in draft.findings}
+
+
+def test_what_an_audit_takes_for_spellings_is_merged_and_signs_are_not():
+    draft = drafted(table(["tshirt", "t-shirt", "t-shirt", "-1", "1"]), Recipe(merge_spellings=True))
+    assert counts(draft.table) == {"t-shirt": 3, "-1": 1, "1": 1}
+    assert check_classes(["-1", "1"]) == ("-1", "1")
 
 
 def test_once_keeps_one_copy_and_none_of_contradictory_ones():

@@ -7,7 +7,9 @@ import shutil
 
 import pytest
 
+from headstart.audit.files import find_bad_files
 from headstart.base.errors import DataError
+from headstart.base.events import collected_warnings
 from headstart.images.scan import scan
 from headstart.testing.images import class_folders
 
@@ -109,14 +111,42 @@ def test_metadata_that_names_missing_files_and_the_same_image_twice(photos):
         {"file_name": "images/square000.jpg", "label": 7},
     )
     table = scan(photos)
-    assert dict(zip(table.paths, table.labels["label"], strict=True)) == {
-        "images/disc000.jpg": "cat",
-        "images/square000.jpg": "7",
-    }
+    assert table.paths == ("images/square000.jpg",) and table.labels["label"] == ("7",)
     said = reasons(table)
     assert "no such image file" in said["images/none.jpg"] and "outside" in said["/etc/passwd"]
-    assert "twice with different labels" in said["images/disc000.jpg"]
+    assert said["images/disc000.jpg"] == "named twice with different labels: cat and dog"
     assert said["images/stripes001.jpg"] == "not named in the metadata"
+
+
+TWICE = (("disc000.jpg", "cat"), ("square000.jpg", "dog"), ("disc000.jpg", "dog"), ("square000.jpg", "dog"))
+
+
+@pytest.mark.parametrize("way", ["csv", "metadata", "coco"])
+def test_an_image_with_two_labels_is_left_out_whatever_the_format(photos, way):
+    if way == "csv":
+        lines = [f"images/{name},{label}" for name, label in TWICE]
+        (photos / "labels.csv").write_text("\n".join(["path,label", *lines]))
+    elif way == "metadata":
+        metadata(photos, *({"file_name": f"images/{name}", "label": label} for name, label in TWICE))
+    else:
+        kinds = [(at, 1 + (label == "dog")) for at, (_, label) in enumerate(TWICE)]
+        (photos / "labels.json").write_text(json.dumps(coco([name for name, _ in TWICE], kinds)))
+    with collected_warnings() as warned:
+        table = scan(photos)
+    assert table.paths == ("images/square000.jpg",) and table.labels["label"] == ("dog",)
+    assert reasons(table)["images/disc000.jpg"] == "named twice with different labels: cat and dog"
+    assert [each for each in warned if "again with the same label" in each]
+    (told,) = [each for each in find_bad_files(table, []) if each.kind == "two_labels"]
+    assert told.facts["n"] == 1 and "take no part" in told.effect
+
+
+def test_an_image_in_two_coco_splits_is_left_out(photos):
+    for split, more in (("train", "images/disc001.jpg"), ("test", "images/none.jpg")):
+        held = coco(["images/disc000.jpg", more], [(0, 1), (1, 2)])
+        (photos / f"{split}.json").write_text(json.dumps(held))
+    table = scan(photos)
+    assert table.paths == ("images/disc001.jpg",)
+    assert "named twice with different splits" in reasons(table)["images/disc000.jpg"]
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,27 @@ def test_evaluation_tells_each_output_and_all_at_once(on_features, tmp_path):
     json.dumps(facts, allow_nan=False)
 
 
+def test_what_is_predicted_is_what_is_measured(weights, tmp_path):
+    """Levels that images do not show: the ends are likely, and between them lies the median level."""
+    columns = {"colour": COLUMNS["colour"], "worn": ["0", "2", "0", "2", "2", "0", "1", "2", "0", "0"] * 6}
+    probe = TransferClassifier(backbone=weights, input_size=64, layer="pool", engine="torch", cache_gb=0)
+    model = MultiOutputTransfer(estimator=probe, kinds={"worn": "ordinal"}).fit(IMAGES, columns)
+    bundle = load_bundle(save_bundle(model, tmp_path / "model", data="squares"))
+    images, _ = marked_squares(40, seed=5)
+    worn = {"worn": [str(row % 3) for row in range(40)]}
+    table = scan(labelled_files(tmp_path / "data", images, worn), label_columns=["worn"])
+    found = bundle.predict_proba(table.items())
+    answer = bundle.outputs[1]
+    own = answer.of(found.probabilities)
+    assert ((np.cumsum(own, axis=1)[:, :-1] < 0.5).sum(axis=1) != own.argmax(axis=1)).any()
+    said = [each["worn"] for each in bundle.predict(table.items())]
+    assert said == [answer.entries(row, 1)[0]["label"] for row in found.probabilities]
+    facts = assess(bundle, table, target="worn").to_dict()["outputs"]["worn"]
+    pairs = list(zip(table.labels["worn"], said, strict=True))
+    assert facts["confusion"] == [[pairs.count((a, b)) for b in facts["levels"]] for a in facts["levels"]]
+    assert facts["scores"]["accuracy"]["value"] == np.mean([a == b for a, b in pairs])
+
+
 def test_a_column_that_is_missing_is_told_with_those_that_are_there(on_features, tmp_path):
     _, folder = on_features
     images, columns = marked_squares(8, seed=4)

@@ -13,10 +13,12 @@ from headstart.measure.intervals import bootstrapped
 from headstart.measure.joint import all_right, joint
 from headstart.measure.labels import average_precision, evaluate_labels, ranked
 from headstart.measure.number import evaluate_number
-from headstart.measure.ordinal import evaluate_ordinal, median_level
-from headstart.measure.outputs import KINDS, MEASURES, evaluate_output, image_scores, right
+from headstart.measure.ordinal import evaluate_ordinal
+from headstart.measure.outputs import KINDS, MEASURES, decided, evaluate_output, image_scores, right
 from headstart.measure.paired_values import compare_all_values, paired_values
 from headstart.measure.verdicts import BETTER
+from headstart.methods.output import Output
+from headstart.methods.output_scores import output_score
 
 
 def some_labels(n, k, seed):
@@ -88,8 +90,7 @@ def test_metrics_of_levels_equal_scikit_learns(n, k, seed):
     p = generator.dirichlet(np.ones(k), n)
     p[np.arange(n), true] += 0.4
     p /= p.sum(axis=1, keepdims=True)
-    said = median_level(p)
-    assert all(p[row, : said[row]].sum() < 0.5 <= p[row, : said[row] + 1].sum() + 1e-9 for row in range(n))
+    said = p.argmax(axis=1)
     scores = evaluate_ordinal(true, p, [str(level) for level in range(k)]).scores
     assert scores["mae_levels"].value == pytest.approx(oracle.mean_absolute_error(true, said))
     assert scores["accuracy"].value == pytest.approx(oracle.accuracy_score(true, said))
@@ -182,6 +183,17 @@ def test_what_an_image_scores():
         [0, 1, 3]
     ]  # the median 2 is off by 1, 0 and 2: by 1 on average
     assert saved.tolist() == [1, 0.5, 0]
+
+
+def test_every_figure_of_ordered_levels_is_of_the_level_that_is_predicted():
+    truth, given_ = np.array([0, 1, 2, 1]), np.array([[0.4, 0.25, 0.35]] * 3 + [[0.3, 0.4, 0.3]])
+    assert decided("ordinal", given_).tolist() == [0, 0, 0, 1]  # the median levels are 1
+    found = evaluate_output("x", "ordinal", list("abc"), truth, given_)
+    assert found.confusion == ((1, 0, 0), (1, 1, 0), (1, 0, 0))
+    assert found.scores["accuracy"].value == 0.5 and found.scores["mae_levels"].value == 0.75
+    assert right("ordinal", truth, given_).tolist() == image_scores("ordinal", truth, given_).tolist()
+    assert right("ordinal", truth, given_).tolist() == [1, 0, 0, 1]
+    assert output_score(Output("x", "ordinal", tuple("abc")), np.array([[0.4, -0.6]] * 3), truth[:3]) == 1 / 3
 
 
 def test_unknown_kinds_and_odd_columns_are_refused():

@@ -148,6 +148,7 @@ def test_a_network_that_trains_runs_in_every_way_and_a_frozen_one_in_one(tools):
         spec, [data], variants, trained=trained_methods(spec, variants), uses_seed=lambda head, v: False
     )
     assert [cell.sharing for cell in plan.cells if not cell.trains] == ["hard"]
+    assert {cell.version.split(".")[1] for cell in plan.cells} == {"2"}  # of data with ordered levels
     assert [(c.seed, c.sharing) for c in plan.cells if c.trains] == [
         (seed, way) for seed in (0, 1) for way in ("hard", "soft", "separate")
     ]

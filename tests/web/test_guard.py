@@ -27,7 +27,7 @@ def test_the_token_moves_from_the_address_into_a_cookie_that_scripts_cannot_read
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/state.json", "/image/0", "/static/label.js", "/batch.json", "/docs", "/openapi.json"]
+    "path", ["/", "/state.json", "/image/0/0", "/static/label.js", "/batch.json", "/docs", "/openapi.json"]
 )
 def test_without_the_token_nothing_is_shown(served, path):
     assert httpx.get(served.origin + path).status_code == 403
@@ -83,7 +83,7 @@ def test_a_change_needs_an_origin_and_json_and_a_bounded_body(served, client):
 
 
 def test_every_answer_forbids_frames_and_foreign_content(served, client):
-    for answer in (client.get("/"), client.get("/image/0"), httpx.get(served.origin)):
+    for answer in (client.get("/"), client.get("/image/0/0"), httpx.get(served.origin)):
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
@@ -127,7 +127,7 @@ def test_what_is_no_label_is_refused(served, client, body):
     assert client.get("/batch.json?order=best").status_code == 400
     assert client.get("/batch.json?rows=0").status_code == 400
     assert client.get("/suggestions.json?rows=1,x").status_code == 400
-    assert client.get("/image/999").status_code == 404
+    assert client.get("/image/999/0").status_code == 404
 
 
 def test_a_full_disk_is_told_and_the_label_does_not_count(served, client, monkeypatch):

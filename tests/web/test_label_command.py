@@ -84,8 +84,8 @@ def test_killed_while_a_label_comes_in_nothing_that_was_told_is_lost(photos, sta
     [
         ((), "names no classes yet"),
         (("--classes", "cat"), "two or more are needed"),
-        (("--classes", "Cat,cat"), "differ in case or spaces alone"),
-        (("--classes", "t-shirt,T Shirt"), "differ in case or spaces alone"),
+        (("--classes", "Cat,cat"), "differ in case, spaces, hyphens or underscores alone"),
+        (("--classes", "t-shirt,T Shirt"), "differ in case, spaces, hyphens or underscores alone"),
         (("--classes", "cat,cat,dog"), "given twice"),
         (("--classes", "a" * 201 + ",b"), "longer than 200"),
         (("--classes", "a\x07b,c"), "cannot be shown"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,6 +12,7 @@ from headstart.audit.cues import area, area_error
 from headstart.audit.finding import AuditFinding, counted
 from headstart.audit.labels import Judged, remark
 from headstart.images.column_kinds import split_labels
+from headstart.images.spelling import alike, renames, spelling
 from headstart.images.table import ImageTable
 
 if TYPE_CHECKING:
@@ -157,23 +156,14 @@ def _absent(table: ImageTable, sets: Sequence[tuple[str, ...]], kind: str) -> li
     ]  # fmt: skip
 
 
-def spelling(label: str) -> str:
-    """A label without what spellings differ in: case, spaces, hyphens, underscores, forms of Unicode."""
-    plain = unicodedata.normalize("NFKC", label).casefold()
-    return re.sub(r"[\s_\-\u2010-\u2015\u200b]+", "", plain) or plain
-
-
 def find_spellings(table: ImageTable, target: str, kind: str = "classes") -> list[AuditFinding]:
     """The finding on labels that differ in spelling alone; each is suggested to become its most frequent form."""
     sets = _sets(table, target, kind)
     counts = Counter(label for each in sets for label in each)
-    forms: dict[str, list[str]] = {}
-    for label, _ in counts.most_common():
-        forms.setdefault(spelling(label), []).append(label)
-    several = [names for names in forms.values() if len(names) > 1]
+    several = alike(counts)
     if not several:
         return []
-    rename = {other: names[0] for names in several for other in names[1:]}
+    rename = renames(several, counts)
     rows = tuple(row for row, labels in enumerate(sets) if not rename.keys().isdisjoint(labels))
     said = "; ".join(" and ".join(map(repr, names)) for names in several[:5])
     what = ("class is", "classes are") if kind == "classes" else ("label is", "labels are")

@@ -14,6 +14,7 @@ from headstart.base.errors import DataError
 from headstart.base.events import warn
 from headstart.base.files import write_text
 from headstart.images.column_kinds import SEPARATOR, column_kind, split_labels
+from headstart.images.file_names import is_text
 from headstart.images.table import ImageTable
 
 
@@ -132,7 +133,7 @@ def write_table(table: ImageTable, rows: list[int], columns: dict[str, list[str]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(names)
-    lines = [line for line in zip(*data, strict=True) if _is_text("".join(line))]
+    lines = [line for line in zip(*data, strict=True) if is_text("".join(line))]
     if len(lines) < len(rows):
         warn(f"{len(rows) - len(lines)} names are no valid Unicode; the table lacks them")
     writer.writerows(lines)
@@ -147,11 +148,3 @@ def _command(table: ImageTable, names: list[str], place: Path) -> str:
     for name in ("group", "split", "fold"):
         parts += [f"--{name}-column", name] if name in names else []
     return shlex.join(parts)
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -20,6 +20,7 @@ from headstart.cli.sources import scanned_on_target
 from headstart.cli.text import printable, say, say_json, table
 
 if TYPE_CHECKING:
+    from headstart.audit.finding import AuditFinding
     from headstart.base.findings import Finding
     from headstart.dataset.build import Draft, Recipe
     from headstart.dataset.edit import BalancePlan
@@ -34,7 +35,7 @@ headstart dataset build clip.mp4 --rate 2 --out frames
 headstart dataset build annotations.json --image-root images --layout parquet --out set
 """
 RULES = ("smallest", "median", "largest")
-MOST_SHOWN = 40
+MOST_SHOWN, MOST_FILES = 40, 5
 
 app = typer.Typer(
     help="Make a data set out of images, ground truth, videos or another data set.", rich_markup_mode=None
@@ -218,14 +219,27 @@ def _sources(
 
 
 def _audited(draft: Draft, options: BuildOptions) -> list[Finding]:
-    from headstart.audit.finding import CHECKS
+    """What the whole audit finds; files that were left out are among the findings of the draft already."""
+    from dataclasses import replace
+
     from headstart.audit.run import audit
     from headstart.base.findings import Finding
 
-    others = tuple(check for check in CHECKS if check != "files")  # those are among the findings already
-    found = audit(draft.table, only=others, seed=options.seed)
+    found = audit(replace(draft.table, problems=()), seed=options.seed)
     emit(Notice(f"audit: {len(found.findings)} findings, which go into the data card"))
-    return [Finding(each.kind, f"{each.message} ({each.effect})", each.advice) for each in found.findings]
+    return [
+        Finding(each.kind, f"{each.message}{_files_of(each)} ({each.effect})", each.advice)
+        for each in found.findings
+    ]
+
+
+def _files_of(finding: AuditFinding) -> str:
+    """The first files of a finding about files, with what is wrong with each."""
+    if finding.check != "files":
+        return ""
+    first = "; ".join(f"{path}: {reason}" for path, reason in finding.details[:MOST_FILES])
+    more = len(finding.details) - MOST_FILES
+    return f": {first}" + (f"; and {more:,} more" if more > 0 else "")
 
 
 def balance_lines(plan: BalancePlan) -> list[str]:

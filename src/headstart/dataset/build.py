@@ -15,10 +15,10 @@ from headstart.base.events import warn
 from headstart.base.findings import Finding
 from headstart.base.new_folder import check_new_folder, new_folder
 from headstart.dataset.card import CardFacts, write_card
-from headstart.dataset.classes import alike
 from headstart.dataset.edit import BalancePlan, Edits, edited
-from headstart.dataset.odd import odd_labels, rename_option
+from headstart.dataset.odd import odd_labels
 from headstart.dataset.write import check_layout, write_files
+from headstart.images.spelling import alike, renames
 from headstart.images.split import split_table
 from headstart.images.table import SPLITS, ImageTable
 
@@ -226,7 +226,7 @@ def _first_target(table: ImageTable, target: str | None) -> ImageTable:
 def _merged(table: ImageTable, steps: list[str]) -> ImageTable:
     column = table.labels[table.targets[0]]
     counts = Counter(label for label in column if label is not None)
-    names = rename_option(alike(counts), counts)
+    names = renames(alike(counts), counts)
     if not names:
         return table
     said = ", ".join(f"{old!r} to {new!r}" for old, new in sorted(names.items())[:20])

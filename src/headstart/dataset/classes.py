@@ -1,33 +1,14 @@
-"""Names of classes: what can be one, and names that are one class written in two ways."""
+"""Names of classes: what can be one."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from headstart.base.errors import BadOptions
+from headstart.images.spelling import alike
 
 LONGEST = 200
-
-
-def folded(name: str) -> str:
-    """A name without what a person would not call a difference: case, spaces, hyphens and underscores.
-
-    Examples
-    --------
-    >>> folded(" T-Shirt") == folded("t_shirt")
-    True
-    """
-    plain = unicodedata.normalize("NFKC", name).casefold()
-    return " ".join(plain.replace("_", " ").replace("-", " ").split())
-
-
-def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Names that `folded` makes one, in groups of two or more, sorted."""
-    groups: dict[str, list[str]] = {}
-    for name in sorted(set(names)):
-        groups.setdefault(folded(name), []).append(name)
-    return [tuple(group) for group in groups.values() if len(group) > 1]
 
 
 def check_classes(names: Sequence[str]) -> tuple[str, ...]:
@@ -44,7 +25,7 @@ def check_classes(names: Sequence[str]) -> tuple[str, ...]:
     wrong += [f"classes: {name!r} is given twice; leave one out" for name in again[:5]]
     for group in alike(made)[:5]:
         said = " and ".join(map(repr, group))
-        wrong.append(f"classes: {said} differ in case or spaces alone; leave one out")
+        wrong.append(f"classes: {said} differ in case, spaces, hyphens or underscores alone; leave one out")
     if len(made) < 2:
         wrong.append(f"classes: two or more are needed, got {len(made)}")
     if wrong:

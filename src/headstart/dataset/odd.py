@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from headstart.base.findings import Finding
-from headstart.dataset.classes import alike
 from headstart.images.collect import clean, told
+from headstart.images.spelling import alike
 from headstart.images.table import ImageTable
 
 MANY_CLASSES = 1_000
@@ -38,15 +38,6 @@ def odd_labels(table: ImageTable, target: str | None = None) -> list[Finding]:
         *_sizes(column),
         *_unlabelled(column),
     ]
-
-
-def rename_option(groups: Sequence[Sequence[str]], counts: Counter[str]) -> dict[str, str]:
-    """What to rename so that spellings of one class become one: each to the most frequent."""
-    names = {}
-    for group in groups:
-        best = max(group, key=lambda name: (counts[name], name))
-        names.update({name: best for name in group if name != best})
-    return names
 
 
 def _spellings(column: Sequence[str | None]) -> list[Finding]:

@@ -29,8 +29,8 @@ from headstart.dataset.next_rows import DIVERSE, ORDERS, Shape, nearest_of, next
 from headstart.dataset.suggest import Suggester, fit_suggester
 from headstart.features.cluster_space import Space
 from headstart.features.extractor import FeatureExtractor
-from headstart.images.collect import Row, build_table, looks_like_image, told, walk
-from headstart.images.file_names import cell
+from headstart.images.collect import Row, build_table, clean, looks_like_image, told, walk
+from headstart.images.file_names import cell, is_text
 from headstart.images.table import ImageTable, Problem
 
 if TYPE_CHECKING:
@@ -188,9 +188,9 @@ class LabelSession:
         return True
 
     def write_table(self) -> Path:
-        """Write `labels.csv` (path, label) beside the journal; whole or not at all."""
+        """Write `labels.csv` (path, label) beside the journal, whole or not at all; without names that are no text."""
         path = self.folder / TABLE_NAME
-        labels = self.labelled()
+        labels = {row: label for row, label in self.labelled().items() if is_text(self.table.paths[row])}
         with written_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(("path", "label"))
@@ -292,6 +292,11 @@ def open_session(
         table, points = _features(_images_of(place), extractor or FeatureExtractor())
         if table.problems:
             warn(f"{table.name}: left out {told(table.problems)}")
+        if odd := [path for path in table.paths if not is_text(path)]:
+            warn(
+                f"{len(odd)} names are no valid Unicode, {clean(odd[0])} for one; {TABLE_NAME} lacks them until "
+                "they are renamed (their labels are kept)"
+            )
         session = LabelSession(table, points, names, journal, folder)
         if session.n_gone:
             warn(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headstart.base.errors import BadImage, BadOptions, DataError
-from headstart.base.events import Progress, emit
+from headstart.base.events import Progress, emit, warn
 from headstart.base.hashing import digest_file
 from headstart.base.runtime import n_threads
 from headstart.images.decode import EXTENSIONS, check_header
@@ -112,6 +112,37 @@ def looks_like_image(path: Path) -> bool:
     except OSError:
         return False
     return start.startswith(MAGIC) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
+
+
+def each_once(rows: Iterable[Row], problems: list[Problem]) -> list[Row]:
+    """Each image once; of one that is named with different labels, groups or splits no row is kept, and it is a problem."""
+    first: dict[str, Row] = {}
+    odd: dict[str, Row] = {}
+    n_again = 0
+    for row in rows:
+        known = first.setdefault(row.path, row)
+        if known is row:
+            continue
+        if known == row:
+            n_again += 1
+        else:
+            odd.setdefault(row.path, row)
+    if n_again:
+        warn(f"{n_again} rows name an image again with the same label; each image is used once")
+    for path, other in odd.items():
+        said = first.pop(path)
+        differ = (
+            "labels" if said.labels != other.labels else "splits" if said.split != other.split else "groups"
+        )
+        problems.append(
+            Problem(path, f"named twice with different {differ}: {_words(said)} and {_words(other)}")
+        )
+    return list(first.values())
+
+
+def _words(row: Row) -> str:
+    parts = [*(str(label) for label in row.labels), *(part for part in (row.split, row.group) if part)]
+    return "/".join(parts)
 
 
 def build_table(

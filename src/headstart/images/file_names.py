@@ -75,3 +75,12 @@ def cell(text: str) -> str:
     """A text that no spreadsheet takes for a formula: an apostrophe goes before what begins like one."""
     whole = clean(text)
     return f"'{whole}" if whole.startswith(FORMULA) else whole
+
+
+def is_text(name: str) -> bool:
+    """Whether a name is valid Unicode, so that a table can hold it; one in Latin-1 bytes on Linux is not."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.base.errors import DataError
-from headstart.images.collect import SPLIT_NAMES, Row, build_table, clean, is_system, subfolders
+from headstart.images.collect import SPLIT_NAMES, Row, build_table, clean, each_once, is_system, subfolders
 from headstart.images.table import ImageTable, Problem
 from headstart.images.table_file import MAX_TABLE_BYTES
 from headstart.images.whereabouts import Whereabouts, below
@@ -74,29 +74,22 @@ def scan_coco(
     if not place.is_dir():
         raise DataError(f"image folder {place}: no such folder")
     known = {home: Whereabouts(home, below(home)) for home in dict.fromkeys(homes.values())}
-    rows: dict[str, Row] = {}
+    drafts: list[Row] = []
     problems: list[Problem] = []
     for file, split in files.items():
         home = homes[file]
         inside = home.relative_to(place).as_posix()
-        for row in _rows(
-            _held(file), file, known[home], "" if inside == "." else f"{inside}/", split, problems
-        ):
-            if row.path in rows and rows[row.path] != row:
-                problems.append(
-                    Problem(row.path, f"there again with another label ({file.name}); the first is used")
-                )
-            else:
-                rows[row.path] = row
-    named = {problem.path for problem in problems} | set(rows)
+        place_in = "" if inside == "." else f"{inside}/"
+        drafts += _rows(_held(file), file, known[home], place_in, split, problems)
+    rows = each_once(drafts, problems)
+    named = {problem.path for problem in problems} | {row.path for row in drafts}
     problems += [
         Problem(path, "not named in the annotations")
         for home, where in known.items()
         for path in ((home / each).relative_to(place).as_posix() for each in where.paths)
         if path not in named
     ]
-    made = list(rows.values())
-    return build_table(place, made, problems, name=name or place.name, targets=(TARGET,), on_bad=on_bad)
+    return build_table(place, rows, problems, name=name or place.name, targets=(TARGET,), on_bad=on_bad)
 
 
 def _coco_in(folder: Path) -> list[Path]:

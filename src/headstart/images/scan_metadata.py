@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.base.errors import DataError, UnknownName
-from headstart.images.collect import SPLIT_NAMES, Row, build_table, clean, subfolders
+from headstart.images.collect import SPLIT_NAMES, Row, build_table, clean, each_once, subfolders
 from headstart.images.columns import LABEL_NAMES, NoColumns
 from headstart.images.scan_table import Wanted
 from headstart.images.table import ImageTable, Problem
@@ -59,7 +59,7 @@ def scan_metadata(
     DataError, UnknownName
         Not readable, other labels in another split, or a column that was named and is absent.
     """
-    rows: dict[str, Row] = {}
+    drafts: list[Row] = []
     problems: list[Problem] = []
     listed: list[str] = []
     targets: tuple[str, ...] | None = None
@@ -73,16 +73,12 @@ def scan_metadata(
         if targets is not None and names != targets:
             raise DataError(f"{file}: labels {', '.join(names)}, other splits have {', '.join(targets)}")
         targets = names
-        for row in _rows(records, names, wanted, where, inside, split, file.name, problems):
-            if row.path in rows and rows[row.path] != row:
-                said = f"named twice with different labels ({file.name}); the first is used"
-                problems.append(Problem(row.path, said))
-                continue
-            rows[row.path] = row
-    known = set(rows) | {problem.path for problem in problems}
+        drafts += _rows(records, names, wanted, where, inside, split, file.name, problems)
+    rows = each_once(drafts, problems)
+    known = {row.path for row in drafts} | {problem.path for problem in problems}
     problems += [Problem(path, "not named in the metadata") for path in listed if path not in known]
     return build_table(
-        wanted.image_root or root, list(rows.values()), problems, name=root.name, targets=targets or (),
+        wanted.image_root or root, rows, problems, name=root.name, targets=targets or (),
         on_bad=on_bad,
     )  # fmt: skip
 

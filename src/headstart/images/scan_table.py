@@ -6,13 +6,13 @@ The file is not trusted: a path in it must stay inside the image folder, and a r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.base.errors import DataError
-from headstart.base.events import Notice, emit, warn
-from headstart.images.collect import SPLIT_NAMES, Row, build_table, clean
+from headstart.base.events import Notice, emit
+from headstart.images.collect import SPLIT_NAMES, Row, build_table, clean, each_once
 from headstart.images.columns import Columns, choose_columns
 from headstart.images.table import ImageTable, Problem
 from headstart.images.table_file import Column, read_table_file
@@ -67,7 +67,7 @@ def scan_table(
         targets = columns.labels
         _say(file, columns)
         drafts.extend(_rows(table.columns, columns, where, split, file.name, problems))
-    rows = _once(drafts, problems)
+    rows = each_once(drafts, problems)
     if all_images:
         known = {row.path for row in drafts} | {problem.path for problem in problems}
         listed = " or ".join(file.name for file in files)
@@ -111,37 +111,6 @@ def _rows(
 
 def _label(value: str | None) -> str | None:
     return None if value is None else clean(value)
-
-
-def _once(rows: Sequence[Row], problems: list[Problem]) -> list[Row]:
-    """Each image once; one that is named with different labels, groups or splits is a problem."""
-    first: dict[str, Row] = {}
-    odd: dict[str, Row] = {}
-    n_again = 0
-    for row in rows:
-        known = first.setdefault(row.path, row)
-        if known is row:
-            continue
-        if known == row:
-            n_again += 1
-        else:
-            odd.setdefault(row.path, row)
-    if n_again:
-        warn(f"{n_again} rows name an image again with the same label; each image is used once")
-    for path, other in odd.items():
-        said = first.pop(path)
-        differ = (
-            "labels" if said.labels != other.labels else "splits" if said.split != other.split else "groups"
-        )
-        problems.append(
-            Problem(path, f"named twice with different {differ}: {_words(said)} and {_words(other)}")
-        )
-    return list(first.values())
-
-
-def _words(row: Row) -> str:
-    parts = [*(str(label) for label in row.labels), *(part for part in (row.split, row.group) if part)]
-    return "/".join(parts)
 
 
 def _say(file: Path, columns: Columns) -> None:

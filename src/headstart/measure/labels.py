@@ -81,7 +81,7 @@ def evaluate_labels(
     (0.5, 0.25)
     """
     true, p, limits = _checked(y_true, probabilities, labels, thresholds)
-    n, called = len(true), (p >= limits).astype(np.float64)
+    n, called = len(true), labels_given(p, limits).astype(np.float64)
     parts = _Parts(true, p, called)
     scores = bootstrapped(parts, n, seed=seed)
     whole = (true == called).all(axis=1)
@@ -93,6 +93,18 @@ def evaluate_labels(
             scores[name] = Score(scores[name].value, low, high, n)
     return LabelScores(n, {name: scores[name] for name in METRICS if name in scores},
                        _per_label(true, p, called, labels, limits))  # fmt: skip
+
+
+def labels_given(probabilities: ArrayLike, thresholds: ArrayLike | None = None) -> NDArray[np.bool_]:
+    """Which labels each image is given (n, k): those at or above their thresholds, 0.5 without.
+
+    Examples
+    --------
+    >>> labels_given([[0.9, 0.5, 0.2]], [0.95, 0.5, 0.1]).tolist()
+    [[False, True, True]]
+    """
+    limits = THRESHOLD if thresholds is None else np.asarray(thresholds, dtype=np.float64)
+    return np.asarray(np.asarray(probabilities) >= limits, dtype=np.bool_)
 
 
 class _Parts:

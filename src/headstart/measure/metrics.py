@@ -77,9 +77,8 @@ class _Outcomes:
 
 
 def evaluate(
-    y_true: ArrayLike, probabilities: ArrayLike, classes: Sequence[str], *,
-    answers: ArrayLike | None = None, seed: int = 0,
-) -> Evaluation:  # fmt: skip
+    y_true: ArrayLike, probabilities: ArrayLike, classes: Sequence[str], *, seed: int = 0
+) -> Evaluation:
     """All metrics of one test set, with 95 % intervals over its images.
 
     Accuracy has Wilson's interval, the others bootstrap percentile intervals of 1,000 resamples. Where every
@@ -91,11 +90,9 @@ def evaluate(
     y_true : array of int, shape (n,)
         True classes, 0 to k - 1.
     probabilities : array of float, shape (n, k)
-        One row an image, each summing to 1. The chosen class is the first with the largest probability.
+        One row an image, each summing to 1. The answer is the most probable class (see `most_probable`).
     classes : sequence of str
         Names of the k classes. A class the classifier has never seen takes a column of zeros.
-    answers : array of int, shape (n,), optional
-        The chosen classes, where they are not the most probable ones.
     seed : int
         Of the bootstrap.
 
@@ -114,7 +111,7 @@ def evaluate(
     true, p = _checked(y_true, probabilities)
     if len(classes) != p.shape[1]:
         raise UsageError(f"{p.shape[1]} columns of probabilities but {len(classes)} class names")
-    outcomes = _outcomes(true, p, N_BINS, None if answers is None else _pair(true, answers)[1])
+    outcomes = _outcomes(true, p, N_BINS)
     matrix = confusion_matrix(true, outcomes.chosen, p.shape[1])
     blocks = [_tables(outcomes, rows) for rows in resamples(len(true), seed=seed)]
     return Evaluation(
@@ -123,6 +120,11 @@ def evaluate(
         per_class=_per_class(matrix, classes, np.concatenate([block["f1"] for block in blocks])),
         confusion=tuple(map(tuple, matrix.tolist())),
     )
+
+
+def most_probable(probabilities: ArrayLike) -> NDArray[np.int64]:
+    """The class or level with the largest probability (n,), the first of several."""
+    return np.asarray(np.argmax(np.asarray(probabilities), axis=1), dtype=np.int64)
 
 
 def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
@@ -213,10 +215,8 @@ def _losses(true: NDArray[np.int64], p: NDArray[np.float64]) -> NDArray[np.float
     return np.asarray(-np.log(clipped), dtype=np.float64)
 
 
-def _outcomes(
-    true: NDArray[np.int64], p: NDArray[np.float64], n_bins: int, answers: NDArray[np.int64] | None = None
-) -> _Outcomes:
-    chosen = p.argmax(axis=1) if answers is None else answers
+def _outcomes(true: NDArray[np.int64], p: NDArray[np.float64], n_bins: int) -> _Outcomes:
+    chosen = most_probable(p)
     confidence = np.clip(p[np.arange(len(true)), chosen], 0.0, 1.0)
     # confidences that are the edge of a bin but for float32 rounding belong below the edge
     bins = np.clip(np.ceil(confidence * n_bins - 1e-6).astype(np.int64) - 1, 0, n_bins - 1)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.measure.intervals import bootstrapped, wilson
-from headstart.measure.metrics import Evaluation, evaluate
+from headstart.measure.metrics import Evaluation, evaluate, most_probable
 from headstart.measure.values import Score
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def evaluate_ordinal(
     y_true : array of int, shape (n,)
         True levels, 0 (the lowest) to k - 1.
     probabilities : array of float, shape (n, k)
-        Of the levels; each row sums to 1. The answer is the median level (see `median_level`).
+        Of the levels; each row sums to 1. The answer is the most probable level in every metric, also in those of
+        distances, for which another level may be the better bet.
     levels : sequence of str
         Names, the lowest first.
     seed : int
@@ -42,7 +43,8 @@ def evaluate_ordinal(
     Returns
     -------
     Evaluation
-        As of `headstart.measure.metrics.evaluate`, with mae_levels (mean absolute error, in levels; 0 to k - 1) and
+        As of `headstart.measure.metrics.evaluate`, with mae_levels (mean absolute error of the most probable level, in
+        levels; 0 to k - 1) and
         kappa (quadratic weighted, -1 to 1; absent where truth and answers are one level). Where every image is
         right, the ends come from those of the accuracy: no share of wrong answers above its upper end, each as far
         off as can be.
@@ -58,9 +60,8 @@ def evaluate_ordinal(
     >>> found.scores["mae_levels"].value
     0.5
     """
-    answers = median_level(probabilities)
-    found = evaluate(y_true, probabilities, levels, answers=answers, seed=seed)
-    true, said = np.asarray(y_true, dtype=np.float64), answers.astype(np.float64)
+    found = evaluate(y_true, probabilities, levels, seed=seed)
+    true, said = np.asarray(y_true, dtype=np.float64), most_probable(probabilities).astype(np.float64)
     n, scores = len(true), bootstrapped(lambda weight: _distances(true, said, weight), len(true), seed=seed)
     if (true == said).all():
         low = wilson(n, n)[0]
@@ -68,18 +69,6 @@ def evaluate_ordinal(
         if "kappa" in scores:
             scores["kappa"] = Score(1.0, low, 1.0, n)
     return Evaluation(found.n, {**found.scores, **scores}, found.per_class, found.confusion)
-
-
-def median_level(probabilities: ArrayLike) -> NDArray[np.int64]:
-    """The level of each image that has half of the probability on either side: the least expected distance.
-
-    Examples
-    --------
-    >>> median_level([[0.4, 0.25, 0.35]]).tolist()
-    [1]
-    """
-    below = np.cumsum(np.atleast_2d(np.asarray(probabilities, dtype=np.float64)), axis=1)[:, :-1]
-    return np.asarray((below < 0.5).sum(axis=1), dtype=np.int64)
 
 
 def _distances(true: Floats, said: Floats, weight: Floats) -> dict[str, Floats]:

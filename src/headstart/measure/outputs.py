@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from headstart.base.errors import UnknownName, UsageError
-from headstart.measure import labels as labels_of
-from headstart.measure.labels import evaluate_labels
-from headstart.measure.metrics import evaluate
+from headstart.measure.labels import evaluate_labels, labels_given
+from headstart.measure.metrics import evaluate, most_probable
 from headstart.measure.number import evaluate_number
-from headstart.measure.ordinal import evaluate_ordinal, median_level
+from headstart.measure.ordinal import evaluate_ordinal
 from headstart.measure.values import Score
 
 if TYPE_CHECKING:
@@ -59,7 +58,13 @@ MEASURES: dict[str, tuple[Measure, ...]] = {
     ),
     ORDINAL: (
         _ACCURACY,
-        Measure("mae_levels", "levels off", False, False, "mean absolute error, in levels"),
+        Measure(
+            "mae_levels",
+            "levels off",
+            False,
+            False,
+            "mean absolute error of the most probable level, in levels",
+        ),
         Measure("kappa", "weighted kappa", False, True, "quadratic weights; 0: chance, 1: perfect"),
         _F1,
         _LOSS,
@@ -156,6 +161,31 @@ def evaluate_output(
     return OutputScores(name, kind, n, n_missing, each.scores, each.per_class, each.confusion)
 
 
+def decided(kind: str, given: ArrayLike, thresholds: ArrayLike | None = None) -> NDArray[Any]:
+    """What an output says of each image: the one rule of predictions, of what chooses a model, and of every figure.
+
+    Parameters
+    ----------
+    kind : {"classes", "labels", "ordinal", "number"}
+    given, thresholds : array
+        As of `evaluate_output`.
+
+    Returns
+    -------
+    ndarray
+        Classes and ordinal: the most probable one (n,), the first where several are. Labels: whether each is given
+        (n, k), its probability at or above its threshold. Number: itself.
+
+    Examples
+    --------
+    >>> decided("ordinal", [[0.4, 0.25, 0.35]]).tolist()
+    [0]
+    """
+    if kind == NUMBER:
+        return np.asarray(given)
+    return labels_given(given, thresholds) if kind == LABELS else most_probable(given)
+
+
 def labelled(kind: str, y_true: ArrayLike) -> NDArray[np.bool_]:
     """Which images have a label of an output, shape (n,).
 
@@ -218,10 +248,8 @@ def image_scores(
         plain = float(np.abs(known - np.median(known)).mean()) if len(known) else 0.0
         found[there] = 1 - np.abs(answers[there] - known) / (plain or 1.0)
     elif kind == LABELS:
-        limits = _limits(thresholds, there)
-        called = answers[there] >= (labels_of.THRESHOLD if limits is None else limits)
+        called = decided(kind, answers[there], _limits(thresholds, there))
         found[there] = (called == (true[there] == 1)).mean(axis=1)
     else:
-        said = median_level(answers[there]) if kind == ORDINAL else answers[there].argmax(axis=1)
-        found[there] = said == true[there]
+        found[there] = decided(kind, answers[there]) == true[there]
     return found

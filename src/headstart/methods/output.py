@@ -16,6 +16,7 @@ import numpy as np
 
 from headstart.base.errors import DataError
 from headstart.images.column_kinds import SEPARATOR, split_labels, to_number
+from headstart.measure.outputs import decided
 from headstart.methods.calibrate import softmax
 
 KINDS = ("classes", "labels", "ordinal", "number")
@@ -186,16 +187,9 @@ def _sigmoid(scores: np.ndarray) -> np.ndarray:
 
 
 def decide(output: Output, probability: np.ndarray, thresholds: Sequence[float] | None = None) -> np.ndarray:
-    """What is predicted, coded as `encode` codes it.
-
-    Classes and levels: the most probable. Labels: those at or above their thresholds (0.5 without). Number: itself.
-    """
-    if output.kind == "number":
-        return np.asarray(probability, np.float32)
-    if output.kind == "labels":
-        at = np.full(len(output.levels), 0.5) if thresholds is None else np.asarray(thresholds)
-        return np.asarray(probability >= at, np.float32)
-    return np.asarray(np.argmax(probability, axis=1), np.int64)
+    """What is predicted (see `headstart.measure.outputs.decided`), coded as `encode` codes it."""
+    said = decided(output.kind, probability, thresholds)
+    return np.asarray(said, np.int64 if output.kind in ("classes", "ordinal") else np.float32)
 
 
 def decode(output: Output, coded: np.ndarray) -> list[str | float | None]:

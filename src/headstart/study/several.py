@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 JOINT_VERSION = "1"
 """Part of the id of every run of several outputs: raised when the same run would give other numbers."""
+ORDINAL_VERSION = "2"
+"""As `JOINT_VERSION`, of data with ordered levels: their most probable one is measured since, as it is predicted."""
 
 SHARED = "hard"
 
@@ -70,6 +72,7 @@ def joint_cells(cell: Cell, data: Dataset, spec: StudySpec) -> Iterator[Cell]:
     A frozen network is shared as it is, and its classifiers are fitted one an output: other ways would be the same.
     """
     names = [output.name for output in data.outputs]
+    version = ORDINAL_VERSION if any(each.kind == "ordinal" for each in data.outputs) else JOINT_VERSION
     told, _ = said_of(spec, names)
     if cell.trains:
         told.update(weighting=spec.weighting, tie=spec.tie)
@@ -77,7 +80,7 @@ def joint_cells(cell: Cell, data: Dataset, spec: StudySpec) -> Iterator[Cell]:
         said = {**told, **(_training_of(way, spec, names) if cell.trains else {})}
         yield replace(
             cell, target=data.target, sharing=way, outputs=json.dumps(said, sort_keys=True),
-            version=f"{cell.version}.{JOINT_VERSION}",
+            version=f"{cell.version}.{version}",
         )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
@@ -10,6 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from headstart.base.errors import BadImage, UsageError
+from headstart.base.hashing import digest_file
 from headstart.dataset.journal import SKIPPED
 from headstart.dataset.next_rows import ORDERS, Shape
 from headstart.dataset.session import RECENT, LabelSession
@@ -72,12 +74,16 @@ def _add_pages(app: FastAPI, session: LabelSession) -> None:
             raise HTTPException(404, "no such file")
         return Response(found[0], media_type=found[1])
 
-    @app.get("/image/{row}")
-    def image(row: int, large: bool = False) -> Response:
-        if not 0 <= row < len(session.table):
+    @app.get("/image/{row}/{digest}")
+    def image(row: int, digest: str, large: bool = False) -> Response:
+        """What a browser keeps is named by its content: a row is another image in the next session."""
+        table = session.table
+        if not 0 <= row < len(table) or table.digests[row] != digest:
             raise HTTPException(404, "no such image")
         try:
-            jpeg = thumbnail(session.table.item(row), LARGE if large else SMALL)
+            if digest_file(Path(table.root) / table.paths[row]) != digest:
+                raise HTTPException(404, "the image has changed since; start the same command again")
+            jpeg = thumbnail(table.item(row), LARGE if large else SMALL)
         except (BadImage, OSError) as error:
             raise HTTPException(404, "the image can no longer be read") from error
         kept = {"cache-control": "private, max-age=3600"}
@@ -158,6 +164,7 @@ def _cells(session: LabelSession, rows: Sequence[int]) -> list[dict[str, Any]]:
         made.append(
             {
                 "row": row,
+                "digest": session.table.digests[row],
                 "path": session.table.paths[row],
                 "label": None if label == SKIPPED else label,
                 "skipped": label == SKIPPED,

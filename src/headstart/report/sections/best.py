@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from headstart.measure.metrics import most_probable
 from headstart.report.document import (
     Beside,
     Block,
@@ -267,7 +268,7 @@ def reliability_bins(
     confidence, correct, n : arrays (n_bins,)
         NaN in the first two where a bin is empty.
     """
-    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    sure, right = probabilities.max(axis=1), most_probable(probabilities) == truth
     return binned(sure, right, n_bins)
 
 

@@ -66,7 +66,11 @@ SEVERAL = (
         "sum of precision x gained recall",
     ),
     ("Hamming loss", "Share of labels that are wrong.", "wrong / (n k)"),
-    ("levels off", "Mean absolute error of an ordinal output, in levels.", "(1/n) sum |said - true|"),
+    (
+        "levels off",
+        "Mean absolute error of the most probable level of an ordinal output, in levels.",
+        "(1/n) sum |said - true|",
+    ),
     (
         "weighted kappa",
         "Agreement of ordered levels beyond chance, far errors counting more; 0 is chance, 1 perfect.",

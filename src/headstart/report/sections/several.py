@@ -9,7 +9,6 @@ import numpy as np
 
 from headstart.measure.cannot_tell import CannotTell
 from headstart.measure.joint import ErrorsTogether
-from headstart.measure.ordinal import median_level
 from headstart.measure.outputs import MEASURES, NUMBER, Measure, labelled
 from headstart.measure.values import Score
 from headstart.measure.verdict_words import p_short, points
@@ -375,9 +374,6 @@ def _calibration(record: StudyRecord, shown: CellResult, fact: dict[str, Any], i
     score = shown.scores.get(f"{fact['name']}/ece")
     if fact["kind"] == "labels":
         bins = binned(given.ravel(), truth.ravel() == 1)
-    elif fact["kind"] == "ordinal":
-        said = median_level(given)
-        bins = binned(given[np.arange(len(said)), said], said == truth)
     else:
         bins = reliability_bins(truth, given)
     return reliability_figure(bins, score.value if score else None, id, runs)

@@ -107,7 +107,7 @@ function drawRows() {
       place.tabIndex = -1;
       place.dataset.row = cell.row;
       const image = element("img");
-      image.src = `/image/${cell.row}`;
+      image.src = address(cell);
       image.alt = "";
       image.draggable = false;
       const meter = element("div", "meter"), bar = element("progress");
@@ -146,6 +146,7 @@ function go(y, x) {
 
 const cells = () => rows.flat();
 const here = () => rows.length ? rows[at[0]][at[1]] : null;
+const address = cell => `/image/${cell.row}/${cell.digest}`;
 const targets = () => selected.size ? cells().filter(cell => selected.has(cell.row)) : here() ? [here()] : [];
 
 function toggle(some) {
@@ -302,7 +303,7 @@ function finish() {
 // ---- a large view ----------------------------------------------------------------------------------------
 function openLarge() {
   if (!here()) return;
-  $("large-image").src = `/image/${here().row}?large=true`;
+  $("large-image").src = `${address(here())}?large=true`;
   $("large-text").textContent = here().path;
   $("large").showModal();
 }
