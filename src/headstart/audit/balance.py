@@ -13,7 +13,7 @@ import numpy as np
 from headstart.audit.cues import area, area_error
 from headstart.audit.finding import AuditFinding, counted
 from headstart.audit.labels import Judged, remark
-from headstart.images.column_kinds import split_labels
+from headstart.images.column_kinds import split_labels, to_number
 from headstart.images.table import ImageTable
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def find_imbalance(table: ImageTable, target: str, kind: str = "classes") -> lis
     if not counts:
         return []
     if kind == "classes" and len(counts) > 20 and len(counts) > MANY * n:
-        return [_many(target, len(counts), n)]
+        return [_many(target, counts, n)]
     found = [*_tiny(counts, sets, kind), *_unequal(counts, kind), *_absent(table, sets, kind)]
     if len(counts) == 1 and kind == "classes":
         only = next(iter(counts))
@@ -67,11 +67,14 @@ def _sets(table: ImageTable, target: str, kind: str) -> list[tuple[str, ...]]:
     return [() if cell is None else (cell,) for cell in column]
 
 
-def _many(target: str, k: int, n: int) -> AuditFinding:
+def _many(target: str, counts: Counter[str], n: int) -> AuditFinding:
+    k = len(counts)
+    measured = all(to_number(label) is not None for label in counts)
     return AuditFinding(
         "balance", "many_classes", "high", f"column {target!r} has {k:,} classes for {n:,} images",
         "most classes are seen once, so that nothing can be learned of them or tested on them",
-        "name the right label column (--label-columns), or gather several images of each class",
+        "name the right label column (--label-columns), or gather several images of each class"
+        + (f"; if these are measurements, say so (--kind {target}=number)" if measured else ""),
         facts={"n_classes": k, "n": n},
     )  # fmt: skip
 

@@ -24,7 +24,7 @@ from headstart.images.table import ImageTable
 
 WAYS = ("copy", "symlink")
 SPLIT, GROUP = "split", "group"
-OWN = {"csv": ("path", SPLIT, GROUP), "imagefolder": ("file_name", GROUP), "parquet": ("image", GROUP)}
+OWN = {"csv": ("path", SPLIT, GROUP), "imagefolder": ("file_name", SPLIT, GROUP), "parquet": ("image", GROUP)}
 """Columns that a layout has of its own."""
 Writer = Callable[[ImageTable, Path, str], list[Finding]]
 
@@ -126,7 +126,8 @@ def _imagefolder(table: ImageTable, out: Path, ways: str) -> list[Finding]:
         with (out / split / "metadata.jsonl").open("w", encoding="utf-8") as file:
             for row, path in enumerate(paths):
                 if splits[row] == split:
-                    values = {key: value for key, value in _values(table, row).items() if key != SPLIT}
+                    values = _values(table, row)
+                    values.pop(SPLIT, None)  # the folder says it
                     line = {"file_name": path.removeprefix(f"{split}/"), **values}
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")
     return []

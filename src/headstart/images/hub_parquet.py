@@ -186,7 +186,7 @@ def _columns(
     for each in (*labels, *([] if group is None else [group])):
         if each not in plain:
             raise UnknownName("column", each, plain, f"in {name}")
-    groups = [column for column in plain if column.casefold() in GROUP_NAMES]
+    groups = [column for column in plain if column.casefold() in GROUP_NAMES and column not in labels]
     group = group or (groups[0] if groups else None)
     targets = list(labels) or [column for column in schema.names if _kind(features, column) == "ClassLabel"]
     targets = targets or [column for column in plain if column.casefold() in LABEL_NAMES]

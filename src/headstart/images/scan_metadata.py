@@ -92,6 +92,8 @@ def _rows(
     split: str | None, file: str, problems: list[Problem],
 ) -> list[Row]:  # fmt: skip
     made = []
+    split_name = wanted.split_column or (SPLIT if SPLIT not in names else None)
+    group_name = wanted.group_column or (GROUP if GROUP not in names else None)
     for number, record in enumerate(records, 1):
         said = str(record.get(wanted.path_column or NAME) or "")
         found = where.find(said)
@@ -102,13 +104,17 @@ def _rows(
         if names and all(label is None for label in labels):
             problems.append(Problem(inside + found, f"no label ({file} row {number})"))
             continue
-        told = str(record.get(wanted.split_column or SPLIT) or "")
+        told = str(_of(record, split_name) or "")
         part = split or SPLIT_NAMES.get(told.casefold())
         if told and part is None and wanted.split_column:
             problems.append(Problem(inside + found, f"no split called {told!r} ({file} row {number})"))
             continue
-        made.append(Row(inside + found, labels, _text(record.get(wanted.group_column or GROUP)), part))
+        made.append(Row(inside + found, labels, _text(_of(record, group_name)), part))
     return made
+
+
+def _of(record: dict[str, Any], name: str | None) -> Any:
+    return None if name is None else record.get(name)
 
 
 def _text(value: Any) -> str | None:
