@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from headstart.base.errors import BadOptions
 
 LONGEST = 200
+NO_LABEL = "(no label)"
+"""What images without a label are counted under."""
 
 
 def folded(name: str) -> str:

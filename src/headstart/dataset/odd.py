@@ -30,13 +30,14 @@ def odd_labels(table: ImageTable, target: str | None = None) -> list[Finding]:
         )
     if not table.targets:
         return found
-    column = table.labels[table.target(target)]
+    name = table.target(target)
+    column = table.labels[name]
     return [
         *found,
         *_spellings(column),
         *_contradictions(table, column),
         *_sizes(column),
-        *_unlabelled(column),
+        *_unlabelled(column, name),
     ]
 
 
@@ -129,12 +130,10 @@ def _sizes(column: Sequence[str | None]) -> list[Finding]:
     return found
 
 
-def _unlabelled(column: Sequence[str | None]) -> list[Finding]:
+def _unlabelled(column: Sequence[str | None], name: str) -> list[Finding]:
     n = sum(label is None for label in column)
     if not n:
         return []
     return [
-        Finding(
-            "unlabelled", f"{n:,} images have no label and are left out", "label them with headstart label"
-        )
+        Finding("unlabelled", f"{n:,} images have no label of {name!r}", "label them with headstart label")
     ]

@@ -108,10 +108,17 @@ def _parquet(path: Path) -> TableFile:
 
 
 def _cells(values: Sequence[Any]) -> Column:
-    return tuple(_cell(value) for value in values)
+    return tuple(cell_text(value) for value in values)
 
 
-def _cell(value: Any) -> str | None:
+def cell_text(value: Any) -> str | None:
+    """The text of a stored value: whole numbers without a point, None where nothing is said.
+
+    Examples
+    --------
+    >>> cell_text(3.0), cell_text(" a "), cell_text(float("nan"))
+    ('3', 'a', None)
+    """
     if value is None or value != value:
         return None
     if isinstance(value, float) and value.is_integer():
