@@ -14,7 +14,7 @@ from headstart.audit.cues import area, area_error
 from headstart.audit.finding import AuditFinding, counted
 from headstart.audit.labels import Judged, remark
 from headstart.images.column_kinds import split_labels, to_number
-from headstart.images.table import ImageTable
+from headstart.images.table import ImageTable, told_spaced
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -189,6 +189,24 @@ def find_spellings(table: ImageTable, target: str, kind: str = "classes") -> lis
             rows=rows, remarks={row: "; ".join(sets[row]) for row in rows}, rename=rename,
             details=tuple((old, f"{new} ({counts[old]} to {counts[new]})") for old, new in rename.items()),
             facts={"n_classes": len(several), "n": len(rows)},
+        )
+    ]  # fmt: skip
+
+
+def find_spaces(table: ImageTable, target: str) -> list[AuditFinding]:
+    """The finding on labels that the source writes with spaces about them, which are left out as it is read."""
+    labels = table.spaced.get(target, {})
+    if not labels:
+        return []
+    n = sum(labels.values())
+    return [
+        AuditFinding(
+            "balance", "spaces", "low",
+            f"{counted(n, 'label has', 'labels have')} spaces about {'it' if n == 1 else 'them'}: {told_spaced(labels)}",
+            "nothing here, where labels are read without them; another program takes them for classes of their own",
+            "a mended table has them without", rename={label: label.strip() for label in labels},
+            details=tuple((label, f"{label.strip()} ({times})") for label, times in labels.items()),
+            facts={"n_classes": len(labels), "n": n},
         )
     ]  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.audit.balance import find_alike, find_imbalance, find_spellings
+from headstart.audit.balance import find_alike, find_imbalance, find_spaces, find_spellings
 from headstart.audit.commands import TARGET, Given
 from headstart.audit.cues import find_cues
 from headstart.audit.drift import find_drift
@@ -274,6 +274,7 @@ def _labels(work: _Work, column: str) -> Found:
 def _balance(work: _Work, column: str) -> Found:
     kind = work.kind(column)
     found = [*find_imbalance(work.table, column, kind), *find_spellings(work.table, column, kind)]
+    found += find_spaces(work.table, column)
     if kind == "labels":
         cells = [cell for cell in work.table.labels[column] if cell is not None]
         return found, {"n_labels": len({label for cell in cells for label in split_labels(cell)})}, ""

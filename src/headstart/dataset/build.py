@@ -20,7 +20,7 @@ from headstart.dataset.edit import BalancePlan, Edits, edited
 from headstart.dataset.odd import odd_labels, rename_option
 from headstart.dataset.write import OF_ONE, check_layout, write_files
 from headstart.images.split import split_table
-from headstart.images.table import SPLITS, ImageTable
+from headstart.images.table import SPLITS, ImageTable, added
 
 Told = Callable[[BalancePlan], None]
 
@@ -137,6 +137,7 @@ def joined(tables: Sequence[ImageTable]) -> ImageTable:
         groups=groups,
         splits=splits,
         problems=tuple(problem for table in tables for problem in table.problems),
+        spaced=added([table.spaced for table in tables]),
         source=" ".join(dict.fromkeys(table.source for table in tables if table.source)),
     )
 
