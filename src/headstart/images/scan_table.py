@@ -1,7 +1,8 @@
 """Images with a ground-truth file: CSV, TSV or Parquet, its columns found by content and name, or named.
 
 The file is not trusted: a path in it must stay inside the image folder, and a row is either used whole or a
-`Problem`. Paths may be relative, plain file names, or names without extension as long as they are unique.
+`Problem`. Paths may be relative, plain file names, or names without extension as long as they are unique; folders that
+a cell names must be those of the file, as far as both have some.
 """
 
 from __future__ import annotations
