@@ -136,10 +136,13 @@ def test_once_keeps_one_copy_and_none_of_contradictory_ones():
 
 
 def test_copies_of_which_one_lacks_a_label_are_no_contradiction():
-    made = table("aabb", digests=[f"{at:032x}" for at in (0, 0, 1, 1)])
-    given = {"kind": (None, "a", "b", None), "colour": ("red", "red", "blue", "green")}
+    made = table("aabbcc", digests=[f"{at:032x}" for at in (0, 0, 1, 1, 2, 2)])
+    given = {
+        "kind": (None, "a", "b", None, None, None),
+        "colour": ("red", "red", "blue", "green", "red", "blue"),
+    }
     draft = drafted(replace(made, labels=given), Recipe(once=True, layout="csv"))
-    assert draft.table.labels == {"kind": ("a",), "colour": ("red",)}
+    assert draft.table.labels == {"kind": ("a", "b"), "colour": ("red", "blue")}
 
 
 def test_images_without_a_label_are_of_no_class():

@@ -253,15 +253,17 @@ def _labelled(table: ImageTable, layout: str, steps: list[str]) -> ImageTable:
 
 
 def _each_once(table: ImageTable, steps: list[str]) -> ImageTable:
-    """One of exact copies, one with the most labels; none where they say different things."""
-    columns = list(table.labels.values())
-    said: dict[tuple[str, int], set[str]] = {}
-    for row, digest in enumerate(table.digests):
-        for at, column in enumerate(columns):
-            if (label := column[row]) is not None:
-                said.setdefault((digest, at), set()).add(label)
-    odd = {digest for (digest, _), labels in said.items() if len(labels) > 1}
-    n_missing = [sum(column[row] is None for column in columns) for row in range(len(table))]
+    """One of exact copies, one with the most labels; none where the first column that labels them says different things."""
+    odd: set[str] = set()
+    labelled: set[str] = set()
+    for column in table.labels.values():
+        said: dict[str, set[str]] = {}
+        for digest, label in zip(table.digests, column, strict=True):
+            if label is not None and digest not in labelled:
+                said.setdefault(digest, set()).add(label)
+        odd |= {digest for digest, labels in said.items() if len(labels) > 1}
+        labelled |= said.keys()
+    n_missing = [sum(column[row] is None for column in table.labels.values()) for row in range(len(table))]
     first: dict[str, int] = {}
     for row in sorted(range(len(table)), key=lambda row: (n_missing[row], table.paths[row])):
         first.setdefault(table.digests[row], row)
