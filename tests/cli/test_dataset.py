@@ -170,13 +170,16 @@ def test_mistakes_are_one_line(run, photos, tmp_path, given, said):
 def test_sources_that_are_none_are_one_line(run, photos, tmp_path):
     (tmp_path / "x.mp4").write_bytes(b"no video")
     (tmp_path / "x.json").write_text("{}")
+    mixed = shutil.copytree(photos, tmp_path / "mixed")
+    (mixed / "clip.mp4").write_bytes(b"never opened")
     for given, said in (
         ((tmp_path / "none",), "no file, folder or packaged set"),
         ((tmp_path / "x.mp4",), "no video that can be read"),
         ((tmp_path / "x.json",), "no COCO file"),
         ((photos, tmp_path / "x.mp4"), "cannot be joined in one go"),
+        ((mixed,), "holds videos and images (clip.mp4, disc/000.jpg), which cannot be joined in one go"),
         ((photos, photos), "two of the sources"),
     ):
         ran = run("dataset", "build", *given, "--out", tmp_path / "set")
-        assert ran.status == 2 and said in ran.err, ran.err
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["x.json", "x.mp4"]
+        assert ran.status == 2 and said in ran.err and ran.err.count("\n") == 1, ran.err
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["mixed", "x.json", "x.mp4"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -139,6 +140,27 @@ def test_once_keeps_one_copy_and_none_of_contradictory_ones():
     digests = [f"{at:032x}" for at in (0, 0, 1, 2, 2)]
     draft = drafted(table("aabab", digests=digests), Recipe(once=True))
     assert counts(draft.table) == {"a": 1, "b": 1} and "3 exact copies" in draft.steps[0]
+
+
+def test_copies_of_which_one_lacks_a_label_are_no_contradiction():
+    made = table("aabbcc", digests=[f"{at:032x}" for at in (0, 0, 1, 1, 2, 2)])
+    given = {
+        "kind": (None, "a", "b", None, None, None),
+        "colour": ("red", "red", "blue", "green", "red", "blue"),
+    }
+    draft = drafted(replace(made, labels=given), Recipe(once=True, layout="csv"))
+    assert draft.table.labels == {"kind": ("a", "b"), "colour": ("red", "blue")}
+
+
+def test_images_without_a_label_are_of_no_class():
+    made = table(["a", "a", "a", None, None, None, "b"])
+    both = replace(made, labels={**made.labels, "other": ("x",) * 7})
+
+    def edit(**edits):
+        return Counter(drafted(both, Recipe(layout="csv", edits=Edits(**edits))).table.labels["label"])
+
+    assert edit(per_class=1) == edit(balance="smallest") == {"a": 1, None: 3, "b": 1}
+    assert edit(drop=("b",)) == {"a": 3, None: 3} and edit(keep=("b",)) == {"b": 1}
 
 
 def test_images_without_a_label_are_left_out_aloud():

@@ -191,14 +191,32 @@ def test_missing_labels_stay_missing(holed, tmp_path, layout):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_images_without_the_first_label_are_left_out_aloud(holed, tmp_path, layout):
+def test_images_without_the_first_label_are_left_out_aloud_where_no_other_can_be_held(
+    holed, tmp_path, layout
+):
     place, draft = written(holed, tmp_path / "out", layout=layout, target="colour")
-    back = scan(place, label_columns=("colour", "label") if layout in MANY else ())
-    target = None if layout in ("folders", "coco") else "colour"
-    assert set(back.labels[back.target(target)]) == {"None", "red"}
-    n_gone = holed.labels["colour"].count(None)
-    assert len(back) == len(holed) - n_gone
-    assert f"{n_gone} images without a label of 'colour' left out" in draft.steps
+    n_lacking = holed.labels["colour"].count(None)
+    told = f"{n_lacking} images without a label of 'colour' left out" in draft.steps
+    assert any(f"{n_lacking} images have no label of 'colour'" in each.message for each in draft.findings)
+    counts = Counter(name for split in draft.counts().values() for name in split)
+    if layout in MANY:
+        back = scan(place, label_columns=("colour", "label"))
+        assert held(back, "colour") == held(holed, "colour") and not told
+        assert held(back, "label") == held(holed, "label")
+        assert "(no label)" in counts and "| all 2 |" in (place / "README.md").read_text()
+    else:
+        back = scan(place)
+        assert set(back.labels["label"]) == {"None", "red"} and "(no label)" not in counts
+        assert len(back) == len(holed) - n_lacking and told
+
+
+@pytest.mark.parametrize("layout", MANY)
+def test_images_without_any_label_are_left_out_aloud(holed, tmp_path, layout):
+    bare = replace(
+        holed, labels={**holed.labels, "label": tuple(None if row < 3 else "x" for row in range(len(holed)))}
+    )
+    _, draft = written(bare, tmp_path / "out", layout=layout)
+    assert draft.steps == ("1 images without a label left out",) and len(draft.table) == len(holed) - 1
 
 
 @pytest.mark.parametrize("layout", ["imagefolder", "parquet"])
@@ -217,6 +235,56 @@ def test_the_datasets_library_loads_what_was_written(holed, tmp_path, layout):
     assert colours == Counter(holed.labels["colour"])
 
 
+def numbered(table):
+    """The table with a column of measured numbers and one of sets of labels, both with holes, and a last one of classes."""
+    numbers = [None if row == 2 else f"{row * 1.37 - 20:.2f}" for row in range(len(table))]
+    marks = [(None, "dirt;scratch", "dirt", ";")[row % 4] for row in range(len(table))]
+    labels = {"size": tuple(numbers), "marks": tuple(marks), **table.labels}
+    return replace(table, labels=labels, groups=tuple(f"g{row % 5}" for row in range(len(table))))
+
+
+def test_numbers_and_sets_of_labels_come_back_from_parquet(split_photos, tmp_path):
+    import pyarrow.parquet as pq
+
+    table = numbered(scan(split_photos))
+    place, _ = written(table, tmp_path / "out", layout="parquet")
+    schema = pq.read_schema(next((place / "data").glob("train*")))
+    assert [str(schema.field(name).type) for name in table.targets] == ["double", "string", "int64"]
+    back = scan(place)  # the note in the file says which columns are labels
+    assert back.targets == table.targets and set(back.groups) == set(table.groups)
+    assert held(back, "marks") == held(table, "marks") and held(back, "label") == held(table, "label")
+    given = {
+        digest: cell and float(cell) for digest, cell in zip(table.digests, table.labels["size"], strict=True)
+    }
+    assert given == {
+        digest: cell and float(cell) for digest, cell in zip(back.digests, back.labels["size"], strict=True)
+    }
+
+
+def test_the_datasets_library_reads_numbers_as_numbers(split_photos, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    table = numbered(scan(split_photos))
+    place, _ = written(table, tmp_path / "out", layout="parquet")
+    loaded = datasets.load_dataset(str(place), cache_dir=str(tmp_path / "cache"))
+    sizes = sorted(size for part in loaded.values() for size in part["size"] if size is not None)
+    assert sizes == sorted(float(cell) for cell in table.labels["size"] if cell is not None)
+    assert {mark for part in loaded.values() for mark in part["marks"]} == set(table.labels["marks"])
+
+
+def test_a_note_that_is_none_is_passed_over(split_photos, tmp_path):
+    import pyarrow.parquet as pq
+
+    place, _ = written(numbered(scan(split_photos)), tmp_path / "out", layout="parquet")
+    (path,) = (place / "data").glob("test*")
+    for at, note in enumerate(
+        (b"{", b"[]", b'{"targets": 3}', b'{"targets": [[1]]}', b'{"targets": ["gone"]}')
+    ):
+        whole = pq.read_table(path)
+        copy = tmp_path / f"{at}.parquet"
+        pq.write_table(whole.replace_schema_metadata({**whole.schema.metadata, b"headstart": note}), copy)
+        assert scan(copy).targets == ("label",)
+
+
 @pytest.mark.parametrize(
     "way",
     [("folders", "csv", "parquet", "coco", "imagefolder", "folders"), ("coco", "folders", "parquet", "csv")],
@@ -231,7 +299,8 @@ def test_from_layout_to_layout_nothing_is_lost(split_photos, tmp_path, way):
 
 
 @pytest.mark.parametrize(
-    ("layout", "name"), [("csv", "split"), ("imagefolder", "file_name"), ("parquet", "image")]
+    ("layout", "name"),
+    [("csv", "split"), ("imagefolder", "file_name"), ("imagefolder", "split"), ("parquet", "image")],
 )
 def test_a_label_column_with_a_name_of_the_layouts_own_is_refused(split_photos, tmp_path, layout, name):
     table = scan(split_photos)

@@ -76,6 +76,35 @@ def test_folders_of_videos_give_the_class(tmp_path):
     assert table.labels["label"] == ("cat", "dog") and len(set(table.groups)) == 2
 
 
+def test_split_folders_of_videos_give_split_and_class(tmp_path):
+    for at, name in enumerate(("train/cat", "train/dog/more", "val/cat", "test/dog")):
+        film(tmp_path / "in" / name / "v.mp4", scene(at, 5))
+    (tmp_path / "a").mkdir()
+    videos = videos_in(tmp_path / "in")
+    assert {(each.split, each.label) for each in videos} == {
+        ("train", "cat"), ("train", "dog"), ("validation", "cat"), ("test", "dog"),
+    }  # fmt: skip
+    table, _ = frames_table(videos, tmp_path / "a")
+    assert dict(zip(table.groups, table.splits, strict=True)) == {
+        "000 v.mp4": "test", "001 v.mp4": "train", "002 v.mp4": "train", "003 v.mp4": "validation",
+    }  # fmt: skip
+    (tmp_path / "in" / "validation").mkdir()
+    with pytest.raises(DataError, match="both val/ and validation/"):
+        videos_in(tmp_path / "in")
+
+
+def test_images_beside_videos_are_not_passed_over(tmp_path):
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "clip.mp4").write_bytes(b"never opened")
+    (tmp_path / "cat" / "notes.txt").write_text("no image")
+    assert [each.label for each in videos_in(tmp_path)] == ["cat"]
+    Image.new("RGB", (8, 8)).save(tmp_path / "cat" / "a.png")
+    with pytest.raises(
+        DataError, match=r"holds videos and images \(cat/clip.mp4, cat/a.png\).*cannot be joined"
+    ):
+        videos_in(tmp_path)
+
+
 def test_what_is_no_video_is_one_error(tmp_path):
     for at, content in enumerate(
         (b"", b"no video", b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n")

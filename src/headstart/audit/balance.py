@@ -11,9 +11,9 @@ import numpy as np
 from headstart.audit.cues import area, area_error
 from headstart.audit.finding import AuditFinding, counted
 from headstart.audit.labels import Judged, remark
-from headstart.images.column_kinds import split_labels
+from headstart.images.column_kinds import split_labels, to_number
 from headstart.images.spelling import alike, renames, spelling
-from headstart.images.table import ImageTable
+from headstart.images.table import ImageTable, told_spaced
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +45,7 @@ def find_imbalance(table: ImageTable, target: str, kind: str = "classes") -> lis
     if not counts:
         return []
     if kind == "classes" and len(counts) > 20 and len(counts) > MANY * n:
-        return [_many(target, len(counts), n)]
+        return [_many(target, counts, n)]
     found = [*_tiny(counts, sets, kind), *_unequal(counts, kind), *_absent(table, sets, kind)]
     if len(counts) == 1 and kind == "classes":
         only = next(iter(counts))
@@ -66,11 +66,14 @@ def _sets(table: ImageTable, target: str, kind: str) -> list[tuple[str, ...]]:
     return [() if cell is None else (cell,) for cell in column]
 
 
-def _many(target: str, k: int, n: int) -> AuditFinding:
+def _many(target: str, counts: Counter[str], n: int) -> AuditFinding:
+    k = len(counts)
+    measured = all(to_number(label) is not None for label in counts)
     return AuditFinding(
         "balance", "many_classes", "high", f"column {target!r} has {k:,} classes for {n:,} images",
         "most classes are seen once, so that nothing can be learned of them or tested on them",
-        "name the right label column (--label-columns), or gather several images of each class",
+        "name the right label column (--label-columns), or gather several images of each class"
+        + (f"; if these are measurements, say so (--kind {target}=number)" if measured else ""),
         facts={"n_classes": k, "n": n},
     )  # fmt: skip
 
@@ -176,6 +179,24 @@ def find_spellings(table: ImageTable, target: str, kind: str = "classes") -> lis
             rows=rows, remarks={row: "; ".join(sets[row]) for row in rows}, rename=rename,
             details=tuple((old, f"{new} ({counts[old]} to {counts[new]})") for old, new in rename.items()),
             facts={"n_classes": len(several), "n": len(rows)},
+        )
+    ]  # fmt: skip
+
+
+def find_spaces(table: ImageTable, target: str) -> list[AuditFinding]:
+    """The finding on labels that the source writes with spaces about them, which are left out as it is read."""
+    labels = table.spaced.get(target, {})
+    if not labels:
+        return []
+    n = sum(labels.values())
+    return [
+        AuditFinding(
+            "balance", "spaces", "low",
+            f"{counted(n, 'label has', 'labels have')} spaces about {'it' if n == 1 else 'them'}: {told_spaced(labels)}",
+            "nothing here, where labels are read without them; another program takes them for classes of their own",
+            "a mended table has them without", rename={label: label.strip() for label in labels},
+            details=tuple((label, f"{label.strip()} ({times})") for label, times in labels.items()),
+            facts={"n_classes": len(labels), "n": n},
         )
     ]  # fmt: skip
 

@@ -10,7 +10,7 @@ READ = ("image_root", "path_column", "label_columns", "split_column", "group_col
 Given = tuple[tuple[str, str], ...]
 """Options with their values, each as it is typed; several label columns are several pairs of `--target`."""
 TARGET, GROUP = "--target", "--group-column"
-NOT_OF_BUILD = ("--backbone",)
+NOT_OF_BUILD = ("--backbone", "--kind")
 
 
 def audit_command(data: str, given: Given, column: str = "", more: Sequence[str] = ()) -> str:

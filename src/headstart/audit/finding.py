@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from headstart.audit.commands import Given, audit_command, build_command, split_command
+from headstart.audit.commands import TARGET, Given, audit_command, build_command, split_command
 from headstart.images.table import ImageTable
 
 SEVERITIES = ("high", "medium", "low")
@@ -126,6 +126,8 @@ class Audit:
     seconds : float
     given : tuple of (str, str)
         Options that the audit was given, for commands.
+    kinds : dict of str to str
+        What was said of label columns.
     """
 
     table: ImageTable
@@ -137,11 +139,17 @@ class Audit:
     seed: int
     seconds: float
     given: Given = ()
+    kinds: dict[str, str] = field(default_factory=dict)
 
     @property
     def target(self) -> str | None:
         """The first label column that was looked at; None without labels."""
         return self.targets[0] if self.targets else None
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The label columns that were asked for."""
+        return tuple(value for flag, value in self.given if flag == TARGET)
 
     def again(self) -> str:
         """The command that makes this audit again, of the same checks."""

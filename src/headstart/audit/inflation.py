@@ -9,8 +9,8 @@ import numpy as np
 
 from headstart.audit.labels import MOST_CLASSES
 from headstart.base.events import warn
-from headstart.images.column_kinds import column_kind
-from headstart.images.split_whole import parts_whole
+from headstart.images.column_kinds import kind_of
+from headstart.images.split_whole import Kinds, parts_whole
 from headstart.images.table import ImageTable
 from headstart.methods.heads import make_head
 
@@ -47,7 +47,14 @@ class Inflation:
 
 
 def measure_inflation(
-    table: ImageTable, target: str, space: NDArray[np.float32], groups: Rows, *, held: float, seed: int = 0
+    table: ImageTable,
+    target: str,
+    space: NDArray[np.float32],
+    groups: Rows,
+    *,
+    held: float,
+    seed: int = 0,
+    kinds: Kinds = None,
 ) -> Inflation | None:
     """Fit the same head on splits that part groups and on splits that keep them; None without two classes.
 
@@ -62,11 +69,13 @@ def measure_inflation(
     held : float
         Share of the images that is tested on; at least 0.15 are taken.
     seed : int
+    kinds : dict of str to str, optional
+        What label columns hold where that is known, as `headstart.images.split_whole.split_whole` takes it.
     """
     from scipy.stats import t
 
     labels = table.labels[target]
-    if (kind := column_kind(labels)) != "classes":
+    if (kind := kind_of(target, labels, kinds)) != "classes":
         what = "numbers" if kind == "number" else "sets of labels"
         warn(f"what a random split would overstate is not measured: column {target!r} is of {what}")
         return None
@@ -83,7 +92,7 @@ def measure_inflation(
     scores = np.zeros((SEEDS, 2))
     for turn in range(SEEDS):
         for at, kept in enumerate((np.arange(len(table)), groups)):
-            part = parts_whole(table, kept, np.array([1 - held, held]), seed + 1000 * turn, rows)
+            part = parts_whole(table, kept, np.array([1 - held, held]), seed + 1000 * turn, rows, kinds)
             train, test = np.flatnonzero(part == 0), np.flatnonzero(part == 1)
             if len(np.unique(codes[train])) < 2 or not len(test):
                 return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shlex
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from headstart.audit.finding import Audit
 from headstart.base.errors import DataError
 from headstart.base.events import warn
 from headstart.base.files import write_text
-from headstart.images.column_kinds import SEPARATOR, column_kind, split_labels
+from headstart.images.column_kinds import SEPARATOR, kind_of, split_labels
 from headstart.images.file_names import is_text
 from headstart.images.table import ImageTable
 
@@ -75,19 +76,22 @@ def write_mended(found: Audit, path: str | Path) -> Mended:
     left_out = {row for each in found.findings for row in each.leave_out}
     table = found.table
     kept = [row for row in range(len(table)) if row not in left_out]
-    columns: dict[str, list[str]] = {}
+    labels: dict[str, list[str]] = {}
+    more: dict[str, list[str]] = {}
     renamed: set[int] = set()
     for name in table.targets:
         given = [table.labels[name][row] or "" for row in kept]
-        columns[name] = _spelt(given, _of(found, name, "rename"))
+        several = kind_of(name, table.labels[name], found.kinds) == "labels"
+        labels[name] = _spelt(given, _of(found, name, "rename"), several=several)
         renamed.update(
-            at for at, (old, new) in enumerate(zip(given, columns[name], strict=True)) if old != new
+            at for at, (old, new) in enumerate(zip(given, labels[name], strict=True)) if old != new
         )
     suggest = {name: said for name in table.targets if (said := _of(found, name, "suggest"))}
     for name, said in suggest.items():
         title = "suggestion" if len(suggest) == 1 else f"suggestion for {name}"
-        columns[title] = [said.get(row, "") for row in kept]
-    command = write_table(table, kept, columns, place)
+        more[title] = [said.get(row, "") for row in kept]
+    wanted = found.named or found.targets[:1]
+    command = write_table(table, kept, labels, more, place, targets=wanted, kinds=found.kinds)
     suggested = sum(any(row in said for said in suggest.values()) for row in kept)
     return Mended(str(path), len(kept), len(left_out), suggested, len(renamed), command)
 
@@ -101,11 +105,10 @@ def _of(found: Audit, column: str, what: str) -> dict[Any, str]:
     return told
 
 
-def _spelt(cells: list[str], rename: dict[str, str]) -> list[str]:
+def _spelt(cells: list[str], rename: dict[str, str], *, several: bool) -> list[str]:
     """Cells with labels renamed, also those among several of a cell."""
     if not rename:
         return cells
-    several = column_kind(cells) == "labels"
 
     def one(cell: str) -> str:
         labels = split_labels(cell) if several else (cell,)
@@ -116,35 +119,67 @@ def _spelt(cells: list[str], rename: dict[str, str]) -> list[str]:
     return [one(cell) for cell in cells]
 
 
-def write_table(table: ImageTable, rows: list[int], columns: dict[str, list[str]], place: Path) -> str:
+def write_table(
+    table: ImageTable, rows: list[int], labels: dict[str, list[str]], more: dict[str, list[str]], place: Path, *,
+    targets: Sequence[str] = (), kinds: Mapping[str, str] | None = None,
+) -> str:  # fmt: skip
     """Write rows of a table with these columns beside path, group and split; gives the command that reads it.
 
     Parameters
     ----------
-    columns : dict of str to list of str
-        The label columns, as they shall be, and others; one value for each of `rows`.
+    labels : dict of str to list of str
+        The label columns, as they shall be; one value for each of `rows`.
+    more : dict of str to list of str
+        Other columns; those called "group" and "split" go before what the table has of them. A column that is
+        called like one of labels gets another name, with a warning.
+    targets : sequence of str
+        Label columns that the command is about; named in it where something is said of them.
+    kinds : dict of str to str, optional
+        What was said of label columns.
     """
-    names = ["path", *columns]
-    data = [[table.paths[row] for row in rows], *columns.values()]
+    other = {"path": [table.paths[row] for row in rows], **more}
     for name, column in (("group", table.groups), ("split", table.splits)):
-        if column is not None and name not in columns:
-            names.append(name)
-            data.append([column[row] for row in rows])
+        if column is not None:
+            other.setdefault(name, [column[row] for row in rows])
+    titles = _titles(list(other), labels)
+    columns = {titles["path"]: other.pop("path"), **labels}
+    columns.update({titles[name]: column for name, column in other.items()})
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(names)
-    lines = [line for line in zip(*data, strict=True) if is_text("".join(line))]
+    writer.writerow(columns)
+    lines = [line for line in zip(*columns.values(), strict=True) if is_text("".join(line))]
     if len(lines) < len(rows):
         warn(f"{len(rows) - len(lines)} names are no valid Unicode; the table lacks them")
     writer.writerows(lines)
     write_text(place, buffer.getvalue())
-    return _command(table, names, place)
+    return _command(table, titles, place, targets, kinds or {})
 
 
-def _command(table: ImageTable, names: list[str], place: Path) -> str:
-    parts = ["headstart", "study", str(place), "--image-root", table.root, "--path-column", "path"]
+def _titles(names: Sequence[str], taken: Collection[str]) -> dict[str, str]:
+    """A name for each column that no label column has, its own where it can be."""
+    titles: dict[str, str] = {}
+    used = {*taken, *names}
+    for name in names:
+        number, title = 2, name
+        while title in taken or (title != name and title in used):
+            title, number = f"{name}_{number}", number + 1
+        if title != name:
+            warn(f"a label column is called {name!r}; what the new table calls so otherwise is {title!r}")
+        used.add(title)
+        titles[name] = title
+    return titles
+
+
+def _command(
+    table: ImageTable, titles: Mapping[str, str], place: Path, targets: Sequence[str], kinds: Mapping[str, str]
+) -> str:  # fmt: skip
+    parts = ["headstart", "study", str(place), "--image-root", table.root, "--path-column", titles["path"]]
     for target in table.targets:
         parts += ["--label-columns", target]
     for name in ("group", "split", "fold"):
-        parts += [f"--{name}-column", name] if name in names else []
+        parts += [f"--{name}-column", titles[name]] if name in titles else []
+    said = [f"{name}={kinds[name]}" for name in targets if name in kinds]
+    for flag, values in (("--target", targets if said else ()), ("--kind", said)):
+        for value in values:
+            parts += [flag, value]
     return shlex.join(parts)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.audit.balance import find_alike, find_imbalance, find_spellings
+from headstart.audit.balance import find_alike, find_imbalance, find_spaces, find_spellings
 from headstart.audit.commands import TARGET, Given
 from headstart.audit.cues import find_cues
 from headstart.audit.drift import find_drift
@@ -30,7 +30,7 @@ from headstart.base.events import warn
 from headstart.features.duplicates import Copies, find_copies
 from headstart.features.extractor import FeatureExtractor
 from headstart.features.store import DEFAULT_CACHE_GB
-from headstart.images.column_kinds import column_kind, split_labels
+from headstart.images.column_kinds import check_kind, kind_of, split_labels
 from headstart.images.prepare import least_side
 from headstart.images.table import ImageTable
 
@@ -69,8 +69,8 @@ def audit(
     features : ndarray of float32, shape (n, d), optional
         Of the backbone's last layer, where the caller has them: one row an image, all of them readable.
     kinds : dict of str to str, optional
-        What label columns hold ("classes", "labels", "number", or "ordinal", which are classes here) where that is
-        known; found from their cells by default.
+        What label columns hold (see `headstart.images.column_kinds.KINDS`) where that is known; found from their
+        cells by default.
     given : tuple of (str, str)
         Options by which the data were read, for the commands of the findings.
 
@@ -82,10 +82,14 @@ def audit(
     ------
     UnknownName
         No such check or label column.
+    BadOptions
+        No such kind, or numbers that are none.
     """
     for name in only:
         if name not in CHECKS:
             raise UnknownName("check", name, CHECKS)
+    for name, kind in (kinds or {}).items():
+        check_kind(name, kind, table.labels[table.target(name)])
     start = time.perf_counter()
     asked = () if target is None else (target,) if isinstance(target, str) else tuple(target)
     targets = tuple(table.target(name) for name in asked) or table.targets
@@ -105,7 +109,7 @@ def audit(
     own += [("--seed", str(seed))] if seed else []
     return Audit(
         table, source or table.name, targets, by_severity(findings), tuple(checked), backbone, seed,
-        time.perf_counter() - start, (*given, *own),
+        time.perf_counter() - start, (*given, *own), dict(kinds or {}),
     )  # fmt: skip
 
 
@@ -149,9 +153,10 @@ class _Work:
 
     def kind(self, column: str) -> str:
         """What a label column holds: "classes", "labels" or "number"."""
-        if column not in self.kinds:
-            self.kinds[column] = column_kind(self.table.labels[column])
-        return self.kinds[column].replace("ordinal", "classes")
+        kind: str = self._once(
+            f"kind {column}", lambda: kind_of(column, self.table.labels[column], self.kinds)
+        )
+        return kind
 
     @property
     def columns(self) -> dict[str, str]:
@@ -269,6 +274,7 @@ def _labels(work: _Work, column: str) -> Found:
 def _balance(work: _Work, column: str) -> Found:
     kind = work.kind(column)
     found = [*find_imbalance(work.table, column, kind), *find_spellings(work.table, column, kind)]
+    found += find_spaces(work.table, column)
     if kind == "labels":
         cells = [cell for cell in work.table.labels[column] if cell is not None]
         return found, {"n_labels": len({label for cell in cells for label in split_labels(cell)})}, ""

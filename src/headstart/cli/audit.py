@@ -12,7 +12,7 @@ from headstart.base.options import given_flags, option
 from headstart.cli.declared import DataOptions, same
 from headstart.cli.flags import Data, Json, build, verb
 from headstart.cli.screen import shown
-from headstart.cli.sources import open_table, open_targets
+from headstart.cli.sources import open_on_target, open_targets, read_kinds, spoken_of
 from headstart.cli.text import printable, say, say_json
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 EXAMPLE = """
 headstart audit photos/ --html audit.html
 headstart audit photos/ --only duplicates,labels --mend mended.csv
+headstart audit faces.csv --target age --kind age=number
 """
 
 
@@ -38,6 +39,7 @@ class AuditOptions:
     mend: str | None = option(
         None, "write a new table without what was found wrong; originals stay as they are", metavar="FILE.csv"
     )
+    kind: tuple[str, ...] = same("kind")
     backbone: str = option("lite0", "network whose features are looked at")
     cache_gb: float = same("cache_gb")
     seed: int = option(0, "of folds and draws", low=0, high=2**31 - 1)
@@ -64,15 +66,17 @@ def audit(
     mended = None
     with shown():
         targets: tuple[str, ...] = ()
+        said = spoken_of(options.kind)
         if source.target:
-            images, targets = open_targets(data, source)
+            images, targets = open_targets(data, source, said)
         else:
-            images = open_table(data, source)
+            images = open_on_target(data, source, said)
         if options.mend:
             check_new_table(options.mend, images)
         found = look_for(
             images, source=data, target=targets or None, only=options.only, backbone=options.backbone,
-            seed=options.seed, cache_gb=options.cache_gb, given=given_flags(source, READ),
+            seed=options.seed, cache_gb=options.cache_gb, kinds=read_kinds(options.kind, images),
+            given=(*given_flags(source, READ), *given_flags(options, ("kind",))),
         )  # fmt: skip
         if options.mend:
             mended = write_mended(found, options.mend)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.base.errors import BadOptions
 from headstart.base.events import Notice, emit
 from headstart.cli.declared import DataOptions
 
@@ -17,9 +19,9 @@ def open_table(data: str, options: DataOptions) -> ImageTable:
     return _told(scanned(data, options))
 
 
-def open_on_target(data: str, options: DataOptions) -> ImageTable:
+def open_on_target(data: str, options: DataOptions, also: Sequence[str] = ()) -> ImageTable:
     """As `scanned_on_target`; unusable files are told."""
-    return _told(scanned_on_target(data, options))
+    return _told(scanned_on_target(data, options, also))
 
 
 def scanned(data: str, options: DataOptions) -> ImageTable:
@@ -29,16 +31,16 @@ def scanned(data: str, options: DataOptions) -> ImageTable:
     return scan(data, label_columns=options.label_columns, **_columns(options))
 
 
-def scanned_on_target(data: str, options: DataOptions) -> ImageTable:
-    """As `scanned`; what is named as a target is a label column, whatever it looks like."""
-    from headstart.images.scan_targets import scan_targets
-
-    if not options.target:
+def scanned_on_target(data: str, options: DataOptions, also: Sequence[str] = ()) -> ImageTable:
+    """As `scanned`; what is named as a target, or `also`, is a label column, whatever it looks like."""
+    if not options.target and not also:
         return scanned(data, options)
-    return scan_targets(data, options.target, label_columns=options.label_columns, **_columns(options))[0]
+    return _on_targets(data, options, also)[0]
 
 
-def open_targets(data: str, options: DataOptions) -> tuple[ImageTable, tuple[str, ...]]:
+def open_targets(
+    data: str, options: DataOptions, also: Sequence[str] = ()
+) -> tuple[ImageTable, tuple[str, ...]]:
     """The image table of a source and the label columns that `target` names, with commas; see `scan_targets`.
 
     Raises
@@ -46,12 +48,44 @@ def open_targets(data: str, options: DataOptions) -> tuple[ImageTable, tuple[str
     UnknownName
         No such column.
     """
+    table, targets = _on_targets(data, options, also)
+    return _told(table), targets
+
+
+def _on_targets(data: str, options: DataOptions, also: Sequence[str]) -> tuple[ImageTable, tuple[str, ...]]:
     from headstart.images.scan_targets import scan_targets
 
-    table, targets = scan_targets(
-        data, options.target, label_columns=options.label_columns, **_columns(options)
+    return scan_targets(
+        data, options.target, label_columns=options.label_columns, also=also, **_columns(options)
     )
-    return _told(table), targets
+
+
+def spoken_of(entries: Sequence[str]) -> list[str]:
+    """The columns of which something is said, of entries COLUMN=VALUE."""
+    return list(dict.fromkeys(entry.partition("=")[0].strip() for entry in entries if "=" in entry))
+
+
+def read_kinds(entries: Sequence[str], table: ImageTable) -> dict[str, str]:
+    """What is said of label columns by entries COLUMN=KIND.
+
+    Raises
+    ------
+    BadOptions
+        Every entry that is no such, names no label column, or says what the column does not hold.
+    """
+    from headstart.images.column_kinds import check_kind
+    from headstart.methods.target_words import read_pairs
+
+    found: list[str] = []
+    kinds = read_pairs({"kind": entries}, table.targets, found)["kind"]
+    for name, kind in kinds.items():
+        try:
+            check_kind(name, kind, table.labels[name])
+        except BadOptions as error:
+            found += error.mistakes
+    if found:
+        raise BadOptions(found)
+    return kinds
 
 
 def _columns(options: DataOptions) -> dict[str, Any]:

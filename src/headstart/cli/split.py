@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from headstart.base.errors import BadOptions
+from headstart.base.errors import BadOptions, DataError
 from headstart.base.options import option
 from headstart.cli.declared import DataOptions, same
 from headstart.cli.flags import Data, Json, build, verb
 from headstart.cli.screen import shown
-from headstart.cli.sources import open_on_target
+from headstart.cli.sources import open_on_target, read_kinds, spoken_of
 from headstart.cli.text import printable, say, say_json, table
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ EXAMPLE = """
 headstart split photos/ --ratios 70/15/15 --out split.csv
 headstart split photos/ --folds 5 --inner 3 --out folds.csv
 headstart split labels.csv --group patient --out split.csv
+headstart split faces.csv --target age --kind age=number --out split.csv
 """
 
 
@@ -61,6 +62,7 @@ class SplitOptions:
     group: str | None = option(
         None, "column of what must never be parted (a patient, an object)", metavar="COLUMN"
     )
+    kind: tuple[str, ...] = same("kind")
     duplicates: bool = option(True, "keep copies of one picture together")
     anew: bool = option(False, "set aside the splits that the data give")
     out: str | None = option(None, "write the table with its new columns to this file", metavar="FILE.csv")
@@ -109,11 +111,15 @@ def _made(data: str, source: DataOptions, options: SplitOptions) -> dict[str, An
     from headstart.images.prepare import least_side
     from headstart.images.split_whole import joined_groups
 
-    images = open_on_target(data, source)
+    images = open_on_target(data, source, spoken_of(options.kind))
     if images.splits is not None and not options.anew:
         raise BadOptions(["anew: the data give splits already; --anew sets them aside and draws new ones"])
-    place = check_new_table(options.out, images) if options.out else None
+    place = None
+    if options.out:
+        _check_names(images, options)
+        place = check_new_table(options.out, images)
     target = images.target(source.target or None) if images.labels else None
+    kinds = read_kinds(options.kind, images)
     features, copies = None, None
     if options.duplicates or (options.measure and images.groups is not None):
         extractor = FeatureExtractor(backbone=options.backbone, cache_gb=options.cache_gb)
@@ -125,7 +131,7 @@ def _made(data: str, source: DataOptions, options: SplitOptions) -> dict[str, An
         if options.duplicates:
             copies = find_copies(looking.rest().prints, images.digests, features)
     groups = joined_groups(images, None if copies is None else copies.clusters)
-    columns, parts = _columns(images, groups, options)
+    columns, parts = _columns(images, groups, options, kinds)
     sizes = np.bincount(groups)
     inflation = None
     if options.measure and target is not None and features is not None and (sizes > 1).any():
@@ -133,17 +139,28 @@ def _made(data: str, source: DataOptions, options: SplitOptions) -> dict[str, An
 
         held = 1 / options.folds if options.folds else sum(read_ratios(options.ratios)[1:])
         inflation = measure_inflation(
-            images, target, principal(features), groups, held=held, seed=options.seed
+            images, target, principal(features), groups, held=held, seed=options.seed, kinds=kinds
         )
     command = None
     if place is not None:
         named = {name: [label or "" for label in column] for name, column in images.labels.items()}
-        command = write_table(images, list(range(len(images))), {**named, **columns}, place)
-    return _result(images, data, options, groups, copies, parts, inflation, command)
+        rows, wanted = list(range(len(images))), [target] if target else []
+        command = write_table(images, rows, named, columns, place, targets=wanted, kinds=kinds)
+    return _result(images, data, options, groups, copies, parts, inflation, command, kinds)
+
+
+def _check_names(images: ImageTable, options: SplitOptions) -> None:
+    """Refuse label columns that are called as a study knows inner folds by."""
+    inner = [f"inner_{number}" for number in range(options.folds or 0)]
+    if taken := [name for name in images.targets if name in inner]:
+        raise DataError(
+            f"a label column is called {taken[0]!r}, as inner folds are; rename it in the source, or choose others with "
+            "--label-columns"
+        )
 
 
 def _columns(
-    images: ImageTable, groups: Any, options: SplitOptions
+    images: ImageTable, groups: Any, options: SplitOptions, kinds: dict[str, str]
 ) -> tuple[dict[str, list[str]], list[str]]:
     """The new columns, and the part of each row that is counted."""
     import numpy as np
@@ -152,13 +169,14 @@ def _columns(
 
     columns = {"group": [f"g{number}" for number in groups.tolist()]}
     if not options.folds:
-        parts = list(split_whole(images, groups, ratios=read_ratios(options.ratios), seed=options.seed))
+        ratios = read_ratios(options.ratios)
+        parts = list(split_whole(images, groups, ratios=ratios, seed=options.seed, kinds=kinds))
         return {**columns, "split": parts}, parts
-    fold = folds_whole(images, groups, options.folds, options.seed, range(len(images)))
+    fold = folds_whole(images, groups, options.folds, options.seed, range(len(images)), kinds)
     columns["fold"] = [str(number) for number in fold.tolist()]
     for outer in range(options.folds if options.inner else 0):
         rest = np.flatnonzero(fold != outer).tolist()
-        inner = folds_whole(images, groups, int(options.inner or 2), options.seed + 1 + outer, rest)
+        inner = folds_whole(images, groups, int(options.inner or 2), options.seed + 1 + outer, rest, kinds)
         told = dict(zip(rest, inner.tolist(), strict=True))
         columns[f"inner_{outer}"] = [str(told.get(row, "")) for row in range(len(images))]
     return columns, [f"fold {number}" for number in fold.tolist()]
@@ -166,13 +184,18 @@ def _columns(
 
 def _result(
     images: ImageTable, data: str, options: SplitOptions, groups: Any, copies: Any, parts: list[str],
-    inflation: Inflation | None, command: str | None,
+    inflation: Inflation | None, command: str | None, kinds: dict[str, str],
 ) -> dict[str, Any]:  # fmt: skip
     import numpy as np
 
+    from headstart.images.column_kinds import kind_of
+
     sizes = np.bincount(groups)
     order = ("train", "validation", "test") if not options.folds else sorted(set(parts))
-    counts = {name: _counted(column, parts, order) for name, column in images.labels.items()}
+    counts = {
+        name: _counted(column, kind_of(name, column, kinds), parts, order)
+        for name, column in images.labels.items()
+    }
     return {
         "data": data, "n_images": len(images), "seed": options.seed, "parts": {part: parts.count(part) for part in order},
         "classes": counts, "n_groups": len(sizes), "largest_group": int(sizes.max(initial=0)),
@@ -183,12 +206,11 @@ def _result(
 
 
 def _counted(
-    column: tuple[str | None, ...], parts: list[str], order: Sequence[str]
+    column: tuple[str | None, ...], kind: str, parts: list[str], order: Sequence[str]
 ) -> dict[str, dict[str, int]]:
     """Images of each class in each part; of each label where cells hold several, of each fifth of numbers."""
-    from headstart.images.column_kinds import column_kind, split_labels, stratum_names
+    from headstart.images.column_kinds import split_labels, stratum_names
 
-    kind = column_kind(column)
     cells = column if kind == "labels" else stratum_names(column, kind)
     found: dict[str, Counter[str]] = {part: Counter() for part in order}
     for cell, part in zip(cells, parts, strict=True):

@@ -15,12 +15,13 @@ from headstart.base.events import warn
 from headstart.base.findings import Finding
 from headstart.base.new_folder import check_new_folder, new_folder
 from headstart.dataset.card import CardFacts, write_card
+from headstart.dataset.classes import NO_LABEL
 from headstart.dataset.edit import BalancePlan, Edits, edited
 from headstart.dataset.odd import odd_labels
-from headstart.dataset.write import check_layout, write_files
+from headstart.dataset.write import OF_ONE, check_layout, write_files
 from headstart.images.spelling import alike, renames
 from headstart.images.split import split_table
-from headstart.images.table import SPLITS, ImageTable
+from headstart.images.table import SPLITS, ImageTable, added
 
 Told = Callable[[BalancePlan], None]
 
@@ -75,10 +76,10 @@ class Draft:
     def counts(self) -> dict[str, dict[str, int]]:
         """Images a class of the first target in each split ("all" where there is none)."""
         splits = self.table.splits or ("all",) * len(self.table)
-        labels = self.table.labels[self.table.targets[0]] if self.table.targets else ("",) * len(self.table)
+        labels = _first_labels(self.table)
         made: dict[str, Counter[str]] = {}
         for split, label in zip(splits, labels, strict=True):
-            made.setdefault(split, Counter())[str(label)] += 1
+            made.setdefault(split, Counter())[NO_LABEL if label is None else label] += 1
         return {split: dict(sorted(made[split].items())) for split in (*SPLITS, "all") if split in made}
 
     def to_dict(self) -> dict[str, Any]:
@@ -137,6 +138,7 @@ def joined(tables: Sequence[ImageTable]) -> ImageTable:
         groups=groups,
         splits=splits,
         problems=tuple(problem for table in tables for problem in table.problems),
+        spaced=added([table.spaced for table in tables]),
         source=" ".join(dict.fromkeys(table.source for table in tables if table.source)),
     )
 
@@ -161,7 +163,7 @@ def drafted(table: ImageTable, recipe: Recipe, told: Told | None = None) -> Draf
     if recipe.merge_spellings and made.targets:
         made = _merged(made, steps)
     findings = odd_labels(made)
-    made = _labelled(made, steps)
+    made = _labelled(made, recipe.layout, steps)
     if recipe.once:
         made = _each_once(made, steps)
     if made.splits is None and recipe.split:
@@ -234,32 +236,42 @@ def _merged(table: ImageTable, steps: list[str]) -> ImageTable:
     return edited(table, Edits(rename=names))[0]
 
 
-def _labelled(table: ImageTable, steps: list[str]) -> ImageTable:
-    """Without the images that lack a label of the first target; labels of other targets may be missing."""
+def _first_labels(table: ImageTable) -> tuple[str | None, ...]:
+    """Labels of the first target; empty ones where there is none."""
+    return table.labels[table.targets[0]] if table.targets else ("",) * len(table)
+
+
+def _labelled(table: ImageTable, layout: str, steps: list[str]) -> ImageTable:
+    """Without the images that no target labels; where a layout holds the first target alone, that it does not label."""
     if not table.targets:
         return table
-    column = table.labels[table.targets[0]]
-    kept = [row for row, label in enumerate(column) if label is not None]
+    names = table.targets[:1] if layout in OF_ONE else table.targets
+    kept = [row for row in range(len(table)) if any(table.labels[name][row] is not None for name in names)]
     if len(kept) < len(table):
-        steps.append(f"{len(table) - len(kept):,} images without a label of {table.targets[0]!r} left out")
+        of = f" of {names[0]!r}" if len(names) == 1 else ""
+        steps.append(f"{len(table) - len(kept):,} images without a label{of} left out")
     return table.select(kept)
 
 
 def _each_once(table: ImageTable, steps: list[str]) -> ImageTable:
-    labels = table.labels[table.targets[0]] if table.targets else ("",) * len(table)
-    said: dict[str, set[str | None]] = {}
-    for digest, label in zip(table.digests, labels, strict=True):
-        said.setdefault(digest, set()).add(label)
-    seen: set[str] = set()
-    kept = []
-    for row in sorted(range(len(table)), key=lambda row: table.paths[row]):
-        digest = table.digests[row]
-        if digest not in seen and len(said[digest]) == 1:
-            kept.append(row)
-        seen.add(digest)
+    """One of exact copies, one with the most labels; none where the first column that labels them says different things."""
+    odd: set[str] = set()
+    labelled: set[str] = set()
+    for column in table.labels.values():
+        said: dict[str, set[str]] = {}
+        for digest, label in zip(table.digests, column, strict=True):
+            if label is not None and digest not in labelled:
+                said.setdefault(digest, set()).add(label)
+        odd |= {digest for digest, labels in said.items() if len(labels) > 1}
+        labelled |= said.keys()
+    n_missing = [sum(column[row] is None for column in table.labels.values()) for row in range(len(table))]
+    first: dict[str, int] = {}
+    for row in sorted(range(len(table)), key=lambda row: (n_missing[row], table.paths[row])):
+        first.setdefault(table.digests[row], row)
+    kept = sorted(row for digest, row in first.items() if digest not in odd)
     if len(kept) < len(table):
         steps.append(f"{len(table) - len(kept):,} exact copies left out (all of them where labels differ)")
-    return table.select(sorted(kept))
+    return table.select(kept)
 
 
 def _edit_steps(edits: Edits, plan: BalancePlan | None, n_gone: int) -> list[str]:

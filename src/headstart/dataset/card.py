@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.base.findings import Finding
+from headstart.dataset.classes import NO_LABEL
 from headstart.dataset.edit import shuffled
 from headstart.images.collect import clean
 from headstart.images.table import SPLITS, ImageTable
@@ -111,8 +112,9 @@ def _counts(facts: CardFacts) -> list[str]:
         lines.append(f"| {escaped(name)} | " + " | ".join(cells) + " |")
     if len(classes) > MOST_CLASSES:
         lines.append(f"| ... and {len(classes) - MOST_CLASSES:,} classes more |" + " |" * len(splits))
+    n = len(classes) - (NO_LABEL in classes)
     total = [f"{sum(facts.counts[split].values()):,}" for split in splits]
-    return [*lines, f"| all {len(classes):,} | " + " | ".join(total) + " |"]
+    return [*lines, f"| all {n:,} | " + " | ".join(total) + " |"]
 
 
 def _sizes(table: ImageTable) -> list[str]:

@@ -9,6 +9,8 @@ from headstart.base.errors import BadOptions
 from headstart.images.spelling import alike
 
 LONGEST = 200
+NO_LABEL = "(no label)"
+"""What images without a label are counted under."""
 
 
 def check_classes(names: Sequence[str]) -> tuple[str, ...]:

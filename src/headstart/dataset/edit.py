@@ -29,7 +29,7 @@ class Edits:
     rename : dict of str to str
         Old class to new; several to one name merge them.
     keep, drop : tuple of str
-        Classes (new names) that stay alone, or go.
+        Classes (new names) that stay alone, or go; images without a label are of no class.
     balance : str or int, optional
         Images a class that no class is to exceed: a number, or the "smallest", "median" or "largest" count.
     per_class : int, optional
@@ -170,13 +170,13 @@ def _kept(table: ImageTable, target: str, edits: Edits) -> ImageTable:
             raise UnknownName("class", name, known, "(after renaming)")
     if not edits.keep and not edits.drop:
         return table
-    wanted = set(edits.keep) if edits.keep else set(known) - set(edits.drop)
+    wanted: set[str | None] = set(edits.keep) if edits.keep else {None, *known} - set(edits.drop)
     return table.select([row for row, label in enumerate(table.labels[target]) if label in wanted])
 
 
 def _at_most(table: ImageTable, target: str, most: int, seed: int, *, only: str) -> ImageTable:
-    """At most so many images a class among the rows of one split; the others stay."""
-    inside = set(table.rows(only))
+    """At most so many images a class among the rows of one split; the others stay, and images without a label."""
+    inside = {row for row in table.rows(only) if table.labels[target][row] is not None}
     by_class: dict[str | None, list[int]] = {}
     for row in shuffled(table, inside, seed):
         by_class.setdefault(table.labels[target][row], []).append(row)
@@ -188,10 +188,11 @@ def _sampled(table: ImageTable, target: str, size: int, seed: int) -> ImageTable
     """`size` images; every class and split keeps its share to within one image (largest remainders)."""
     if size >= len(table):
         return table
-    parts: dict[tuple[str, str], list[int]] = {}
+    parts: dict[tuple[bool, str, str], list[int]] = {}
     for row in shuffled(table, range(len(table)), seed):
         split = table.splits[row] if table.splits else ""
-        parts.setdefault((str(table.labels[target][row]), split), []).append(row)
+        label = table.labels[target][row]
+        parts.setdefault((label is None, label or "", split), []).append(row)
     shares = {key: size * len(rows) / len(table) for key, rows in parts.items()}
     taken = {key: int(share) for key, share in shares.items()}
     by_rest = sorted(parts, key=lambda key: (taken[key] - shares[key], key))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from headstart.base.findings import Finding
 from headstart.images.collect import clean, told
 from headstart.images.spelling import alike
-from headstart.images.table import ImageTable
+from headstart.images.table import ImageTable, told_spaced
 
 MANY_CLASSES = 1_000
 SHOWN = 5
@@ -30,13 +30,15 @@ def odd_labels(table: ImageTable, target: str | None = None) -> list[Finding]:
         )
     if not table.targets:
         return found
-    column = table.labels[table.target(target)]
+    name = table.target(target)
+    column = table.labels[name]
     return [
         *found,
         *_spellings(column),
+        *_spaced(table.spaced.get(name, {})),
         *_contradictions(table, column),
         *_sizes(column),
-        *_unlabelled(column),
+        *_unlabelled(column, name),
     ]
 
 
@@ -54,6 +56,18 @@ def _spellings(column: Sequence[str | None]) -> list[Finding]:
             "spelling",
             f"classes that differ in case, spaces, hyphens or underscores alone: {first}{more}",
             "merge them with --merge-spellings, or with --rename OLD=NEW",
+        )
+    ]
+
+
+def _spaced(labels: Mapping[str, int]) -> list[Finding]:
+    if not labels:
+        return []
+    return [
+        Finding(
+            "spaces",
+            f"{sum(labels.values()):,} labels have spaces about them, and are read without: {told_spaced(labels)}",
+            "write them without in the source, where other programs take them for classes of their own",
         )
     ]
 
@@ -120,12 +134,10 @@ def _sizes(column: Sequence[str | None]) -> list[Finding]:
     return found
 
 
-def _unlabelled(column: Sequence[str | None]) -> list[Finding]:
+def _unlabelled(column: Sequence[str | None], name: str) -> list[Finding]:
     n = sum(label is None for label in column)
     if not n:
         return []
     return [
-        Finding(
-            "unlabelled", f"{n:,} images have no label and are left out", "label them with headstart label"
-        )
+        Finding("unlabelled", f"{n:,} images have no label of {name!r}", "label them with headstart label")
     ]

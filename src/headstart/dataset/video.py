@@ -17,9 +17,10 @@ import numpy as np
 from headstart.base.errors import DataError
 from headstart.base.events import Progress, emit, warn
 from headstart.base.optional import require
-from headstart.images.collect import Row, build_table, clean, subfolders, walk
+from headstart.images.collect import Row, build_table, clean, looks_like_image, subfolders, walk
 from headstart.images.decode import MAX_PIXELS
 from headstart.images.file_names import safe_name
+from headstart.images.scan_folder import is_split_layout, split_names
 from headstart.images.table import ImageTable
 
 if TYPE_CHECKING:
@@ -35,10 +36,11 @@ QUALITY = 95
 
 @dataclass(frozen=True)
 class Video:
-    """A video file and the class of all its frames (None where it has none)."""
+    """A video file, the class of all its frames and their split (None where it has none)."""
 
     path: Path
     label: str | None = None
+    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,20 +55,35 @@ class Frames:
 
 
 def videos_in(source: str | Path) -> list[Video]:
-    """The video that `source` is, or those below it, with the folder directly below as their class.
+    """The video that `source` is, or those below it; class folders and splits are found as those of images are.
 
     Empty where there are none.
+
+    Raises
+    ------
+    DataError
+        A folder of videos and images, or with two folders for one split.
     """
     place = Path(source).expanduser().absolute()
     if place.is_file():
         return [Video(place)] if place.suffix.lower() in EXTENSIONS else []
     if not place.is_dir():
         return []
-    plain = not subfolders(place)
-    found = [path for path in walk(place, relative_to=place) if Path(path).suffix.lower() in EXTENSIONS]
-    return [
-        Video(place / path, None if plain or "/" not in path else clean(path.split("/")[0])) for path in found
-    ]
+    paths = list(walk(place, relative_to=place))
+    found = [path for path in paths if Path(path).suffix.lower() in EXTENSIONS]
+    if found and (image := next((path for path in paths if looks_like_image(place / path)), None)):
+        raise DataError(
+            f"{clean(str(place))} holds videos and images ({clean(found[0])}, {clean(image)}), which cannot be joined in "
+            "one go; part them, build the frames first, then join them"
+        )
+    folders = subfolders(place)
+    splits = split_names(place, folders) if found and is_split_layout(folders) else {}
+    made = []
+    for path in found:
+        above = path.split("/")[:-1]
+        split = splits[above.pop(0)] if above and splits else None
+        made.append(Video(place / path, clean(above[0]) if above else None, split))
+    return made
 
 
 def frames_table(
@@ -102,7 +119,7 @@ def frames_table(
         told.append(frames)
         labels = (video.label,) if labelled else ()
         rows += [
-            Row(f"{place.name}/{each}", labels, group=f"{number:03d} {clean(video.path.name)}")
+            Row(f"{place.name}/{each}", labels, f"{number:03d} {clean(video.path.name)}", video.split)
             for each in names
         ]
     targets = ("label",) if labelled else ()

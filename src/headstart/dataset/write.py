@@ -24,8 +24,10 @@ from headstart.images.table import ImageTable
 
 WAYS = ("copy", "symlink")
 SPLIT, GROUP = "split", "group"
-OWN = {"csv": ("path", SPLIT, GROUP), "imagefolder": ("file_name", GROUP), "parquet": ("image", GROUP)}
+OWN = {"csv": ("path", SPLIT, GROUP), "imagefolder": ("file_name", SPLIT, GROUP), "parquet": ("image", GROUP)}
 """Columns that a layout has of its own."""
+OF_ONE = ("folders", "coco")
+"""Layouts that hold the first label column alone, so that no image may lack it."""
 Writer = Callable[[ImageTable, Path, str], list[Finding]]
 
 
@@ -35,7 +37,8 @@ def write_files(table: ImageTable, out: Path, layout: str, ways: str = "copy") -
     Parameters
     ----------
     table : ImageTable
-        Every image has a label of the first target, or there are no targets; labels of others may be missing.
+        For the layouts `OF_ONE` every image has a label of the first target, or there are no targets; labels of
+        others may be missing.
     out : Path
         Exists and is empty.
     layout : str
@@ -126,7 +129,8 @@ def _imagefolder(table: ImageTable, out: Path, ways: str) -> list[Finding]:
         with (out / split / "metadata.jsonl").open("w", encoding="utf-8") as file:
             for row, path in enumerate(paths):
                 if splits[row] == split:
-                    values = {key: value for key, value in _values(table, row).items() if key != SPLIT}
+                    values = _values(table, row)
+                    values.pop(SPLIT, None)  # the folder says it
                     line = {"file_name": path.removeprefix(f"{split}/"), **values}
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")
     return []
@@ -196,7 +200,7 @@ def _values(table: ImageTable, row: int) -> dict[str, str | None]:
 
 def _lost(table: ImageTable, layout: str) -> list[Finding]:
     lost = []
-    if layout in ("folders", "coco") and len(table.targets) > 1:
+    if layout in OF_ONE and len(table.targets) > 1:
         lost.append("label columns " + ", ".join(map(repr, table.targets[1:])))
     if layout == "folders" and table.groups:
         lost.append("groups")

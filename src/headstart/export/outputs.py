@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.methods.output import KINDS, Output, decide
+from headstart.images.column_kinds import KINDS
+from headstart.methods.output import Output, decide
 
 if TYPE_CHECKING:
     from headstart.methods.output_heads import OutputModel

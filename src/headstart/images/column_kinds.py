@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.base.errors import BadOptions, UnknownName
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+KINDS = ("classes", "labels", "ordinal", "number")
+"""What can be said of a label column; ordered levels are classes wherever their order plays no part."""
 SEPARATOR = ";"
 MEASURED = 20
 """More different fractions than so many are taken for measurements; fewer for classes."""
 N_BINS = 5
+SHOWN = 3
 
 
 def column_kind(cells: Sequence[str | None], separator: str = SEPARATOR) -> str:
@@ -44,6 +49,37 @@ def column_kind(cells: Sequence[str | None], separator: str = SEPARATOR) -> str:
     values = [to_number(cell) for cell in known]
     measured = all(value is not None for value in values)
     return "number" if measured and any(value and not value.is_integer() for value in values) else "classes"
+
+
+def kind_of(name: str, cells: Sequence[str | None], kinds: Mapping[str, str] | None = None) -> str:
+    """The kind that is said of a label column ("ordinal" is "classes" here), else what `column_kind` finds.
+
+    Examples
+    --------
+    >>> kind_of("age", ["31", "32"], {"age": "number"}), kind_of("age", ["31", "32"])
+    ('number', 'classes')
+    """
+    kind = (kinds or {}).get(name) or column_kind(cells)
+    return "classes" if kind == "ordinal" else kind
+
+
+def check_kind(name: str, kind: str, cells: Sequence[str | None]) -> None:
+    """Refuse a kind that there is not, and numbers where cells hold none.
+
+    Raises
+    ------
+    BadOptions
+    """
+    if kind not in KINDS:
+        raise BadOptions([f"kind of {name}: {UnknownName('kind', kind, KINDS)}"])
+    if kind == "number" and (odd := [cell for cell in cells if cell is not None and to_number(cell) is None]):
+        raise BadOptions([f"{name}: numbers are expected; got {some_of(odd)}; leave such cells empty"])
+
+
+def some_of(cells: Sequence[str]) -> str:
+    """The first cells, for messages."""
+    shown = ", ".join(repr(cell[:60]) for cell in cells[:SHOWN])
+    return shown + (f" and {len(cells) - SHOWN} more" if len(cells) > SHOWN else "")
 
 
 def split_labels(cell: str, separator: str = SEPARATOR) -> tuple[str, ...]:

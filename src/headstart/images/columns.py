@@ -54,7 +54,7 @@ class Columns:
 
 
 def choose_columns(table: Mapping[str, Column], where: Whereabouts, wanted: Wanted, *, file: str) -> Columns:
-    """Find the columns that the caller did not name.
+    """Find the columns that the caller did not name; a column that is named for labels is taken for nothing else.
 
     Raises
     ------
@@ -67,16 +67,17 @@ def choose_columns(table: Mapping[str, Column], where: Whereabouts, wanted: Want
     for name in named:
         if name is not None and name not in table:
             raise UnknownName("column", name, table, f"in {file}")
-    path = wanted.path_column or _path_column(table, where, file)
-    split = wanted.split_column or _split_column(table)
-    group = wanted.group_column or _named(table, GROUP_NAMES, but={path, split})
+    free = {name: column for name, column in table.items() if name not in wanted.label_columns}
+    path = wanted.path_column or _path_column(free, where, file)
+    split = wanted.split_column or _split_column(free)
+    group = wanted.group_column or _named(free, GROUP_NAMES, but={path, split})
     labels = wanted.label_columns or _label_columns(table, {path, split, group}, file)
     return Columns(path, tuple(labels), group, split)
 
 
 def _path_column(table: Mapping[str, Column], where: Whereabouts, file: str) -> str:
     shares = {name: _share_found(column, where) for name, column in table.items()}
-    best = max(shares.values())
+    best = max(shares.values(), default=0.0)
     if best < LEAST:
         known = _named(table, PATH_NAMES, but=set())
         if known is not None and best == 0 and any("." in (cell or "") for cell in table[known][:SAMPLE]):

@@ -16,7 +16,10 @@ from headstart.images.collect import SPLIT_NAMES, Row, clean
 from headstart.images.columns import GROUP_NAMES, LABEL_NAMES
 from headstart.images.decode import MAX_FILE_BYTES
 from headstart.images.table import Problem
+from headstart.images.table_file import cell_text
 
+TARGETS_NOTE = "headstart"
+"""Note in the schema of a file that `headstart dataset build` wrote: which columns are labels."""
 MAX_ROW_GROUP_BYTES = 8 << 30
 BATCH_ROWS = 64
 BYTES_NAMES = ("image", "img", "image_bytes", "img_bytes", "bytes", "jpg", "jpeg", "png")
@@ -159,11 +162,26 @@ def _check_groups(file: Any, name: str) -> None:
 def _features(schema: Any) -> dict[str, Any]:
     """The features that the `datasets` library noted in the schema, by column."""
     try:
-        noted = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        features = noted["info"]["features"]
-    except (ValueError, KeyError, TypeError):
+        features = _note(schema, "huggingface")["info"]["features"]
+    except (KeyError, TypeError):
         return {}
     return features if isinstance(features, dict) else {}
+
+
+def _noted_targets(schema: Any, plain: Sequence[str]) -> list[str]:
+    """The label columns that a file of our own names; [] in any other."""
+    note = _note(schema, TARGETS_NOTE)
+    said = note.get("targets") if isinstance(note, dict) else None
+    if not isinstance(said, list):
+        return []
+    return [name for name in plain if name in said]
+
+
+def _note(schema: Any, name: str) -> Any:
+    try:
+        return json.loads((schema.metadata or {}).get(name.encode(), b"{}"))
+    except (ValueError, RecursionError):
+        return {}
 
 
 def _kind(features: dict[str, Any], column: str) -> str:
@@ -186,9 +204,10 @@ def _columns(
     for each in (*labels, *([] if group is None else [group])):
         if each not in plain:
             raise UnknownName("column", each, plain, f"in {name}")
-    groups = [column for column in plain if column.casefold() in GROUP_NAMES]
+    known = list(labels) or _noted_targets(schema, plain)
+    groups = [column for column in plain if column.casefold() in GROUP_NAMES and column not in known]
     group = group or (groups[0] if groups else None)
-    targets = list(labels) or [column for column in schema.names if _kind(features, column) == "ClassLabel"]
+    targets = known or [column for column in schema.names if _kind(features, column) == "ClassLabel"]
     targets = targets or [column for column in plain if column.casefold() in LABEL_NAMES]
     return images[0], tuple(column for column in targets if column in labels or column != group), group
 
@@ -219,7 +238,8 @@ def _reader(schema: Any, target: str) -> Callable[[Any], str | None]:
             return None
         if isinstance(names, list) and isinstance(value, int) and value < len(names):
             return clean(str(names[value]))
-        return clean(str(value))
+        text = cell_text(value) if isinstance(value, float) else str(value)
+        return None if text is None else clean(text)
 
     return look
 

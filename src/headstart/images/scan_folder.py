@@ -52,10 +52,15 @@ def is_split_layout(folders: list[Path]) -> bool:
     return bool(folders) and named and any(subfolders(folder) for folder in folders)
 
 
-def _split_rows(root: Path, folders: list[Path], problems: list[Problem]) -> list[Row]:
+def split_names(root: Path, folders: list[Path]) -> dict[str, str]:
+    """The split of each of the folders of a split layout, by the folder's name.
+
+    Raises
+    ------
+    DataError
+        Two folders for one split.
+    """
     taken: dict[str, str] = {}
-    rows: list[Row] = []
-    problems.extend(_outside(root, root))
     for folder in folders:
         split = SPLIT_NAMES[folder.name.casefold()]
         if split in taken:
@@ -63,6 +68,15 @@ def _split_rows(root: Path, folders: list[Path], problems: list[Problem]) -> lis
                 f"{root}: both {taken[split]}/ and {folder.name}/ mean the {split} split; keep or merge one"
             )
         taken[split] = folder.name
+    return {name: split for split, name in taken.items()}
+
+
+def _split_rows(root: Path, folders: list[Path], problems: list[Problem]) -> list[Row]:
+    rows: list[Row] = []
+    splits = split_names(root, folders)
+    problems.extend(_outside(root, root))
+    for folder in folders:
+        split = splits[folder.name]
         inside = _class_rows(root, folder, split, problems)
         if not inside and subfolders(folder):
             problems.append(Problem(folder.name, f"no image in the {split} split"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from headstart.base.errors import DataError, UnknownName
 from headstart.images.collect import SPLIT_NAMES, Row, build_table, clean, each_once, subfolders
 from headstart.images.columns import LABEL_NAMES, NoColumns
 from headstart.images.scan_table import Wanted
-from headstart.images.table import ImageTable, Problem
+from headstart.images.table import ImageTable, Problem, Spaced, added
 from headstart.images.table_file import MAX_TABLE_BYTES, read_table_file
 from headstart.images.whereabouts import Whereabouts, below
 
@@ -63,13 +64,15 @@ def scan_metadata(
     problems: list[Problem] = []
     listed: list[str] = []
     targets: tuple[str, ...] | None = None
+    spaced: Spaced = {}
     for file, split in files.items():
         home = (wanted.image_root or file.parent).absolute()
         inside = "" if wanted.image_root or home == root else f"{home.relative_to(root).as_posix()}/"
         where = Whereabouts(home, below(home))
         listed += [inside + path for path in where.paths]
-        records = _records(file, where, wanted)
+        records, found = _records(file, where, wanted)
         names = _label_names(records, file, wanted)
+        spaced = added([spaced, {clean(name): found[name] for name in names if name in found}])
         if targets is not None and names != targets:
             raise DataError(f"{file}: labels {', '.join(names)}, other splits have {', '.join(targets)}")
         targets = names
@@ -77,10 +80,11 @@ def scan_metadata(
     rows = each_once(drafts, problems)
     known = {row.path for row in drafts} | {problem.path for problem in problems}
     problems += [Problem(path, "not named in the metadata") for path in listed if path not in known]
-    return build_table(
+    made = build_table(
         wanted.image_root or root, rows, problems, name=root.name, targets=targets or (),
         on_bad=on_bad,
     )  # fmt: skip
+    return replace(made, spaced=spaced)
 
 
 def _rows(
@@ -88,6 +92,8 @@ def _rows(
     split: str | None, file: str, problems: list[Problem],
 ) -> list[Row]:  # fmt: skip
     made = []
+    split_name = wanted.split_column or (SPLIT if SPLIT not in names else None)
+    group_name = wanted.group_column or (GROUP if GROUP not in names else None)
     for number, record in enumerate(records, 1):
         said = str(record.get(wanted.path_column or NAME) or "")
         found = where.find(said)
@@ -98,13 +104,17 @@ def _rows(
         if names and all(label is None for label in labels):
             problems.append(Problem(inside + found, f"no label ({file} row {number})"))
             continue
-        told = str(record.get(wanted.split_column or SPLIT) or "")
+        told = str(_of(record, split_name) or "")
         part = split or SPLIT_NAMES.get(told.casefold())
         if told and part is None and wanted.split_column:
             problems.append(Problem(inside + found, f"no split called {told!r} ({file} row {number})"))
             continue
-        made.append(Row(inside + found, labels, _text(record.get(wanted.group_column or GROUP)), part))
+        made.append(Row(inside + found, labels, _text(_of(record, group_name)), part))
     return made
+
+
+def _of(record: dict[str, Any], name: str | None) -> Any:
+    return None if name is None else record.get(name)
 
 
 def _text(value: Any) -> str | None:
@@ -113,20 +123,22 @@ def _text(value: Any) -> str | None:
     return clean(str(value))
 
 
-def _records(file: Path, where: Whereabouts, wanted: Wanted) -> list[dict[str, Any]]:
+def _records(file: Path, where: Whereabouts, wanted: Wanted) -> tuple[list[dict[str, Any]], Spaced]:
     name = wanted.path_column or NAME
     if file.suffix.lower() != LINES:
-        columns = read_table_file(file, where).columns
+        table = read_table_file(file, where)
+        columns = table.columns
         if name not in columns:
             raise NoColumns(f"{file}: no column {name!r}")
-        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        rows = zip(*columns.values(), strict=True)
+        return [dict(zip(columns, values, strict=True)) for values in rows], table.spaced
     if file.stat().st_size > MAX_TABLE_BYTES:
         raise DataError(f"{file}: a metadata file above {MAX_TABLE_BYTES >> 20} MiB")
     try:
         lines = file.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{file}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
-    return [_record(line, name, file, at) for at, line in enumerate(lines, 1) if line.strip()]
+    return [_record(line, name, file, at) for at, line in enumerate(lines, 1) if line.strip()], {}
 
 
 def _record(line: str, name: str, file: Path, number: int) -> dict[str, Any]:

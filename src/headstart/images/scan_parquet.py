@@ -29,7 +29,7 @@ DATA_FOLDERS = ("data", "default")
 MAX_UNPACKED_BYTES = 50 << 30
 SPARE_BYTES = 1 << 30
 """Disk that must stay free beside the images."""
-FORMAT = "2"
+FORMAT = "3"
 
 
 def image_parquet(folder: Path) -> dict[Path, str | None]:

@@ -1,20 +1,21 @@
 """Images with a ground-truth file: CSV, TSV or Parquet, its columns found by content and name, or named.
 
 The file is not trusted: a path in it must stay inside the image folder, and a row is either used whole or a
-`Problem`. Paths may be relative, plain file names, or names without extension as long as they are unique.
+`Problem`. Paths may be relative, plain file names, or names without extension as long as they are unique; folders that
+a cell names must be those of the file, as far as both have some.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headstart.base.errors import DataError
 from headstart.base.events import Notice, emit
 from headstart.images.collect import SPLIT_NAMES, Row, build_table, clean, each_once
 from headstart.images.columns import Columns, choose_columns
-from headstart.images.table import ImageTable, Problem
+from headstart.images.table import ImageTable, Problem, Spaced, added
 from headstart.images.table_file import Column, read_table_file
 from headstart.images.whereabouts import Whereabouts, below
 
@@ -56,6 +57,7 @@ def scan_table(
     problems: list[Problem] = []
     drafts: list[Row] = []
     targets: tuple[str, ...] | None = None
+    spaced: Spaced = {}
     for file, split in files.items():
         table = read_table_file(file, where)
         problems.extend(table.problems)
@@ -65,14 +67,17 @@ def scan_table(
                 f"{file.name} has labels {columns.labels}, {first.name} has {targets}; name them alike"
             )
         targets = columns.labels
-        _say(file, columns)
+        own = {clean(name): table.spaced[name] for name in columns.labels if name in table.spaced}
+        spaced = added([spaced, own])
+        _say(file, columns, own)
         drafts.extend(_rows(table.columns, columns, where, split, file.name, problems))
     rows = each_once(drafts, problems)
     if all_images:
         known = {row.path for row in drafts} | {problem.path for problem in problems}
         listed = " or ".join(file.name for file in files)
         problems.extend(Problem(path, f"not named in {listed}") for path in where.paths if path not in known)
-    return build_table(root, rows, problems, name=name, targets=targets or (), on_bad=on_bad)
+    made = build_table(root, rows, problems, name=name, targets=targets or (), on_bad=on_bad)
+    return replace(made, spaced=spaced)
 
 
 def _rows(
@@ -113,9 +118,12 @@ def _label(value: str | None) -> str | None:
     return None if value is None else clean(value)
 
 
-def _say(file: Path, columns: Columns) -> None:
+def _say(file: Path, columns: Columns, spaced: Spaced) -> None:
     labels = ", ".join(map(repr, columns.labels))
     said = f"{clean(file.name)}: images from column {columns.path!r}, labels from {labels}"
     said += f", groups from {columns.group!r}" if columns.group else ""
     said += f", splits from {columns.split!r}" if columns.split else ""
+    if spaced:
+        n = sum(sum(cells.values()) for cells in spaced.values())
+        said += f"; {n:,} labels have spaces about them, which are left out"
     emit(Notice(said))

@@ -14,8 +14,9 @@ from headstart.images.table import ImageTable
 
 
 def scan_targets(
-    source: str | Path, targets: str | Sequence[str], *, label_columns: Sequence[str] = (), **options: Any
-) -> tuple[ImageTable, tuple[str, ...]]:
+    source: str | Path, targets: str | Sequence[str], *, label_columns: Sequence[str] = (), also: Sequence[str] = (),
+    **options: Any,
+) -> tuple[ImageTable, tuple[str, ...]]:  # fmt: skip
     """Scan a source; where it lacks a target, once more with the targets among its label columns.
 
     So a column of numbers, which does not look like one of labels, is found too.
@@ -27,6 +28,8 @@ def scan_targets(
         Names of label columns; as one text parted at commas, unless a column has that very name. None: the first.
     label_columns : sequence of str
         Where they are given, targets are among them.
+    also : sequence of str
+        Further columns that are read as labels, whatever they look like.
     **options
         Of `headstart.images.scan.scan`.
 
@@ -46,8 +49,8 @@ def scan_targets(
     named = targets if isinstance(targets, str) else ""
     parts = named.split(",") if named else targets
     asked = tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
-    if asked and not label_columns:
-        table = _with_columns(source, named, asked, options)
+    if (asked or also) and not label_columns:
+        table = _with_columns(source, named, asked, tuple(also), options)
     else:
         table = scan(source, label_columns=label_columns, **options)
     if named and named in table.labels:
@@ -56,17 +59,18 @@ def scan_targets(
 
 
 def _with_columns(
-    source: str | Path, named: str, asked: tuple[str, ...], options: dict[str, Any]
+    source: str | Path, named: str, asked: tuple[str, ...], also: tuple[str, ...], options: dict[str, Any]
 ) -> ImageTable:
     """The table of one scan, or of a second one where the first lacks a column; what the first said is of no use then."""
     with notices_held() as said:
         table = _scanned(source, options)
     if table is None:
-        return scan(source, label_columns=asked, **options)
-    if named not in table.labels and any(name not in table.labels for name in asked):
+        return scan(source, label_columns=tuple(dict.fromkeys((*asked, *also))), **options)
+    wanted = (*(() if named in table.labels else asked), *also)
+    if any(name not in table.labels for name in wanted):
         # no table, so no further columns: the caller names those that are there
         with suppress(BadOptions):
-            return scan(source, label_columns=tuple(dict.fromkeys((*table.targets, *asked))), **options)
+            return scan(source, label_columns=tuple(dict.fromkeys((*table.targets, *wanted))), **options)
     for notice in said:
         emit(notice)
     return table

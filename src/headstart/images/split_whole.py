@@ -10,14 +10,14 @@ wanting (the idea of Sechidis, Tsoumakas and Vlahavas 2011, iterative stratifica
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headstart.base.errors import BadOptions
 from headstart.base.events import warn
-from headstart.images.column_kinds import column_kind, split_labels, stratum_names
+from headstart.images.column_kinds import kind_of, split_labels, stratum_names
 from headstart.images.split import Ratios, _checked, _codes
 from headstart.images.table import SPLITS, ImageTable
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.int64]
     Floats = NDArray[np.float64]
+
+Kinds = Mapping[str, str] | None
 
 FEW = 4
 """Images of a combination of labels, for each part, below which they are placed one by one."""
@@ -55,7 +57,9 @@ def joined_groups(table: ImageTable, clusters: Rows | None) -> Rows:
     return made
 
 
-def split_whole(table: ImageTable, groups: Rows, *, ratios: Ratios, seed: int) -> tuple[str, ...]:
+def split_whole(
+    table: ImageTable, groups: Rows, *, ratios: Ratios, seed: int, kinds: Kinds = None
+) -> tuple[str, ...]:
     """ "train", "validation" or "test" for each row.
 
     Parameters
@@ -67,18 +71,22 @@ def split_whole(table: ImageTable, groups: Rows, *, ratios: Ratios, seed: int) -
     ratios : tuple of float
         Shares of train, validation and test that add up to 1.
     seed : int
+    kinds : dict of str to str, optional
+        What label columns hold (see `column_kinds.KINDS`) where that is known; found from their cells by default.
 
     Raises
     ------
     BadOptions
     """
-    part = parts_whole(table, groups, np.asarray(_checked(ratios)), seed, range(len(table)))
-    part = _learnable(table, groups, part)
-    _tell_empty(table, part, ratios)
+    part = parts_whole(table, groups, np.asarray(_checked(ratios)), seed, range(len(table)), kinds)
+    part = _learnable(table, groups, part, kinds)
+    _tell_empty(table, part, ratios, kinds)
     return tuple(SPLITS[number] for number in part.tolist())
 
 
-def folds_whole(table: ImageTable, groups: Rows, n_folds: int, seed: int, rows: Sequence[int]) -> Rows:
+def folds_whole(
+    table: ImageTable, groups: Rows, n_folds: int, seed: int, rows: Sequence[int], kinds: Kinds = None
+) -> Rows:
     """The fold (0 to n_folds - 1) that holds out each of `rows`.
 
     Raises
@@ -89,15 +97,17 @@ def folds_whole(table: ImageTable, groups: Rows, n_folds: int, seed: int, rows: 
     n_groups = len(np.unique(groups[list(rows)]))
     if not 2 <= n_folds <= n_groups:
         raise BadOptions([f"folds: {n_folds} is outside 2 .. {n_groups}, the number of groups"])
-    return parts_whole(table, groups, np.full(n_folds, 1 / n_folds), seed, rows)
+    return parts_whole(table, groups, np.full(n_folds, 1 / n_folds), seed, rows, kinds)
 
 
-def parts_whole(table: ImageTable, groups: Rows, shares: Floats, seed: int, rows: Sequence[int]) -> Rows:
+def parts_whole(
+    table: ImageTable, groups: Rows, shares: Floats, seed: int, rows: Sequence[int], kinds: Kinds = None
+) -> Rows:
     """The part (a position in `shares`) of each of `rows`; whatever their order, the same image gets the same."""
     rows = list(rows)
     order = sorted(range(len(rows)), key=lambda at: (table.digests[rows[at]], table.paths[rows[at]]))
     chosen = [rows[at] for at in order]
-    classes = _classes(table, chosen)
+    classes = _classes(table, chosen, kinds)
     own = np.unique(groups[chosen], return_inverse=True)[1]
     first: dict[int, int] = {}  # groups numbered by content, not by place
     own = np.array([first.setdefault(int(each), len(first)) for each in own.tolist()], np.int64)
@@ -107,12 +117,12 @@ def parts_whole(table: ImageTable, groups: Rows, shares: Floats, seed: int, rows
     return found
 
 
-def _classes(table: ImageTable, rows: Sequence[int]) -> NDArray[np.int64]:
+def _classes(table: ImageTable, rows: Sequence[int], kinds: Kinds) -> NDArray[np.int64]:
     """Class numbers of every label column, (n, columns); different columns share none."""
     columns, offset = [], 0
     for name in table.targets:
         labels = table.labels[name]
-        kind = column_kind(labels)
+        kind = kind_of(name, labels, kinds)
         cells = [labels[row] for row in rows]
         for codes in _each_label(cells) if kind == "labels" else [_strata(cells, kind)]:
             columns.append(codes + offset)
@@ -198,11 +208,11 @@ def _dealt(placed: Rows, n: int, n_left: int, shares: Floats, owed: Floats) -> t
     return np.repeat(np.arange(len(shares)), counts), owed + wanted - counts
 
 
-def _learnable(table: ImageTable, groups: Rows, part: Rows) -> Rows:
+def _learnable(table: ImageTable, groups: Rows, part: Rows, kinds: Kinds) -> Rows:
     """Move a class's smallest group to train where train has none of that class; numbers and sets are no classes."""
     part, sizes = part.copy(), np.bincount(groups)
     for name in table.targets:
-        if column_kind(table.labels[name]) != "classes":
+        if kind_of(name, table.labels[name], kinds) != "classes":
             continue
         labels = np.array([label or "" for label in table.labels[name]], dtype=str)
         for label in set(labels.tolist()) - set(labels[part == 0].tolist()):
@@ -211,7 +221,7 @@ def _learnable(table: ImageTable, groups: Rows, part: Rows) -> Rows:
     return part
 
 
-def _tell_empty(table: ImageTable, part: Rows, ratios: Ratios) -> None:
+def _tell_empty(table: ImageTable, part: Rows, ratios: Ratios, kinds: Kinds) -> None:
     """Say which wanted parts have no image, and of which column that comes."""
     empty = [name for number, name in enumerate(SPLITS) if ratios[number] > 0 and not (part == number).any()]
     if not empty or not len(part):
@@ -219,7 +229,7 @@ def _tell_empty(table: ImageTable, part: Rows, ratios: Ratios) -> None:
     own = [
         name
         for name in table.targets
-        if column_kind(table.labels[name]) == "classes" and 2 * len(table.classes(name)) > len(part)
+        if kind_of(name, table.labels[name], kinds) == "classes" and 2 * len(table.classes(name)) > len(part)
     ]
     why = (
         f"column {own[0]!r} has a class of its own for most images, and train must have each class; name other "

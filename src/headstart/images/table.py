@@ -7,7 +7,8 @@ as one array, a row of `pixels`; either way its digest is the hash of its conten
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 SPLITS = ("train", "validation", "test")
+Spaced = dict[str, dict[str, int]]
+"""By target, labels that a source wrote with spaces about them, and how often."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,21 @@ class Problem:
 
     path: str
     reason: str
+
+
+def added(several: Sequence[Spaced]) -> Spaced:
+    """Labels with spaces about them of several sources."""
+    made: dict[str, Counter[str]] = {}
+    for spaced in several:
+        for target, labels in spaced.items():
+            made.setdefault(target, Counter()).update(labels)
+    return {target: dict(labels) for target, labels in made.items()}
+
+
+def told_spaced(labels: Mapping[str, int], most: int = 5) -> str:
+    """The first labels with spaces about them and how often they are there, as one phrase."""
+    first = ", ".join(f"{label!r} ({n:,})" for label, n in list(labels.items())[:most])
+    return first + (f" and {len(labels) - most:,} more" if len(labels) > most else "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +73,8 @@ class ImageTable:
         What was left out and why.
     source : str
         Where the data is from, licence and citation, as one sentence.
+    spaced : Spaced
+        `labels` are without these spaces.
     """
 
     name: str
@@ -67,6 +87,7 @@ class ImageTable:
     pixels: np.ndarray | None = None
     problems: tuple[Problem, ...] = ()
     source: str = ""
+    spaced: Spaced = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.paths)

@@ -49,7 +49,8 @@ class Whereabouts:
         text = cell.strip().replace("\\", "/")
         if "\0" in text:
             return Problem(cell, "a path with a zero byte")
-        if text.startswith("/") or (len(text) > 2 and text[1:3] == ":/"):
+        whole = text.startswith("/") or (len(text) > 2 and text[1:3] == ":/")
+        if whole:
             inside = os.path.relpath(os.path.normpath(text), self.root)
             if inside.startswith("..") or text[1:3] == ":/":
                 return Problem(cell, "a path outside the image folder")
@@ -61,15 +62,31 @@ class Whereabouts:
             return path
         if (self.root / path).is_file():
             return Problem(cell, "not an image file")
-        return self._by_name(cell, path)
+        return self._by_name(cell, path, whole=whole)
 
-    def _by_name(self, cell: str, path: str) -> str | Problem:
-        """By the end of the path, then by file name or stem; only where a single image answers."""
-        name = PurePosixPath(path).name.casefold()
-        answers = self._named.get(name, [])
-        if len(answers) > 1 and "/" in path:
-            ends = "/" + path.casefold()
-            answers = [each for each in answers if ("/" + each.casefold()).endswith(ends)] or answers
+    def _by_name(self, cell: str, path: str, *, whole: bool) -> str | Problem:
+        """By file name or stem, and by the folders as far as both have some; only where a single image answers."""
+        answers = self._named.get(PurePosixPath(path).name.casefold(), [])
+        if whole or "/" in path:
+            answers = _agreeing(path, answers, whole=whole)
         if len(answers) == 1:
             return answers[0]
         return Problem(cell, f"{len(answers)} images are called so" if answers else "no such image file")
+
+
+def _agreeing(path: str, answers: Sequence[str], *, whole: bool) -> list[str]:
+    """Those whose folders do not contradict a path: one ends like the other; of several, those that share most of it.
+
+    A `whole` path is under the root itself, and shares all of it or nothing.
+    """
+    said = PurePosixPath(path.casefold()).parts[:-1]
+    shared: dict[str, int] = {}
+    for each in answers:
+        held = PurePosixPath(each.casefold()).parts[:-1]
+        n = min(len(said), len(held))
+        if said == held:
+            shared[each] = n + 1
+        elif not whole and said[len(said) - n :] == held[len(held) - n :]:
+            shared[each] = n
+    most = max(shared.values(), default=0)
+    return [each for each, n in shared.items() if n == most]

@@ -15,12 +15,9 @@ from typing import Any
 import numpy as np
 
 from headstart.base.errors import DataError
-from headstart.images.column_kinds import SEPARATOR, split_labels, to_number
+from headstart.images.column_kinds import SEPARATOR, some_of, split_labels, to_number
 from headstart.measure.outputs import decided
 from headstart.methods.calibrate import softmax
-
-KINDS = ("classes", "labels", "ordinal", "number")
-SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -205,9 +202,3 @@ def decode(output: Output, coded: np.ndarray) -> list[str | float | None]:
             for row, gone in zip(coded, missing, strict=True)
         ]  # fmt: skip
     return [None if gone else output.levels[int(code)] for code, gone in zip(coded, missing, strict=True)]
-
-
-def some_of(cells: Sequence[str]) -> str:
-    """The first cells, for messages."""
-    shown = ", ".join(repr(cell[:60]) for cell in cells[:SHOWN])
-    return shown + (f" and {len(cells) - SHOWN} more" if len(cells) > SHOWN else "")

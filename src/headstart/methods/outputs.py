@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.base.errors import BadOptions, UnknownName
-from headstart.images.column_kinds import SEPARATOR, column_kind, split_labels, to_number
-from headstart.methods.output import (
+from headstart.images.column_kinds import (
     KINDS,
+    SEPARATOR,
+    check_kind,
+    column_kind,
+    some_of,
+    split_labels,
+    to_number,
+)
+from headstart.methods.output import (
     Output,
     decide,
     decode,
@@ -19,7 +26,6 @@ from headstart.methods.output import (
     place_of,
     places_of,
     probabilities,
-    some_of,
 )
 
 if TYPE_CHECKING:
@@ -114,8 +120,8 @@ def outputs_of_columns(
 def _output(
     name: str, cells: Sequence[str | None], kind: str | None, levels: Sequence[str] | None, parted: str | None
 ) -> Output:
-    if kind is not None and kind not in KINDS:
-        raise BadOptions([f"kind of {name}: {UnknownName('kind', kind, KINDS)}"])
+    if kind is not None:
+        check_kind(name, kind, cells)
     if parted is not None and not parted.strip():
         raise BadOptions([f"separator of {name}: a sign is expected, such as ';' or ','; got {parted!r}"])
     known = [cell for cell in cells if cell is not None]
@@ -143,10 +149,7 @@ def _kind(known: Sequence[str], levels: Sequence[str] | None, parted: str | None
 def _number(name: str, known: Sequence[str], levels: Sequence[str] | None, separator: str) -> Output:
     if levels is not None:
         raise BadOptions([f"levels of {name}: a number has none; leave them out, or say kind {name}=ordinal"])
-    values = [to_number(cell) for cell in known]
-    if odd := [cell for cell, value in zip(known, values, strict=True) if value is None]:
-        raise BadOptions([f"{name}: numbers are expected; got {some_of(odd)}; leave such cells empty"])
-    numbers = np.asarray(values, np.float64)
+    numbers = np.asarray([to_number(cell) for cell in known], np.float64)
     scale = float(numbers.std())
     if scale <= 1e-12 * max(1.0, float(np.abs(numbers).max())):
         raise BadOptions([f"{name}: all training images have the same number, {known[0]}; nothing to learn"])

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 META = "audit"
 """Name of the audits in the store: data set to audit as JSON."""
 
+SAID = (*READ, "kind")
+"""Options of a study that an audit takes too."""
 FAST = ("files", "duplicates", "balance", "quality", "cues", "drift")
 """Checks that take seconds once the features are there."""
 LABELS_UP_TO = 5000
@@ -59,7 +61,7 @@ def audit_before(
     try:
         found = audit(
             table, source=source, target=_targets(data), only=only, backbone=backbone, features=features,
-            kinds={output.name: output.kind for output in data.outputs}, given=given_flags(spec, READ),
+            kinds={output.name: output.kind for output in data.outputs}, given=given_flags(spec, SAID),
         )  # fmt: skip
     except (HeadstartError, ValueError, ArithmeticError, LookupError, RuntimeError) as error:
         warn(f"{table.name}: the data were not audited: {error}")
@@ -73,7 +75,7 @@ def audit_before(
 def command_of(source: str, spec: StudySpec) -> str:
     """The command that audits a source of a study by itself."""
     named = tuple(("--target", name) for name in spec.target)
-    return audit_command(source, (*given_flags(spec, READ), *named))
+    return audit_command(source, (*given_flags(spec, SAID), *named))
 
 
 def _targets(data: Dataset) -> tuple[str, ...]:
