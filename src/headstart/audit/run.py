@@ -32,6 +32,7 @@ from headstart.features.extractor import FeatureExtractor
 from headstart.features.store import DEFAULT_CACHE_GB
 from headstart.images.column_kinds import column_kind, split_labels
 from headstart.images.prepare import least_side
+from headstart.images.split_whole import joined_groups
 from headstart.images.table import ImageTable
 
 if TYPE_CHECKING:
@@ -223,15 +224,23 @@ class _Work:
         return made
 
     @property
+    def groups(self) -> NDArray[np.int64]:
+        """What no fold may part: a number that copies share, and images of one group of the table, in chains."""
+        made: NDArray[np.int64] = self._once(
+            "groups", lambda: joined_groups(self.table, self.copies.clusters)
+        )
+        return made
+
+    @property
     def space(self) -> NDArray[np.float32]:
         made: NDArray[np.float32] = self._once("space", lambda: principal(self.features))
         return made
 
     def judged(self, column: str) -> Judged | str:
         """Probabilities of the images that a column of classes labels, or why there are none."""
-        labels, clusters = self.table.labels[column], self.copies.clusters
+        labels = self.table.labels[column]
         made: Judged | str = self._once(
-            f"judged {column}", lambda: judge(self.features, labels, clusters, ok=self.ok, seed=self.seed)
+            f"judged {column}", lambda: judge(self.features, labels, self.groups, ok=self.ok, seed=self.seed)
         )
         return made
 
@@ -291,9 +300,7 @@ def _cues(work: _Work, column: str) -> Found:
 def _drift(work: _Work) -> Found:
     if work.table.splits is None:
         return [], {}, "the data give no splits"
-    found, facts = find_drift(
-        work.table, work.space, work.ok, work.copies.clusters, work.columns, seed=work.seed
-    )
+    found, facts = find_drift(work.table, work.space, work.ok, work.groups, work.columns, seed=work.seed)
     return found, facts, "" if facts else "it takes 20 images in train and in another split"
 
 
@@ -301,7 +308,7 @@ def _enough(work: _Work, column: str) -> Found:
     judged = work.judged(column)
     if isinstance(judged, str):
         return [], {}, judged
-    found, facts = find_too_few(judged, work.copies.clusters, seed=work.seed)
+    found, facts = find_too_few(judged, seed=work.seed)
     skipped = str(facts.pop("skipped", ""))
     return found, facts, skipped
 
