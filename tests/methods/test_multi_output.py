@@ -144,7 +144,7 @@ def test_classes_labels_and_levels_count_alike_on_frozen_features_too(fitted):
     weighed = small(kinds=KINDS, class_weights=named).fit(IMAGES, columns)
     assert [each.head.balanced for each in weighed.models_] == [True, True, True, False]
     red = [model.predict_proba(IMAGES)[0][:, 1].mean() for model in (usual, weighed)]
-    assert red[1] > red[0] + 0.1
+    assert red[1] > 1.5 * red[0]
     neighbours = small(kinds=KINDS, class_weights=("size",))
     neighbours.estimator.head = "knn"
     assert neighbours.fit(IMAGES, dict(COLUMNS)).models_[2].head.balanced  # the head of levels is another one
@@ -168,7 +168,7 @@ def test_a_head_that_is_asked_for_and_not_taken_is_told(fitted):
         "cumulative_logistic, light has ridge_regression"
     ]
     with collected_warnings() as quiet:
-        asked.fit(IMAGES, {"colour": COLUMNS["colour"]})
+        asked.set_params(kinds=None).fit(IMAGES, {"colour": COLUMNS["colour"]})
         small(kinds=KINDS).fit(IMAGES, dict(COLUMNS))
     assert not any("the head" in str(each) for each in quiet)
 

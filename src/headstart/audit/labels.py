@@ -8,12 +8,12 @@ named as well as wrong labels; how many are wrong is told by the surest fifth of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.audit.finding import AuditFinding, counted
+from headstart.audit.finding import AuditFinding, RankedLabel, counted
 from headstart.base.events import Progress, emit
 from headstart.base.optional import require
 from headstart.features.neighbours.exact import nearest, unit
@@ -206,10 +206,31 @@ def wrong_share(judged: Judged) -> tuple[float, float, float]:
     return (wrong / n, *wilson(wrong, n))
 
 
+def ranked(judged: Judged, named: Rows) -> tuple[RankedLabel, ...]:
+    """Every label that was judged, the most suspect first.
+
+    Parameters
+    ----------
+    judged : Judged
+    named : ndarray of int64
+        What `suspects` gives.
+    """
+    order = np.argsort(label_quality(judged.probabilities, judged.codes), kind="stable")
+    looks_wrong = set(named.tolist())
+    return tuple(replace(_ranked(judged, at), named=at in looks_wrong) for at in order.tolist())
+
+
+def _ranked(judged: Judged, at: int) -> RankedLabel:
+    told, code = int(judged.probabilities[at].argmax()), int(judged.codes[at])
+    return RankedLabel(
+        int(judged.rows[at]), judged.classes[code], float(judged.probabilities[at, code]), judged.classes[told],
+        float(judged.probabilities[at, told]),
+    )  # fmt: skip
+
+
 def remark(judged: Judged, at: int) -> str:
     """The label of an image and what it rather is."""
-    told = int(judged.probabilities[at].argmax())
-    return f"{judged.classes[judged.codes[at]]}; rather {judged.classes[told]} ({judged.probabilities[at, told]:.0%})"
+    return _ranked(judged, at).remark
 
 
 def find_label_errors(table: ImageTable, judged: Judged, named: Rows) -> list[AuditFinding]:

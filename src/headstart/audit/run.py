@@ -20,7 +20,7 @@ from headstart.audit.drift import find_drift
 from headstart.audit.enough import find_too_few
 from headstart.audit.files import find_bad_files
 from headstart.audit.finding import CHECKS, Audit, AuditFinding, Checked, by_severity
-from headstart.audit.labels import Judged, find_label_errors, judge, principal, remark, suspects
+from headstart.audit.labels import Judged, find_label_errors, judge, principal, ranked, suspects
 from headstart.audit.leakage import find_leakage
 from headstart.audit.look import Looking, Looks
 from headstart.audit.quality import find_poor_images
@@ -38,7 +38,6 @@ from headstart.images.table import ImageTable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-RANKED = 24
 BY_LOOK = ("files", "quality", "cues")
 """Checks that need no features."""
 NO_LABELS = "there are no labels"
@@ -126,7 +125,8 @@ def _made(work: _Work, check: str) -> Iterator[tuple[list[AuditFinding], Checked
             found = [replace(each, column=column) for each in found]
         if len(work.targets) > 1:
             found = [_named(each) for each in found]
-        yield found, Checked(check, time.perf_counter() - began, skipped, facts, column)
+        ranking = facts.pop("ranking", ())
+        yield found, Checked(check, time.perf_counter() - began, skipped, facts, column, ranking)
 
 
 def _named(each: AuditFinding) -> AuditFinding:
@@ -267,10 +267,10 @@ def _labels(work: _Work, column: str) -> Found:
         named = suspects(judged)
     except MissingPackage as error:
         warn(f"wrong labels were not looked for: {error}")
-        return [], {}, str(error)
+        return [], {"ranking": ranked(judged, judged.rows[:0])}, str(error)
     facts: dict[str, Any] = {
         "accuracy": judged.accuracy, "n_judged": len(judged.rows), "n_suspect": len(named),
-        "ranking": [(work.table.paths[judged.rows[at]], remark(judged, at)) for at in named[:RANKED].tolist()],
+        "ranking": ranked(judged, named),
     }  # fmt: skip
     return find_label_errors(work.table, judged, named), facts, ""
 

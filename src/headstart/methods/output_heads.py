@@ -153,11 +153,11 @@ def check_left(output: Output, coded: np.ndarray) -> None:
 
 
 def _head(output: Output, name: str, options: dict[str, Any], balanced: bool) -> Head:
-    said = {"balanced": True} if balanced else {}
     if output.kind == "classes":
-        return make_head(name, **{**options, **said})
-    more = {"n_levels": len(output.levels)} if output.kind == "ordinal" else {}
-    return OWN_HEADS[output.kind](**more, **said)
+        return make_head(name, **{**options, **({"balanced": True} if balanced else {})})
+    if output.kind == "ordinal":
+        return OrdinalHead(n_levels=len(output.levels), balanced=balanced)
+    return OWN_HEADS[output.kind](balanced=balanced)
 
 
 def _score(output: Output, head: Head, y: np.ndarray, held: tuple[np.ndarray, np.ndarray] | None) -> float:

@@ -168,11 +168,9 @@ def _unnamed(found: Audit) -> list[Checked]:
 
 def _ranking(found: Audit, checked: Checked, book: PictureBook) -> list[Block]:
     """Labels that are worth a look though the surest images say that labels are right."""
-    listed = checked.facts.get("ranking", ())
-    if not listed:
+    remarks = {each.row: each.remark for each in checked.ranking if each.named}
+    if not remarks:
         return []
-    at = {path: row for row, path in enumerate(found.table.paths)}
-    remarks = {at[path]: said for path, said in listed}
     gallery = _single(found, tuple(remarks), remarks, book)
     said = (
         "No finding: where a classifier is surest, labels agree with it. Of the images that it and their nearest "
