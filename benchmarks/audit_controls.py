@@ -32,7 +32,9 @@ REAL = frozenset({"6075b4a5-5b1a-4ce0-aea0-9dbfbca7c35c", "02341619-2fa3-42d4-bb
 DENSE = (0.1, 0.4)
 """Planted copies for each image of the folder."""
 MOST_POOR = 0.01
-LEAST_RECALL, LEAST_PRECISION = 0.0, 0.0
+LEAST_RECALL, LEAST_PRECISION = 0.70, 0.55
+"""Of the wrong labels that are planted, those that the finding names; of the named ones, those that are planted. On the
+3,781 clothes (seed 0) they are 0.81 and 0.68, each give or take 0.03 from one draw to another."""
 STRICT, LOOSE = ("exact", "reencoded", "resized", "cropped"), ("brightened", "mirrored")
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from headstart.audit.inflation import measure_inflation
 from headstart.base.errors import BadOptions
 from headstart.base.events import collected_warnings
+from headstart.features.duplicates import joined
 from headstart.images.split import split_table
 from headstart.images.split_whole import folds_whole, joined_groups, split_whole
 from headstart.images.table import SPLITS
@@ -112,6 +113,8 @@ def test_copies_and_given_groups_are_joined_in_chains():
     found = joined_groups(table, np.array([0, 1, 1, 2, 3]))
     assert found[0] == found[1] == found[2] and len(set(found.tolist())) == 3
     assert joined_groups(named_table(["a"] * 3), None).tolist() == [0, 1, 2]
+    copies = joined(np.array([[5, 1], [2, 4]]), 6)
+    assert np.array_equal(joined_groups(named_table(["a"] * 6), copies), copies)  # folds stay as they were
 
 
 def test_a_random_split_is_shown_to_overstate_accuracy_where_groups_matter():
