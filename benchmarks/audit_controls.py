@@ -21,7 +21,6 @@ import numpy as np
 from bars import Bars
 from PIL import Image, ImageEnhance, ImageOps
 
-from headstart.audit.labels import label_quality
 from headstart.audit.leakage import find_leakage
 from headstart.audit.run import _Work, audit
 from headstart.images.scan import scan
@@ -33,6 +32,9 @@ REAL = frozenset({"6075b4a5-5b1a-4ce0-aea0-9dbfbca7c35c", "02341619-2fa3-42d4-bb
 DENSE = (0.1, 0.4)
 """Planted copies for each image of the folder."""
 MOST_POOR = 0.01
+LEAST_RECALL, LEAST_PRECISION = 0.70, 0.55
+"""Of the wrong labels that are planted, those that the finding names; of the named ones, those that are planted. On the
+3,781 clothes (seed 0) they are 0.81 and 0.68, each give or take 0.03 from one draw to another."""
 STRICT, LOOSE = ("exact", "reencoded", "resized", "cropped"), ("brightened", "mirrored")
 
 
@@ -216,18 +218,15 @@ def labels(table: ImageTable, rng: np.random.Generator, bars: Bars) -> None:
         given[row] = str(rng.choice([each for each in classes if each != given[row]]))
     new = replace(table, labels={target: tuple(given)})
     found = audit(new, only=("labels",))
-    judged = _Work(new, (target,), "lite0", 0, 10.0).judged(target)
-    assert not isinstance(judged, str)
-    order = judged.rows[np.argsort(label_quality(judged.probabilities, judged.codes), kind="stable")]
-    top = order[: int(0.07 * len(table))]
+    (checked,) = found.checked
+    top = [each.row for each in checked.ranking][: int(0.07 * len(table))]
     bars.bar("wrong labels in the first 7 % of the ranking", np.isin(wrong, top).mean(), ">=", 0.80)
     (finding,) = found.of("label_errors")
     named = np.array(finding.rows)
     print(f"{finding.severity}: {finding.message}")
-    print(
-        f"named: {len(named)}, of them planted {np.isin(named, wrong).mean():.1%}; planted ones named "
-        f"{np.isin(wrong, named).mean():.1%}"
-    )
+    print(f"named: {len(named)} of {len(checked.ranking)} labels that were judged")
+    bars.bar("wrong labels that the finding names", np.isin(wrong, named).mean(), ">=", LEAST_RECALL)
+    bars.bar("named labels that are wrong", np.isin(named, wrong).mean(), ">=", LEAST_PRECISION)
     bars.bar("estimated share of wrong labels, least", finding.facts["low"], "<=", 0.05)
     bars.bar("estimated share of wrong labels, most", finding.facts["high"], ">=", 0.05)
 
@@ -256,6 +255,8 @@ def cue(table: ImageTable, folder: Path, name: str, change, bars: Bars) -> None:
     others = {label for each in found for label in each.facts["classes"]} - {chosen}
     bars.bar(f"planted {name} found", sum(each.kind == f"cue_{name}" for each in found), ">=", 1)
     bars.bar(f"other classes named for {name}", len(others), "<=", 0)
+    grave = [each.severity for each in found if each.kind == f"cue_{name}" and each.severity != "low"]
+    bars.bar(f"planted {name} of medium severity or more", len(grave), ">=", 1)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from headstart.audit.enough import find_too_few
 from headstart.audit.files import find_bad_files
 from headstart.audit.labels import find_label_errors, judge, label_quality, suspects
 from headstart.audit.leakage import find_leakage
-from headstart.audit.look import look
+from headstart.audit.look import NUMBERS, Looks, look
 from headstart.audit.quality import find_poor_images
-from headstart.features.duplicates import Copies, joined
+from headstart.features.duplicates import Copies, Prints, joined
 from headstart.images.scan import scan
 from headstart.images.table import Problem
 from headstart.testing.scenes import named_table, scenes_table, write_scenes
@@ -197,7 +197,46 @@ def test_a_class_in_dark_images_only_is_a_cue(clean, tmp_path):
     rows = {row for row, label in enumerate(clean.labels["label"]) if label == "b"}
     table = changed(clean, tmp_path, rows, lambda image: ImageEnhance.Brightness(image).enhance(0.3))
     found, areas = find_cues(table, look(table), "label")
-    assert "cue_brightness" in {each.kind for each in found} and areas["brightness"] > 0.95
+    cues = {each.kind: each for each in found}
+    assert "cue_brightness" in cues and areas["brightness"] > 0.98
+    assert (
+        cues["cue_brightness"].severity == "medium"
+    )  # 'b' and 'a' are far from each other, both of other light
+    assert (
+        "'b' is" in cues["cue_brightness"].message
+        and "grey levels of 255 darker" in cues["cue_brightness"].message
+    )
+    assert cues["cue_brightness"].facts["brighter"]["b"] < -50
+
+
+def test_brightness_that_is_what_a_class_looks_like_is_worth_knowing_and_no_more():
+    """Contrast tells a class of textiles at an area of 1.00, at the same brightness; so may a little more light."""
+    n = 120
+    rng = np.random.default_rng(0)
+    own = np.arange(n) % 2
+    labels = ["ab"[code] for code in own]
+    severities = {}
+    for what, by in (("contrast", 0.0), ("light", 30.0), ("far", 70.0)):
+        looks = looks_of(n, rng)
+        looks.numbers["contrast"][:] = 20 + 30 * own * (what == "contrast") + rng.normal(size=n)
+        looks.numbers["brightness"][:] = 120 + by * own + 3 * rng.normal(size=n)
+        (finding,) = find_cues(named_table(labels), looks, "label")[0]
+        assert finding.kind == "cue_brightness" and finding.facts["low"] > 0.98
+        severities[what] = finding.severity
+    assert severities == {"contrast": "low", "light": "low", "far": "medium"}
+    looks = looks_of(n, rng)
+    looks.numbers["sharpness"][:] = own + 0.1 * rng.normal(size=n)
+    assert [each.severity for each in find_cues(named_table(labels), looks, "label")[0]] == ["low"]
+
+
+def looks_of(n, rng):
+    """Looks at n images of one size that tell nothing of any label."""
+    numbers = {name: rng.normal(100, 5, n).astype(np.float32) for name in NUMBERS}
+    for name in ("height", "width", "bytes"):
+        numbers[name] = np.full(n, 200, np.float32)
+    prints = Prints.empty(n)
+    prints.ok[:] = True
+    return Looks(prints, numbers, np.zeros((n, 16), np.float32), ("",) * n, ())
 
 
 def test_a_camera_of_its_own_is_a_cue(tmp_path):
@@ -245,11 +284,11 @@ def test_other_shares_of_classes_are_no_drift_of_images():
 
 def test_a_curve_that_still_rises_is_told_and_a_flat_one_is_not():
     easy, labels = clouds(n=600, apart=9.0)
-    assert find_too_few(judged_of(easy, labels), np.arange(600))[0] == []
+    assert find_too_few(judged_of(easy, labels))[0] == []
     rng = np.random.default_rng(0)
     codes = np.arange(900) % 30
     hard = (2.2 * rng.normal(size=(30, 200))[codes] + 7 * rng.normal(size=(900, 200))).astype(np.float32)
-    found, facts = find_too_few(judged_of(hard, [str(code) for code in codes]), np.arange(900))
+    found, facts = find_too_few(judged_of(hard, [str(code) for code in codes]))
     assert facts["accuracy"] == sorted(facts["accuracy"]) and len(found) == 1 and found[0].kind == "too_few"
 
 

@@ -90,6 +90,35 @@ def test_every_label_column_is_looked_at_and_findings_name_theirs(scenes, tmp_pa
     assert audit(table, only=OF_CLASSES, target="label", features=drawn()).of("spellings") == ()
 
 
+def test_the_whole_ranking_of_labels_is_told_the_most_suspect_first(scenes):
+    labels = ["ab"[row % 2] for row in range(60)]
+    features = (6 * np.eye(2, 8)[np.arange(60) % 2] + drawn()).astype(np.float32)
+    labels[7], labels[20] = "a", None
+    found = audit(with_columns(scenes, label=labels), only=("labels", "quality"), features=features)
+    ranking = {each.check: each.ranking for each in found.checked}
+    assert ranking["quality"] == () and len(ranking["labels"]) == 59
+    first = ranking["labels"][0]
+    assert (first.row, first.label, first.rather) == (7, "a", "b") and first.quality < 0.5 < first.probability
+    qualities = [each.quality for each in ranking["labels"]]
+    assert qualities == sorted(qualities)
+    told = found.to_dict(ranking=True)["checked"]
+    by_check = {each["check"]: each["ranking"] for each in told}
+    assert by_check["labels"][0]["path"] == scenes.paths[7] and by_check["quality"] == []
+    assert all("ranking" not in each for each in found.to_dict()["checked"])
+
+
+def test_named_labels_of_the_ranking_are_those_of_the_finding(scenes):
+    from headstart.audit.labels import judge, ranked, suspects
+
+    codes = np.arange(300) % 2
+    features = (6 * np.eye(2, 8)[codes] + drawn(300)).astype(np.float32)
+    labels = ["ba"[code] if row < 20 else "ab"[code] for row, code in enumerate(codes)]
+    judged = judge(features, labels, np.arange(300), ok=np.ones(300, bool))
+    named = suspects(judged)
+    ranking = ranked(judged, named)
+    assert [each.row for each in ranking if each.named] == judged.rows[named].tolist() and len(named) >= 15
+
+
 def test_copies_contradict_each_other_in_any_column_of_classes():
     from headstart.audit.leakage import find_leakage
     from headstart.features.duplicates import Copies, joined

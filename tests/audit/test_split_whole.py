@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from headstart.audit.inflation import measure_inflation
 from headstart.base.errors import BadOptions
 from headstart.base.events import collected_warnings
+from headstart.features.duplicates import joined
 from headstart.images.split import split_table
 from headstart.images.split_whole import folds_whole, joined_groups, split_whole
 from headstart.images.table import SPLITS
@@ -112,6 +113,8 @@ def test_copies_and_given_groups_are_joined_in_chains():
     found = joined_groups(table, np.array([0, 1, 1, 2, 3]))
     assert found[0] == found[1] == found[2] and len(set(found.tolist())) == 3
     assert joined_groups(named_table(["a"] * 3), None).tolist() == [0, 1, 2]
+    copies = joined(np.array([[5, 1], [2, 4]]), 6)
+    assert np.array_equal(joined_groups(named_table(["a"] * 6), copies), copies)  # folds stay as they were
 
 
 def test_a_random_split_is_shown_to_overstate_accuracy_where_groups_matter():
@@ -125,8 +128,32 @@ def test_a_random_split_is_shown_to_overstate_accuracy_where_groups_matter():
     assert alone is not None and alone.difference == 0
 
 
-def test_what_a_random_split_overstates_is_not_measured_of_numbers():
-    table = named_table([f"{row / 7:.4f}" for row in range(40)])
+@pytest.mark.parametrize("metric", ["r2", "map"])
+def test_numbers_and_labels_are_overstated_too_and_scored_by_their_own_figures(metric):
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), 6)
+    value = rng.normal(size=60)[groups] + 0.1 * rng.normal(size=360)
+    has = rng.random((60, 2))[groups] < 0.5
+    numbers = [f"{each:.4f}" for each in value]
+    marks = [";".join(name for name, own in zip("xy", row, strict=True) if own) or ";" for row in has]
+    space = (3 * rng.normal(size=(60, 40))[groups] + 0.2 * rng.normal(size=(360, 40))).astype(np.float32)
+    table = named_table(numbers if metric == "r2" else marks)
+    found = measure_inflation(table, "label", space, groups, held=0.3)
+    assert found is not None and (found.column, found.metric) == ("label", metric)
+    assert found.low > 0.1 and found.naive > 0.3 and found.naive > found.whole
+    told = np.column_stack([value if metric == "r2" else has[:, 0], has[:, 1]]).astype(np.float32)
+    seen = np.concatenate([5 * told, 0.1 * rng.normal(size=(360, 4))], axis=1).astype(np.float32)
+    honest = measure_inflation(table, "label", seen, groups, held=0.3)
+    assert honest is not None and abs(honest.difference) < 0.05 and honest.whole > 0.85
+
+
+def test_a_column_that_no_part_can_learn_is_not_measured_aloud():
+    table = named_table(["a;b", "a", "b", ";"])
     with collected_warnings() as said:
-        assert measure_inflation(table, "label", np.zeros((40, 3)), np.arange(40), held=0.3) is None
-    assert "column 'label' is of numbers" in said[0]
+        assert (
+            measure_inflation(table, "label", np.zeros((4, 3), np.float32), np.zeros(4, int), held=0.3)
+            is None
+        )
+    assert "label: what a random split would overstate is not measured: there are too few images" in said[-1]
+    same = named_table(["a"] * 40)
+    assert measure_inflation(same, "label", np.zeros((40, 3), np.float32), np.arange(40), held=0.3) is None

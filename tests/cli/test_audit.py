@@ -170,6 +170,28 @@ def test_a_split_keeps_copies_together_and_writes_a_table_that_can_be_read(
     assert "random split" in tiny("split", scenes, "--anew").out
 
 
+def test_every_label_column_is_measured_on_a_random_split(tiny, as_documented, scenes, tmp_path):
+    rows = sorted(path for path in scenes.rglob("*.jpg") if path.name != "broken.jpg")
+    lines = ["path,kind,marks,size,visit"]
+    for at, path in enumerate(rows):
+        marks = ("left;right", "left", "right")[at // 3 % 3]
+        lines.append(
+            f"{path.relative_to(scenes)},{path.parent.name},{marks},{at // 3 * 1.37 % 11 + at / 100:.3f},v{at // 3}"
+        )
+    place = tmp_path / "truth.csv"
+    place.write_text("\n".join(lines))
+    columns = [each for name in ("kind", "marks", "size") for each in ("--label-columns", name)]
+    given = ("split", place, "--image-root", scenes, *columns, "--group", "visit", "--no-duplicates")
+    told = as_documented("split", tiny(*given, "--target", "size", "--json").out)
+    assert [(each["column"], each["metric"]) for each in told["inflations"]] == [
+        ("size", "r2"), ("kind", "accuracy"), ("marks", "map"),
+    ]  # fmt: skip
+    assert told["inflation"] == told["inflations"][0]
+    said = tiny(*given).out
+    assert "kind: a random split that parts them shows" in said and "marks: a random split" in said
+    assert "size: a random split that parts them shows an R2 of" in said
+
+
 def test_nested_folds_hold_out_within_the_rest(tiny, scenes, tmp_path):
     out = tmp_path / "folds.csv"
     assert (

@@ -148,3 +148,28 @@ def test_commands_on_a_column_of_numbers_run_and_other_columns_stay(run, tmp_pat
     assert ran.status == 0, ran.err
     ran = run("dataset", "build", "truth.csv", "--target", "size", "--layout", "csv", "--out", "../built")
     assert ran.status == 0, ran.err
+
+
+def test_groups_across_splits_are_mended_by_the_split_that_is_printed(run, given, tiny_name, monkeypatch):
+    monkeypatch.chdir(given)
+    rows = list(csv.DictReader((given / "truth.csv").open(newline="")))
+    with (given / "visits.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["where", "kind", "part", "visitor"])
+        writer.writerows(
+            [row["where"], row["kind"], row["part"], f"v{at % 16}"] for at, row in enumerate(rows)
+        )
+    named = ("--image-root", "my photos", "--path-column", "where", "--label-columns", "kind", "--split-column", "part",
+             "--group-column", "visitor", "--only", "duplicates", "--backbone", tiny_name)  # fmt: skip
+    told = audited(run, "visits.csv", *named)
+    (parted,) = [each for each in told["findings"] if each["kind"] == "parted_groups"]
+    assert parted["severity"] == "high" and "--group visitor" in parted["command"]
+    assert {part for part, _ in (one["remark"].split(", ") for one in parted["images"] if one["remark"])} == {
+        "test"
+    }
+    assert run(*shlex.split(parted["command"])[1:]).status == 0
+    split = ("--image-root", "my photos", "--label-columns", "kind", "--group-column", "group", "--only", "duplicates",
+             "--backbone", tiny_name)  # fmt: skip
+    again = audited(run, "split.csv", *split)
+    assert not [each for each in again["findings"] if each["kind"] in ("parted_groups", "leakage")]
+    (given / "split.csv").unlink()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from headstart.cli.declared import OutputFlags
@@ -62,6 +64,18 @@ def test_networks_are_trained_for_several_outputs(run, cells, tiny_name, tmp_pat
     assert set(facts["runs"]) == {"colour", "light"} and facts["start"] == "head-first"
 
 
+def test_classes_are_weighed_and_heads_told_with_frozen_features(run, cells, tiny_name, tmp_path):
+    where = ("--input-size", "48", "--engine", "torch", "--backbone", tiny_name, "--out", tmp_path / "m")
+    ran = run("fit", cells, "--target", "colour,size", "--kind", "size=ordinal", "--head", "lda", "--class-weights",
+              "colour,size", *where)  # fmt: skip
+    assert ran.status == 0, ran.err
+    assert "the head lda is for classes" in ran.err and "size has cumulative_logistic" in ran.err
+    assert [line.split()[2] for line in ran.out.splitlines() if line.startswith(("colour", "size"))] == [
+        "lda", "cumulative_logistic",
+    ]  # fmt: skip
+    assert json.loads((tmp_path / "m" / "card.json").read_text())["class_weights"] == ["colour", "size"]
+
+
 def test_one_target_of_another_kind_is_fitted_too(run, cells, tiny_name, tmp_path, as_documented):
     where = ("--input-size", "48", "--engine", "torch", "--backbone", tiny_name, "--out", tmp_path / "m")
     ran = run("fit", cells, "--target", "light", "--kind", "light=number", *where, "--json")
@@ -116,6 +130,10 @@ def test_export_names_the_columns_of_the_table(run, model, tmp_path, as_document
             "is for --scenario finetune or full or scratch",
         ),
         (("--target", "colour", "--sharing", "hard"), "is for several targets"),
+        (
+            ("--target", "colour,size", "--class-weights", "colour", "--head", "knn"),
+            "the head knn cannot weigh",
+        ),
         (
             ("--target", "colour,size", "--output-weight", "size=two", "--scenario", "full"),
             "expected a number",

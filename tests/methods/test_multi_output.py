@@ -136,6 +136,43 @@ def test_what_cannot_be_is_refused_with_what_to_do(options, columns, said):
         small(**options).fit(IMAGES, dict(columns))
 
 
+def test_classes_labels_and_levels_count_alike_on_frozen_features_too(fitted):
+    colours = ["red" if row % 12 == 0 else "blue" for row in range(60)]
+    columns = {**COLUMNS, "colour": colours}
+    named = ("colour", "marks", "size")
+    usual = small(kinds=KINDS).fit(IMAGES, columns)
+    weighed = small(kinds=KINDS, class_weights=named).fit(IMAGES, columns)
+    assert [each.head.balanced for each in weighed.models_] == [True, True, True, False]
+    red = [model.predict_proba(IMAGES)[0][:, 1].mean() for model in (usual, weighed)]
+    assert red[1] > 1.5 * red[0]
+    neighbours = small(kinds=KINDS, class_weights=("size",))
+    neighbours.estimator.head = "knn"
+    assert neighbours.fit(IMAGES, dict(COLUMNS)).models_[2].head.balanced  # the head of levels is another one
+    neighbours.class_weights = ("colour",)
+    with pytest.raises(BadOptions, match="class_weights: 'colour': the head knn cannot weigh classes"):
+        neighbours.fit(IMAGES, dict(COLUMNS))
+    with pytest.raises(BadOptions, match="'light' is a number and has no classes"):
+        small(kinds=KINDS, class_weights=("light",)).fit(IMAGES, dict(COLUMNS))
+
+
+def test_a_head_that_is_asked_for_and_not_taken_is_told(fitted):
+    asked = small(kinds=KINDS)
+    asked.estimator.head = "lda"
+    with collected_warnings() as told:
+        asked.fit(IMAGES, dict(COLUMNS))
+    assert [each.head.name for each in asked.models_] == [
+        "lda", "logistic", "cumulative_logistic", "ridge_regression",
+    ]  # fmt: skip
+    assert [str(each) for each in told if "the head lda" in str(each)] == [
+        "the head lda is for classes; each other kind has a head of its own: marks has logistic, size has "
+        "cumulative_logistic, light has ridge_regression"
+    ]
+    with collected_warnings() as quiet:
+        asked.set_params(kinds=None).fit(IMAGES, {"colour": COLUMNS["colour"]})
+        small(kinds=KINDS).fit(IMAGES, dict(COLUMNS))
+    assert not any("the head" in str(each) for each in quiet)
+
+
 def test_labels_of_one_dimension_and_of_another_length_are_refused():
     with pytest.raises(DataError, match="several outputs are columns"):
         small().fit(IMAGES, COLUMNS["colour"])

@@ -26,7 +26,7 @@ from headstart.study.plan import make_plan
 from headstart.study.record import load_record
 from headstart.study.records import CellResult
 from headstart.study.rows import result_from, result_row
-from headstart.study.several import labelled_rows, make_several
+from headstart.study.several import labelled_rows, make_several, outputs_in
 from headstart.study.several_spec import said_of, several
 from headstart.study.sources import scan_sources
 from headstart.study.spec import StudySpec, read_spec, spec_mistakes, write_spec
@@ -88,6 +88,7 @@ def test_mistakes_about_the_training_of_outputs_are_told_before_anything_runs():
         "weighting",
         "head_rate",
     ] and "add a scenario" in frozen[0]
+    assert spec_mistakes(spec_of(class_weights=("worn",))) == []  # heads weigh classes too
     apart = spec_mistakes(spec_of(sharing=("separate",), output_weight=("worn=2",), tie=1.0, **trains))
     assert [line.split(":")[0] for line in apart] == ["output_weight", "tie"]
     alone = StudySpec(data=("x",), target=("a",), class_weights=("a",))
@@ -292,6 +293,21 @@ def test_what_is_said_of_training_is_part_of_a_run_and_reaches_its_estimator(too
         "classes of worn count alike",
     ):
         assert part in words
+
+
+def test_class_weights_reach_the_heads_of_frozen_networks(tools):
+    data, variants = make_several(tools, OUTPUTS, seeds=1, folds=0), resolved(spec_of())
+
+    def cell(**said):
+        spec = spec_of(head=("logistic",), seeds=1, **said)
+        (one,) = make_plan(spec, [data], variants, uses_seed=lambda h, v: False).cells
+        return one
+
+    plain, told = cell(), cell(class_weights=("worn",))
+    assert plain.id != told.id and model_of(told, cache_gb=1.0).class_weights == ["worn"]
+    assert cell(class_weights=("worn",), head_rate=("age=2",)).outputs == told.outputs  # of training alone
+    with pytest.raises(BadOptions, match="class_weights: 'worn': the head knn cannot weigh classes"):
+        outputs_in(tools, spec_of(class_weights=("worn",), head=("knn", "lda")), TARGETS)
 
 
 # ---- a whole study ----------------------------------------------------------------------------------------------

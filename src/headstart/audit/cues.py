@@ -31,6 +31,10 @@ MOST_CLASSES, MOST_IMAGES = 100, 20_000
 MOST_NAMES = 20
 SEEN = ("brightness", "sharpness")
 """Cues that may well be what a class looks like, as in textures: of low severity, for a person to judge."""
+FAR = 50
+"""Grey levels of 255 between the median brightness of a class and that of the others from which on it is of other light:
+brightness that gives such a class away (`HIGH`) is of medium severity. Classes of photos, textiles and solar cells that
+were left as they are lie at most 24 apart."""
 NAMES = {
     "file_size": "the size of the file", "format": "the kind of file", "resolution": "the size in pixels",
     "brightness": "brightness and contrast", "sharpness": "sharpness", "border": "the lines along the border",
@@ -119,7 +123,8 @@ def find_cues(
         ]
         given = [one for one in given if one[2] >= MEDIUM]
         if given:
-            found.append(_finding(name, given, classes, rows, codes, told))
+            lit = _other_light(looks, rows, codes, given) if name == "brightness" else {}
+            found.append(_finding(name, given, classes, rows, codes, told, lit))
     return found, facts
 
 
@@ -148,24 +153,51 @@ def _told(column: Floats, codes: Rows, seed: int) -> NDArray[Any]:
     return found
 
 
+def _other_light(
+    looks: Looks, rows: Rows, codes: Rows, given: list[tuple[int, float, float]]
+) -> dict[int, float]:
+    """Grey levels by which classes that brightness alone gives away are brighter than the others, where that is far."""
+    levels = looks.numbers["brightness"][rows]
+    apart = {
+        code: float(np.median(levels[codes == code]) - np.median(levels[codes != code]))
+        for code, _, low in given
+        if low >= HIGH
+    }
+    return {code: by for code, by in apart.items() if abs(by) >= FAR}
+
+
+def _severity(name: str, low: float, lit: dict[int, float]) -> str:
+    if name in SEEN:
+        return "medium" if lit else "low"
+    return "high" if low >= HIGH else "medium"
+
+
 def _finding(
-    name: str, given: list[tuple[int, float, float]], classes: list[str], rows: Rows, codes: Rows, told: Any
-) -> AuditFinding:
+    name: str, given: list[tuple[int, float, float]], classes: list[str], rows: Rows, codes: Rows, told: Any,
+    lit: dict[int, float],
+) -> AuditFinding:  # fmt: skip
     given = sorted(given, key=lambda one: -one[1])
     worst = given[0]
     said = ", ".join(f"{classes[code]!r} ({each:.2f})" for code, each, _ in given[:5])
     more = f" and {len(given) - 5} more" if len(given) > 5 else ""
+    light = "; ".join(
+        f"{classes[code]!r} is {abs(by):.0f} grey levels of 255 {'darker' if by < 0 else 'brighter'} than the others"
+        for code, by in list(lit.items())[:5]
+    )
     shown = []
     for code, _, _ in given[:5]:
         own = np.flatnonzero(codes == code)
         shown += [int(row) for row in rows[own[np.argsort(-told[own, code], kind="stable")]][:6]]
     return AuditFinding(
-        "cues", f"cue_{name}", "low" if name in SEEN else "high" if worst[2] >= HIGH else "medium",
+        "cues", f"cue_{name}", _severity(name, worst[2], lit),
         f"{NAMES[name]} alone {'tell' if name in ('border', 'brightness') else 'tells'} {said}{more} from the other "
-        "classes (area under the curve; 0.5 is chance)",
+        f"classes (area under the curve; 0.5 is chance){'; ' if light else ''}{light}",
         "a classifier may learn this instead of what the images show, score well here and fail elsewhere",
         "ask whether it belongs to the class or to how the images were made; if the latter, gather images of each class "
         "in the same way, or even it out before training (crop, convert, resize); no table can mend it",
         rows=tuple(shown), remarks={row: classes[codes[at]] for at, row in enumerate(rows.tolist()) if row in set(shown)},
-        facts={"area": worst[1], "low": worst[2], "classes": [classes[code] for code, _, _ in given]},
+        facts={
+            "area": worst[1], "low": worst[2], "classes": [classes[code] for code, _, _ in given],
+            **({"brighter": {classes[code]: by for code, by in lit.items()}} if lit else {}),
+        },
     )  # fmt: skip

@@ -2,7 +2,8 @@
 
 The second is a classifier two-sample test (Lopez-Paz and Oquab 2017): cross-validated logistic regression on
 principal components of features from which the mean of each class is taken, so that shares of classes play no
-part; copies are kept together, so that neither do they.
+part; copies and groups (a patient, a video) are kept together, so that neither do they: what tells one patient from
+another is no drift. Errors are those of so many groups, not images, as images of one group say the same.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ DRAWS = 500
 
 
 def find_drift(
-    table: ImageTable, space: Floats, ok: NDArray[np.bool_], clusters: NDArray[np.int64],
+    table: ImageTable, space: Floats, ok: NDArray[np.bool_], groups: NDArray[np.int64],
     columns: Mapping[str, str], *, seed: int = 0,
 ) -> tuple[list[AuditFinding], dict[str, Any]]:  # fmt: skip
     """Findings on drift from train to each other split, and the figures.
@@ -46,8 +47,9 @@ def find_drift(
     space : ndarray of float32, shape (n, c)
         Principal components of every image.
     ok : ndarray of bool, shape (n,)
-    clusters : ndarray of int64, shape (n,)
-        Copies share a number.
+    groups : ndarray of int64, shape (n,)
+        Copies, and images of one group, share a number. Where train or another split is one group, its images are
+        not told apart.
     columns : dict of str to str
         Label columns and what they hold: classes; "labels", told by the rarest; "number", told by fifths. Images
         are told apart within the class of the first that has two images a class or more.
@@ -62,9 +64,9 @@ def find_drift(
         train, other = np.flatnonzero(ok & (splits == "train")), np.flatnonzero(ok & (splits == split))
         if min(len(train), len(other)) < LEAST:
             continue
-        found += _images(space, train, other, labels, clusters, split, facts, seed)
+        found += _images(space, train, other, labels, groups, split, facts, seed)
         for target, own in strata.items():
-            shares = _shares(own, train, other, split, facts, seed, target)
+            shares = _shares(own, train, other, groups, split, facts, seed, target)
             found += [replace(each, column=target) for each in shares]
     return found, facts
 
@@ -75,7 +77,7 @@ def _strata(table: ImageTable, target: str, kind: str) -> NDArray[Any]:
 
 
 def _images(
-    space: Floats, train: Any, other: Any, labels: Any, clusters: Any, split: str, facts: dict[str, Any], seed: int
+    space: Floats, train: Any, other: Any, labels: Any, groups: Any, split: str, facts: dict[str, Any], seed: int
 ) -> list[AuditFinding]:  # fmt: skip
     draw = np.random.default_rng([seed, 37])
     if len(train) > MOST_IMAGES:
@@ -86,11 +88,13 @@ def _images(
     if labels is not None:
         known = labels[rows]
         points, codes, rows = _centred(points, codes, rows, known)
-    if min(np.bincount(codes, minlength=2)) < LEAST:
+    units = groups[rows]
+    n_train, n_other = (len(np.unique(units[codes == code])) for code in (0, 1))
+    if min(np.bincount(codes, minlength=2)) < LEAST or min(n_train, n_other) < 2:
         return []
-    told = out_of_sample(points, codes, 2, groups=clusters[rows], seed=seed)[:, 1]
+    told = out_of_sample(points, codes, 2, groups=units, seed=seed)[0][:, 1]
     found = area(told, codes == 1)
-    low = found - 1.96 * area_error(found, int((codes == 1).sum()), int((codes == 0).sum()))
+    low = found - 1.96 * area_error(found, n_other, n_train)
     facts[f"{split}_area"] = found
     if low < LOW:
         return []
@@ -127,7 +131,7 @@ def _centred(points: Floats, codes: Any, rows: Any, labels: Any) -> tuple[Floats
 
 
 def _shares(
-    labels: Any, train: Any, other: Any, split: str, facts: dict[str, Any], seed: int, target: str
+    labels: Any, train: Any, other: Any, groups: Any, split: str, facts: dict[str, Any], seed: int, target: str
 ) -> list[AuditFinding]:  # fmt: skip
     classes, codes = np.unique(
         np.concatenate([labels[train], labels[other]]).astype(str), return_inverse=True
@@ -139,9 +143,10 @@ def _shares(
     apart = float(np.abs(a - b).sum() / 2)
     both = np.bincount(codes, minlength=k) / len(codes)
     draw = np.random.default_rng([seed, 41])
+    n_train, n_other = len(np.unique(groups[train])), len(np.unique(groups[other]))
     drawn_a, drawn_b = (
-        draw.multinomial(n, both, DRAWS) / n,
-        draw.multinomial(len(other), both, DRAWS) / len(other),
+        draw.multinomial(n_train, both, DRAWS) / n_train,
+        draw.multinomial(n_other, both, DRAWS) / n_other,
     )
     chance = float(np.quantile(np.abs(drawn_a - drawn_b).sum(axis=1) / 2, 0.999))
     facts.setdefault(f"{split}_shares", {})[target] = apart

@@ -23,25 +23,24 @@ MOST_IMAGES = 6000
 STRENGTH = 0.01
 GAIN, LARGE_GAIN = 0.01, 0.04
 """Accuracy that twice the images must bring (lower end of the interval) to be worth saying."""
-LEAST_IMAGES = 120
+LEAST_IMAGES, LEAST_GROUPS = 120, 12
 
 
-def find_too_few(
-    judged: Judged, clusters: NDArray[np.int64], *, seed: int = 0
-) -> tuple[list[AuditFinding], dict[str, Any]]:
+def find_too_few(judged: Judged, *, seed: int = 0) -> tuple[list[AuditFinding], dict[str, Any]]:
     """The finding that more images would help, if there is one, and the figures of the curve.
 
     Parameters
     ----------
     judged : Judged
-    clusters : ndarray of int64, shape (n,)
-        Of all rows of the table; copies share a number and are never parted.
+        Its groups are never parted: as many images more are images of groups that are new.
     seed : int
     """
     k = len(judged.classes)
     if len(judged.rows) < LEAST_IMAGES:
         return [], {"skipped": f"fewer than {LEAST_IMAGES} images"}
-    sizes, scores = _measured(judged, clusters[judged.rows], seed)
+    if len(np.unique(judged.groups)) < LEAST_GROUPS:
+        return [], {"skipped": f"fewer than {LEAST_GROUPS} groups of images"}
+    sizes, scores = _measured(judged, seed)
     curve = learning_curve("linear head", sizes / k, scores, np.random.default_rng([seed, 43]))
     if isinstance(curve, CannotTell):
         return [], {"skipped": str(curve)}
@@ -68,18 +67,18 @@ def find_too_few(
     ], facts  # fmt: skip
 
 
-def _measured(
-    judged: Judged, clusters: Any, seed: int
-) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
-    """Training images and accuracies at each size: random parts of train, the same test part for all sizes of a seed."""
-    space = judged.space[:, :COMPONENTS]
+def _measured(judged: Judged, seed: int) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+    """Training images and accuracies at each size: whole groups of train, the same test part for all sizes of a seed."""
+    space, own = judged.space[:, :COMPONENTS], np.unique(judged.groups, return_inverse=True)[1]
     scores: list[list[float]] = [[] for _ in SHARES]
     used = np.zeros(len(SHARES))
+    n_groups = int(own.max()) + 1
     for turn in range(SEEDS):
         draw = np.random.default_rng([seed, turn, 47])
-        whole = draw.permutation(np.unique(clusters))
-        held = np.isin(clusters, whole[: int(HELD * len(whole))])
-        test, train = np.flatnonzero(held), draw.permutation(np.flatnonzero(~held))[:MOST_IMAGES]
+        place = draw.permutation(n_groups)[own]
+        order = np.argsort(place, kind="stable")
+        n_test = int((place < int(HELD * n_groups)).sum())
+        test, train = order[:n_test], order[n_test : n_test + MOST_IMAGES]
         for at, share in enumerate(SHARES):
             part = train[: max(len(judged.classes), int(share * len(train)))]
             used[at] += len(part) / SEEDS

@@ -96,14 +96,50 @@ class AuditFinding:
 
 
 @dataclass(frozen=True)
+class RankedLabel:
+    """A label as a classifier that has not seen it, nor others of its group, judges it.
+
+    Attributes
+    ----------
+    row : int
+    label : str
+        As given.
+    quality : float
+        Its probability.
+    rather : str
+        The most probable class.
+    probability : float
+        Of that class.
+    named : bool
+        Whether it looks wrong: whether it is in the finding, where the column has one.
+    """
+
+    row: int
+    label: str
+    quality: float
+    rather: str
+    probability: float
+    named: bool = False
+
+    @property
+    def remark(self) -> str:
+        """The label and what it rather is."""
+        return f"{self.label}; rather {self.rather} ({self.probability:.0%})"
+
+
+@dataclass(frozen=True)
 class Checked:
-    """That a check was made, of a label column where it is about one: seconds and figures, or why it was not made."""
+    """That a check was made, of a label column where it is about one: seconds and figures, or why it was not made.
+
+    `ranking` has every label that was judged, the most suspect first; it is of the check `labels` alone.
+    """
 
     check: str
     seconds: float
     skipped: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
     column: str = ""
+    ranking: tuple[RankedLabel, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,8 +201,8 @@ class Audit:
         """Findings of one kind."""
         return tuple(finding for finding in self.findings if finding.kind == kind)
 
-    def to_dict(self, most: int = 1000) -> dict[str, Any]:
-        """JSON-like; at most `most` images a finding are listed (`n` counts all)."""
+    def to_dict(self, most: int = 1000, *, ranking: bool = False) -> dict[str, Any]:
+        """JSON-like; at most `most` images a finding are listed (`n` counts all); whole rankings where asked for."""
         return {
             "data": self.source, "dataset": self.table.name, "target": self.target, "targets": list(self.targets),
             "n_images": len(self.table), "backbone": self.backbone, "seed": self.seed, "seconds": self.seconds,
@@ -176,9 +212,16 @@ class Audit:
                 {
                     "check": each.check, "column": each.column or None, "seconds": each.seconds,
                     "skipped": each.skipped or None, "facts": each.facts,
+                    **({"ranking": [self._ranked(one) for one in each.ranking]} if ranking else {}),
                 }
                 for each in self.checked
             ],
+        }  # fmt: skip
+
+    def _ranked(self, one: RankedLabel) -> dict[str, Any]:
+        return {
+            "path": self.table.paths[one.row], "label": one.label, "quality": one.quality, "rather": one.rather,
+            "probability": one.probability, "named": one.named,
         }  # fmt: skip
 
     def _finding(self, each: AuditFinding, most: int) -> dict[str, Any]:

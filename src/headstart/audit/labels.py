@@ -1,19 +1,19 @@
 """Wrong labels: confident learning (Northcutt, Jiang and Chuang 2021, JAIR 70) on out-of-sample probabilities.
 
 Probabilities come from logistic regression on principal components of cached features, each image judged by a
-fold that has seen neither it nor a copy of it. An image is named where cleanlab's two prunings agree and the
-labels of its nearest images say so too. Hard images are named as well as wrong labels; how many are wrong is told
-by the surest fifth of the images, where hard ones hardly are.
+fold that has seen neither it nor a copy of it nor another image of its group (a patient, a video). An image is named
+where cleanlab's two prunings agree and the labels of its nearest images of other groups say so too. Hard images are
+named as well as wrong labels; how many are wrong is told by the surest fifth of the images, where hard ones hardly are.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.audit.finding import AuditFinding, counted
+from headstart.audit.finding import AuditFinding, RankedLabel, counted
 from headstart.base.events import Progress, emit
 from headstart.base.optional import require
 from headstart.features.neighbours.exact import nearest, unit
@@ -34,7 +34,7 @@ COMPONENTS = 256
 FOLDS = 5
 LEAST_A_CLASS = 4
 MOST_CLASSES = 1000
-NEIGHBOURS = 10
+NEIGHBOURS, AT_ONCE = 10, 256
 AGREEING = 0.2
 """Largest share of an image's nearest images that may bear its label where it is named."""
 SUREST = 0.2
@@ -51,13 +51,15 @@ class Judged:
     Attributes
     ----------
     rows : ndarray of int64, shape (m,)
-        Rows of the table: readable, labelled, of a class with enough images.
+        Rows of the table: readable, labelled, of a class with enough images, that other folds know.
     codes : ndarray of int64, shape (m,)
         Given label, as a position in `classes`.
     classes : tuple of str
     probabilities : ndarray of float32, shape (m, k)
     space : ndarray of float32, shape (m, c)
         Principal components.
+    groups : ndarray of int64, shape (m,)
+        Images that share a number do not vouch for each other.
     """
 
     rows: Rows
@@ -65,6 +67,7 @@ class Judged:
     classes: tuple[str, ...]
     probabilities: Floats
     space: Floats
+    groups: Rows
 
     @property
     def accuracy(self) -> float:
@@ -84,7 +87,7 @@ def principal(features: Floats, n_components: int = COMPONENTS) -> Floats:
 
 
 def judge(
-    features: Floats, labels: Sequence[str | None], clusters: Rows, *, ok: NDArray[np.bool_], seed: int = 0
+    features: Floats, labels: Sequence[str | None], groups: Rows, *, ok: NDArray[np.bool_], seed: int = 0
 ) -> Judged | str:
     """Probabilities of every labelled image by folds that have not seen it, or why there are none.
 
@@ -92,34 +95,40 @@ def judge(
     ----------
     features : ndarray of float32, shape (n, d)
     labels : sequence of str or None, length n
-    clusters : ndarray of int64, shape (n,)
-        Copies share a number and are never parted by a fold.
+    groups : ndarray of int64, shape (n,)
+        Copies, and images of one group, share a number and are never parted by a fold.
     ok : ndarray of bool, shape (n,)
         Images that could be read.
     seed : int
         Of the folds.
     """
     counts: dict[str, int] = {}
-    for label, fine in zip(labels, ok, strict=True):
+    own: dict[str, set[int]] = {}
+    for label, fine, group in zip(labels, ok, groups.tolist(), strict=True):
         if label is not None and fine:
             counts[label] = counts.get(label, 0) + 1
-    classes = tuple(sorted(label for label, n in counts.items() if n >= LEAST_A_CLASS))
+            own.setdefault(label, set()).add(group)
+    enough = [label for label, n in counts.items() if n >= LEAST_A_CLASS]
+    classes = tuple(sorted(label for label in enough if len(own[label]) > 1))
     if len(classes) < 2:
-        return f"it takes two classes of {LEAST_A_CLASS} readable images or more; there are {len(classes)}"
+        parted = " in two groups or more" if len(enough) > len(classes) else ""
+        return f"it takes two classes of {LEAST_A_CLASS} readable images or more{parted}; there are {len(classes)}"
     if len(classes) > MOST_CLASSES:
         return f"it takes at most {MOST_CLASSES:,} classes; there are {len(classes):,}"
     at = {label: code for code, label in enumerate(classes)}
     rows = np.array([row for row, label in enumerate(labels) if ok[row] and label in at], np.int64)
     codes = np.array([at[str(labels[row])] for row in rows.tolist()], np.int64)
-    space = principal(features[rows])
-    probabilities = out_of_sample(space, codes, len(classes), groups=clusters[rows], seed=seed)
-    return Judged(rows, codes, classes, probabilities, space)
+    space, units = principal(features[rows]), groups[rows]
+    found, known = out_of_sample(space, codes, len(classes), groups=units, seed=seed)
+    if len(np.unique(codes[known])) < 2:
+        return "there are too few groups: where one is held out, no other image of its class is left to learn from"
+    return Judged(rows[known], codes[known], classes, found[known], space[known], units[known])
 
 
 def out_of_sample(
     space: Floats, codes: Rows, n_classes: int, *, groups: Rows | None = None, seed: int = 0
-) -> Floats:
-    """Class probabilities (m, k) of each image by logistic regression on the other folds.
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Class probabilities (m, k) of each image by logistic regression on the other folds; whether those know its class.
 
     The regularisation is chosen once, on the first fold.
     """
@@ -127,22 +136,25 @@ def out_of_sample(
     n_units = len(codes) if parted is None else len(np.unique(parted))
     folds = k_folds(codes, min(FOLDS, n_units), seed=seed, groups=parted)
     found = np.zeros((len(codes), n_classes), np.float32)
+    knows = np.zeros(len(codes), bool)
     strength: float | None = None
     for done, (train, held) in enumerate(folds, 1):
         present = np.unique(codes[train])
+        known = held[np.isin(codes[held], present)]
+        knows[known] = True
         if len(present) < 2:
             found[held, present] = 1.0
             continue
         if strength is None:
-            known = held[np.isin(codes[held], present)]
             head = make_head("logistic", unit_length=False)
-            head.fit(space[train], codes[train], validation=(space[known], codes[known]))
+            validation = (space[known], codes[known]) if len(known) else None
+            head.fit(space[train], codes[train], validation=validation)
             strength = float(head.chosen_["C"])
         else:
             head = make_head("logistic", C=strength, unit_length=False).fit(space[train], codes[train])
         found[np.ix_(held, present)] = head.predict_proba(space[held])
         emit(Progress("judge labels", done, len(folds)))
-    return found
+    return found, knows
 
 
 def label_quality(probabilities: Floats, codes: Rows) -> Floats:
@@ -164,15 +176,25 @@ def suspects(judged: Judged) -> Rows:
         judged.codes, judged.probabilities.astype(np.float64), filter_by="both", n_jobs=1
     )
     at = np.flatnonzero(named)
-    k = min(NEIGHBOURS, len(judged.rows) - 1)
-    space = unit(judged.space)
-    near = nearest(space[at], space, k + 1, "cosine")[0] if len(at) else np.zeros((0, k + 1), np.int64)
-    other = near != at[:, None]
-    same = (judged.codes[near] == judged.codes[at][:, None]) & other
-    second = same.sum(axis=1) / np.maximum(other.sum(axis=1), 1) <= AGREEING
-    kept = at[second]
+    kept = at[_agreeing(judged, at) <= AGREEING]
     order: Rows = kept[np.argsort(label_quality(judged.probabilities, judged.codes)[kept], kind="stable")]
     return order
+
+
+def _agreeing(judged: Judged, at: Rows) -> NDArray[np.float64]:
+    """Share of the nearest images of other groups that bear the label of each image."""
+    space, own = unit(judged.space), np.unique(judged.groups, return_inverse=True)[1]
+    sizes = np.bincount(own)[own]
+    shares = np.zeros(len(at))
+    for start in range(0, len(at), AT_ONCE):
+        part = at[start : start + AT_ONCE]
+        k = min(NEIGHBOURS + int(sizes[part].max()), len(own))
+        near = nearest(space[part], space, k, "cosine")[0]
+        other = own[near] != own[part][:, None]
+        other &= np.cumsum(other, axis=1) <= NEIGHBOURS
+        same = (judged.codes[near] == judged.codes[part][:, None]) & other
+        shares[start : start + len(part)] = same.sum(axis=1) / np.maximum(other.sum(axis=1), 1)
+    return shares
 
 
 def wrong_share(judged: Judged) -> tuple[float, float, float]:
@@ -184,10 +206,31 @@ def wrong_share(judged: Judged) -> tuple[float, float, float]:
     return (wrong / n, *wilson(wrong, n))
 
 
+def ranked(judged: Judged, named: Rows) -> tuple[RankedLabel, ...]:
+    """Every label that was judged, the most suspect first.
+
+    Parameters
+    ----------
+    judged : Judged
+    named : ndarray of int64
+        What `suspects` gives.
+    """
+    order = np.argsort(label_quality(judged.probabilities, judged.codes), kind="stable")
+    looks_wrong = set(named.tolist())
+    return tuple(replace(_ranked(judged, at), named=at in looks_wrong) for at in order.tolist())
+
+
+def _ranked(judged: Judged, at: int) -> RankedLabel:
+    told, code = int(judged.probabilities[at].argmax()), int(judged.codes[at])
+    return RankedLabel(
+        int(judged.rows[at]), judged.classes[code], float(judged.probabilities[at, code]), judged.classes[told],
+        float(judged.probabilities[at, told]),
+    )  # fmt: skip
+
+
 def remark(judged: Judged, at: int) -> str:
     """The label of an image and what it rather is."""
-    told = int(judged.probabilities[at].argmax())
-    return f"{judged.classes[judged.codes[at]]}; rather {judged.classes[told]} ({judged.probabilities[at, told]:.0%})"
+    return _ranked(judged, at).remark
 
 
 def find_label_errors(table: ImageTable, judged: Judged, named: Rows) -> list[AuditFinding]:

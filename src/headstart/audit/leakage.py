@@ -1,4 +1,4 @@
-"""Copies: across splits (leakage), under different labels, and within a split."""
+"""Copies: across splits (leakage), under different labels, and within a split; groups across splits."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 MUCH, SOME = 0.01, 0.001
 """Shares of the images that are judged on from which leakage is of high and of medium severity."""
+EXAMPLES = 2
+"""Images of a parted group that are shown of each split."""
 
 
 def find_leakage(table: ImageTable, copies: Copies, columns: Mapping[str, str]) -> list[AuditFinding]:
-    """Findings on copies; each cluster of copies belongs to the gravest that it fits.
+    """Findings on copies and on parted groups; each cluster of copies belongs to the gravest that it fits.
 
     Parameters
     ----------
@@ -34,6 +36,7 @@ def find_leakage(table: ImageTable, copies: Copies, columns: Mapping[str, str]) 
     clusters = copies.groups()
     crossing = [rows for rows in clusters if _splits(table, rows) > 1]
     found = [_crossing(table, crossing, remarks)] if crossing else []
+    found += find_parted_groups(table)
     apart: set[int] = set()
     for target, kind in columns.items():
         odd = [at for at, rows in enumerate(clusters) if _labels(table, target, kind, rows) > 1]
@@ -45,6 +48,51 @@ def find_leakage(table: ImageTable, copies: Copies, columns: Mapping[str, str]) 
     if within:
         found.append(_within(within, remarks, len(table)))
     return found
+
+
+def find_parted_groups(table: ImageTable) -> list[AuditFinding]:
+    """The finding that groups of the table (a patient, a video) have images in several splits, if some have."""
+    if table.groups is None or table.splits is None:
+        return []
+    members: dict[str, dict[str, list[int]]] = {}
+    for row, (group, split) in enumerate(zip(table.groups, table.splits, strict=True)):
+        members.setdefault(group, {}).setdefault(split, []).append(row)
+    most = sorted(
+        members.items(), key=lambda one: len(one[1].get("train", ())) - sum(map(len, one[1].values()))
+    )
+    parted = {group: of for group, of in most if len(of) > 1}
+    if not parted:
+        return []
+    held = [row for of in parted.values() for split in SPLITS[1:] for row in of.get(split, ())]
+    share, severity = _held_share(table, len(held))
+    shown = {
+        group: [row for split in SPLITS for row in of.get(split, ())[:EXAMPLES]]
+        for group, of in parted.items()
+    }
+    counts = {
+        group: ", ".join(f"{split} {len(of[split]):,}" for split in SPLITS if split in of)
+        for group, of in parted.items()
+    }
+    return [
+        AuditFinding(
+            "duplicates", "parted_groups", severity,
+            f"{counted(len(parted), 'group has', 'groups have')} images in several splits: {counted(len(held), 'image')} "
+            f"of validation and test ({share:.2%}) with others of their group in another split",
+            "the score on them is of groups (a patient, an object, a video) that were learned from or chosen on; on new "
+            "groups it may be far lower",
+            "split anew with groups kept together", rows=tuple(held),
+            groups=tuple(tuple(rows) for rows in shown.values()),
+            remarks={row: f"{table.splits[row]}, {group}" for group, rows in shown.items() for row in rows},
+            resplit=True, details=tuple(counts.items()),
+            facts={"n_held": len(held), "share_held": share, "n_groups": len(parted)},
+        )
+    ]  # fmt: skip
+
+
+def _held_share(table: ImageTable, n: int) -> tuple[float, str]:
+    """Which share of the images that are judged on n are, and how severe it is that those leak."""
+    share = n / max(sum(split != "train" for split in table.splits or ()), 1)
+    return share, "high" if share >= MUCH else "medium" if share >= SOME else "low"
 
 
 def _labels(table: ImageTable, target: str, kind: str, rows: NDArray[np.int64]) -> int:
@@ -88,9 +136,7 @@ def _crossing(table: ImageTable, groups: list[NDArray[np.int64]], remarks: dict[
     for rows in groups:  # the split that is judged on last keeps its image
         last = max(SPLITS.index(splits[row]) for row in rows.tolist())
         drop += [row for row in rows.tolist() if SPLITS.index(splits[row]) < last]
-    n_held = sum(split != "train" for split in splits)
-    share = len(held) / max(n_held, 1)
-    severity = "high" if share >= MUCH else "medium" if share >= SOME else "low"
+    share, severity = _held_share(table, len(held))
     return AuditFinding(
         "duplicates", "leakage", severity,
         f"{counted(len(held), 'image')} of validation and test ({share:.2%}) with copies in another split",

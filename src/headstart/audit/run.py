@@ -20,7 +20,7 @@ from headstart.audit.drift import find_drift
 from headstart.audit.enough import find_too_few
 from headstart.audit.files import find_bad_files
 from headstart.audit.finding import CHECKS, Audit, AuditFinding, Checked, by_severity
-from headstart.audit.labels import Judged, find_label_errors, judge, principal, remark, suspects
+from headstart.audit.labels import Judged, find_label_errors, judge, principal, ranked, suspects
 from headstart.audit.leakage import find_leakage
 from headstart.audit.look import Looking, Looks
 from headstart.audit.quality import find_poor_images
@@ -32,12 +32,12 @@ from headstart.features.extractor import FeatureExtractor
 from headstart.features.store import DEFAULT_CACHE_GB
 from headstart.images.column_kinds import check_kind, kind_of, split_labels
 from headstart.images.prepare import least_side
+from headstart.images.split_whole import joined_groups
 from headstart.images.table import ImageTable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-RANKED = 24
 BY_LOOK = ("files", "quality", "cues")
 """Checks that need no features."""
 NO_LABELS = "there are no labels"
@@ -129,7 +129,8 @@ def _made(work: _Work, check: str) -> Iterator[tuple[list[AuditFinding], Checked
             found = [replace(each, column=column) for each in found]
         if len(work.targets) > 1:
             found = [_named(each) for each in found]
-        yield found, Checked(check, time.perf_counter() - began, skipped, facts, column)
+        ranking = facts.pop("ranking", ())
+        yield found, Checked(check, time.perf_counter() - began, skipped, facts, column, ranking)
 
 
 def _named(each: AuditFinding) -> AuditFinding:
@@ -228,15 +229,23 @@ class _Work:
         return made
 
     @property
+    def groups(self) -> NDArray[np.int64]:
+        """What no fold may part: a number that copies share, and images of one group of the table, in chains."""
+        made: NDArray[np.int64] = self._once(
+            "groups", lambda: joined_groups(self.table, self.copies.clusters)
+        )
+        return made
+
+    @property
     def space(self) -> NDArray[np.float32]:
         made: NDArray[np.float32] = self._once("space", lambda: principal(self.features))
         return made
 
     def judged(self, column: str) -> Judged | str:
         """Probabilities of the images that a column of classes labels, or why there are none."""
-        labels, clusters = self.table.labels[column], self.copies.clusters
+        labels = self.table.labels[column]
         made: Judged | str = self._once(
-            f"judged {column}", lambda: judge(self.features, labels, clusters, ok=self.ok, seed=self.seed)
+            f"judged {column}", lambda: judge(self.features, labels, self.groups, ok=self.ok, seed=self.seed)
         )
         return made
 
@@ -263,10 +272,10 @@ def _labels(work: _Work, column: str) -> Found:
         named = suspects(judged)
     except MissingPackage as error:
         warn(f"wrong labels were not looked for: {error}")
-        return [], {}, str(error)
+        return [], {"ranking": ranked(judged, judged.rows[:0])}, str(error)
     facts: dict[str, Any] = {
         "accuracy": judged.accuracy, "n_judged": len(judged.rows), "n_suspect": len(named),
-        "ranking": [(work.table.paths[judged.rows[at]], remark(judged, at)) for at in named[:RANKED].tolist()],
+        "ranking": ranked(judged, named),
     }  # fmt: skip
     return find_label_errors(work.table, judged, named), facts, ""
 
@@ -297,9 +306,7 @@ def _cues(work: _Work, column: str) -> Found:
 def _drift(work: _Work) -> Found:
     if work.table.splits is None:
         return [], {}, "the data give no splits"
-    found, facts = find_drift(
-        work.table, work.space, work.ok, work.copies.clusters, work.columns, seed=work.seed
-    )
+    found, facts = find_drift(work.table, work.space, work.ok, work.groups, work.columns, seed=work.seed)
     return found, facts, "" if facts else "it takes 20 images in train and in another split"
 
 
@@ -307,7 +314,7 @@ def _enough(work: _Work, column: str) -> Found:
     judged = work.judged(column)
     if isinstance(judged, str):
         return [], {}, judged
-    found, facts = find_too_few(judged, work.copies.clusters, seed=work.seed)
+    found, facts = find_too_few(judged, seed=work.seed)
     skipped = str(facts.pop("skipped", ""))
     return found, facts, skipped
 

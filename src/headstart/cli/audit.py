@@ -85,7 +85,13 @@ def audit(
 
             write_audit_page(found, options.html)
     if json:
-        say_json({**found.to_dict(), "mended": asdict(mended) if mended else None, "html": options.html})
+        say_json(
+            {
+                **found.to_dict(ranking=True),
+                "mended": asdict(mended) if mended else None,
+                "html": options.html,
+            }
+        )
         return
     for line in [*lines(found), *_written(options, mended)]:
         say(line)

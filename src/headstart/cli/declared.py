@@ -98,7 +98,7 @@ BELONGS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_NAMES, TRAINED),
     **dict.fromkeys(("trainable", "views", "fresh", "prefix_precision"), ("finetune",)),
     **dict.fromkeys(("start", "l2_sp", "batchnorm"), ("finetune", "full")),
-    **dict.fromkeys(("weighting", "tie", "output_weight", "head_rate", "class_weights"), TRAINED),
+    **dict.fromkeys(("weighting", "tie", "output_weight", "head_rate"), TRAINED),
     "zero_gamma": ("scratch",),
 }
 """Options of `fit` that some scenarios alone take."""

@@ -107,11 +107,13 @@ def show_fit_outputs(facts: dict[str, Any]) -> None:
         part = f"all of {facts['backbone']}" if whole else f"{facts['trainable']} of {facts['backbone']}"
         what = f"trained {shared[facts['sharing']]} for {names}: {part}, {facts['n_trained']:,} weights"
     say(printable(what))
+    heads = ["head"] if facts["scenario"] == "features" else []
     rows = [
-        [name, each["kind"], f"{each['n_train']:,}", _reached(each)]
+        [name, each["kind"], *([each["head"]] if heads else []), f"{each['n_train']:,}", _reached(each)]
         for name, each in facts["outputs"].items()
     ]
-    for line in table(["output", "kind", "images", "on " + facts["selected_on"]], rows, right=(2,)):
+    titles = ["output", "kind", *heads, "images", "on " + facts["selected_on"]]
+    for line in table(titles, rows, right=(len(heads) + 2,)):
         say(line)
     took = duration(facts["seconds"]["extract"] + facts["seconds"]["fit"])
     told = f"learned from {count(facts['n_train'], 'image')}"

@@ -84,7 +84,8 @@ def split(
 ) -> None:
     """Split a dataset so that copies and groups stay together and every label column keeps its shares.
 
-    Prints how much a random split would have overstated accuracy. Originals stay; --out writes a new table.
+    Prints how much a random split would have overstated what each column is scored by. Originals stay; --out writes a
+    new table.
     """
     options = build(SplitOptions, flags)
     source = build(DataOptions, {**flags, "group_column": options.group})
@@ -133,20 +134,23 @@ def _made(data: str, source: DataOptions, options: SplitOptions) -> dict[str, An
     groups = joined_groups(images, None if copies is None else copies.clusters)
     columns, parts = _columns(images, groups, options, kinds)
     sizes = np.bincount(groups)
-    inflation = None
+    inflations: list[Inflation] = []
     if options.measure and target is not None and features is not None and (sizes > 1).any():
         from headstart.audit.inflation import measure_inflation
 
         held = 1 / options.folds if options.folds else sum(read_ratios(options.ratios)[1:])
-        inflation = measure_inflation(
-            images, target, principal(features), groups, held=held, seed=options.seed, kinds=kinds
+        space, columns_of = principal(features), dict.fromkeys((target, *images.targets))
+        measured = (
+            measure_inflation(images, name, space, groups, held=held, seed=options.seed, kinds=kinds)
+            for name in columns_of
         )
+        inflations = [each for each in measured if each is not None]
     command = None
     if place is not None:
         named = {name: [label or "" for label in column] for name, column in images.labels.items()}
         rows, wanted = list(range(len(images))), [target] if target else []
         command = write_table(images, rows, named, columns, place, targets=wanted, kinds=kinds)
-    return _result(images, data, options, groups, copies, parts, inflation, command, kinds)
+    return _result(images, data, options, groups, copies, parts, inflations, command, kinds)
 
 
 def _check_names(images: ImageTable, options: SplitOptions) -> None:
@@ -184,7 +188,7 @@ def _columns(
 
 def _result(
     images: ImageTable, data: str, options: SplitOptions, groups: Any, copies: Any, parts: list[str],
-    inflation: Inflation | None, command: str | None, kinds: dict[str, str],
+    inflations: Sequence[Inflation], command: str | None, kinds: dict[str, str],
 ) -> dict[str, Any]:  # fmt: skip
     import numpy as np
 
@@ -200,7 +204,8 @@ def _result(
         "data": data, "n_images": len(images), "seed": options.seed, "parts": {part: parts.count(part) for part in order},
         "classes": counts, "n_groups": len(sizes), "largest_group": int(sizes.max(initial=0)),
         "n_in_groups": int(sizes[sizes > 1].sum()), "n_copy_clusters": None if copies is None else len(copies.groups()),
-        "inflation": asdict(inflation) if inflation else None, "measured": options.measure,
+        "inflation": asdict(inflations[0]) if inflations else None, "inflations": [asdict(each) for each in inflations],
+        "measured": options.measure,
         "out": options.out, "command": command,
     }  # fmt: skip
 
@@ -238,15 +243,24 @@ def _lines(made: dict[str, Any]) -> list[str]:
 
 
 def _inflated(made: dict[str, Any]) -> list[str]:
-    found = made["inflation"]
-    if found is None:
-        return (
-            ["a random split would show the same: nothing is parted by it"] if not made["n_in_groups"] else []
-        )
-    low, high = 100 * found["low"], 100 * found["high"]
+    if not made["n_in_groups"]:
+        return ["a random split would show the same: nothing is parted by it"]
+    several = len(made["classes"]) > 1
+    return [
+        (f"{printable(each['column'])}: " if several else "") + _told_inflation(each)
+        for each in made["inflations"]
+    ]
+
+
+def _told_inflation(found: dict[str, Any]) -> str:
+    """How much more a random split shows: shares in percent and points, R2 and mean average precision as they are."""
+    share = found["metric"] == "accuracy"
+    scale, digits, points = (100, 2, " points") if share else (1, 3, "")
+    by, low, high = (f"{scale * found[name]:+.{digits}f}" for name in ("difference", "low", "high"))
+    naive, whole = (f"{found[name]:.1%}" if share else f"{found[name]:.3f}" for name in ("naive", "whole"))
+    what = {"map": "a mean average precision of ", "r2": "an R2 of "}.get(found["metric"], "")
     said = (
-        f"a random split that parts them shows {found['naive']:.1%} instead of {found['whole']:.1%}: "
-        f"{100 * found['difference']:+.2f} points (95 %: {low:+.2f} .. {high:+.2f}; a linear head on features, "
-        f"{found['n_seeds']} seeds)"
+        f"a random split that parts them shows {what}{naive} instead of {whole}: {by}{points} (95 %: {low} .. {high}; a "
+        f"linear head on features, {found['n_seeds']} seeds)"
     )
-    return [said if low > 0 else f"{said}, which chance explains" if high > 0 else said]
+    return said if found["low"] > 0 else f"{said}, which chance explains" if found["high"] > 0 else said

@@ -109,7 +109,7 @@ def _joint_features(classifier: MultiOutputTransfer, folder: Path) -> dict[str, 
     weld_outputs(graph, classifier.models_, folder / "model.onnx", _joint_facts(classifier, how))
     check_outputs(folder / "model.onnx", classifier.models_, how)
     skops_io().dump([each.head for each in classifier.models_], folder / HEAD)
-    return said
+    return {**said, "class_weights": list(classifier.class_weights or ())}
 
 
 def _frozen(

@@ -19,6 +19,7 @@ from headstart.base.errors import BadOptions, UsageError
 from headstart.base.events import warn
 from headstart.base.options import among, mistakes, option
 from headstart.methods.calibrate import fit_temperature, softmax
+from headstart.methods.class_weights import row_weights
 from headstart.methods.heads_select import Choice, Model, Round, Step, choose, given_folds, inner_folds
 from headstart.methods.heads_shared import once
 from headstart.methods.heads_space import EigenSpace, unit_rows
@@ -59,6 +60,11 @@ def _variances(features: NDArray[np.float32], mean: NDArray[np.float64]) -> NDAr
     return total / len(features)
 
 
+def cannot_balance(head: str) -> str:
+    """That a head cannot let classes count alike, and what to do."""
+    return f"the head {head} cannot weigh classes; take another head, or leave it out"
+
+
 def _unchanged(features: NDArray[np.float32]) -> NDArray[np.float32]:
     return features
 
@@ -92,6 +98,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
     tuned: ClassVar[tuple[str, ...]] = ()
     calibrates: ClassVar[bool] = True
     stops_early: ClassVar[bool] = False
+    balances: ClassVar[bool] = True
     grid: ClassVar[tuple[float, ...]] = ()
 
     unit_length: bool = option(
@@ -102,6 +109,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
         "give every feature deviation 1 (of train), not all of them one factor",
         search=among(True, False),
     )
+    balanced: bool = option(False, "let every class count alike in the fit, however many images it has")
 
     # ---- what a head brings -------------------------------------------------------------------------
 
@@ -137,6 +145,10 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
 
     def _mistakes(self) -> list[str]:
         return []
+
+    def _weights(self, codes: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        """What each image counts (n, 1), None where all count 1."""
+        return row_weights(codes, len(self.classes_))[:, None] if self.balanced else None
 
     # ---- scikit-learn's face ------------------------------------------------------------------------
 
@@ -236,6 +248,8 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
 
     def _check_options(self, n_folds: int) -> None:
         found = [*mistakes(self), *self._mistakes()]
+        if self.balanced and not self.balances:
+            found.append(f"balanced: {cannot_balance(self.name)}")
         found += [
             f"{field.name}: {getattr(self, field.name)!r} must be True or False"
             for field in dataclasses.fields(self)

@@ -49,6 +49,8 @@ class _MetricHead(Head):
 class NearestMeanHead(_MetricHead):
     """Nearest class mean (Mensink et al. 2013); with "cosine" the means are of unit length, too.
 
+    Classes count alike, `balanced` or not: a mean is the same however many images it is of.
+
     The deviations of single features are noise where there are few images and worth some points where there are
     many, so by default the number of images decides (docs/lab-log.md, 2026-11-29).
     """
@@ -94,6 +96,7 @@ class KNNHead(_MetricHead):
     name: ClassVar[str] = "knn"
     tuned: ClassVar[tuple[str, ...]] = ("n_neighbors",)
     calibrates: ClassVar[bool] = False
+    balances: ClassVar[bool] = False
     grid: ClassVar[tuple[int, ...]] = (100, 50, 30, 20, 15, 10, 7, 5, 3, 1)
 
     n_neighbors: int | None = option(

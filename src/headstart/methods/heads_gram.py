@@ -65,11 +65,21 @@ class RidgeHead(LinearHead):
     def _path(
         self, features: NDArray[np.float32], codes: NDArray[np.int64], values: Sequence[Any]
     ) -> Iterator[Model]:
-        space = _directions(self.name, features)
         target = np.full((len(codes), len(self.classes_)), -1, np.float32)
         target[np.arange(len(codes)), codes] = 1
-        mean = target.mean(axis=0, dtype=np.float64)
-        along = (space.enter(features).T @ (target - mean.astype(np.float32))).astype(np.float64)
+        weights = self._weights(codes)
+        if weights is None:
+            space = _directions(self.name, features)
+            mean = target.mean(axis=0, dtype=np.float64)
+            along = (space.enter(features).T @ (target - mean.astype(np.float32))).astype(np.float64)
+        else:  # least squares of rows that are times the root of their weight, about the weighted means
+            root, zero = np.sqrt(weights), np.zeros(features.shape[1], np.float32)
+            centre = (features * weights).mean(axis=0, dtype=np.float64).astype(np.float32)
+            mean = (target * weights).mean(axis=0, dtype=np.float64)
+            rows = (features - centre) * root
+            space = _directions(self.name, rows, zero)
+            along = (space.enter(rows).T @ ((target - mean.astype(np.float32)) * root)).astype(np.float64)
+            space = dataclasses.replace(space, mean=centre)
         for value in values:
             coef = along / (space.eigenvalues + value["alpha"])[:, None]
             yield space.leave({"coef": coef.astype(np.float32), "intercept": mean.astype(np.float32)})
@@ -102,16 +112,19 @@ class LDAHead(LinearHead):
     ) -> Iterator[Model]:
         n, d = features.shape
         means, counts = class_means(features, codes, len(self.classes_))
-        centre = (counts @ means) / n
+        weights = self._weights(codes)
+        mass = counts if weights is None else np.bincount(codes, weights[:, 0], len(counts))
+        centre = (mass @ means) / n
         means -= centre
         within = features - (means + centre).astype(np.float32)[codes]
+        within = within if weights is None else within * np.sqrt(weights)
         space = _directions(self.name, within, np.zeros(d, np.float32))
         variances = space.eigenvalues / n
         spread = float(np.square(means).mean())  # where no class has two images, the means give the scale
         average = max(float(variances.sum()) / d, 1e-6 * spread, 1e-30)
         along = space.directions.T @ means.T.astype(np.float32)
         with np.errstate(divide="ignore"):
-            prior = np.where(counts > 0, np.log(counts / n), ABSENT)
+            prior = np.where(counts > 0, np.log(mass / n), ABSENT)
         for value in values:
             floor = value["shrinkage"] * average
             gain = 1 / ((1 - value["shrinkage"]) * variances + floor) - 1 / floor

@@ -142,7 +142,10 @@ class RBFSVMHead(Head):
     ) -> Iterator[Model]:
         """Linear models of the mapped features; they are centred for the solver's sake."""
         centre = mapped.mean(axis=0)
-        for model in linear_path(mapped - centre, codes, len(self.classes_), strengths, squared_hinge):
+        found = linear_path(
+            mapped - centre, codes, len(self.classes_), strengths, squared_hinge, weights=self._weights(codes)
+        )
+        for model in found:
             yield {"coef": model["coef"], "intercept": model["intercept"] - centre @ model["coef"]}
 
     def _model_scores(self, model: Model, features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
 import numpy as np
 
@@ -26,28 +26,37 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Slopes = tuple[float, "NDArray[np.float32]", "NDArray[np.float64]"]
-Loss = Callable[["NDArray[np.float32]", "NDArray[np.int64]"], Slopes]
+Weights = Optional["NDArray[np.float32]"]
+Loss = Callable[["NDArray[np.float32]", "NDArray[np.int64]", Weights], Slopes]
 MAX_ITERATIONS = 1000
 TOLERANCE = 1e-3
 
 
-def cross_entropy(scores: NDArray[np.float32], codes: NDArray[np.int64]) -> Slopes:
+def summed(each: NDArray[Any], slope: NDArray[Any], bend: NDArray[Any], weights: Weights) -> Slopes:
+    """Sum of the losses of each image, their slope, mean curvature; all times the weights, (n, 1) or (n, k)."""
+    if weights is not None:
+        each, slope, bend = each * weights, slope * weights, bend * weights
+    return float(each.sum(dtype=np.float64)), slope, bend.mean(axis=0, dtype=np.float64)
+
+
+def cross_entropy(scores: NDArray[np.float32], codes: NDArray[np.int64], weights: Weights = None) -> Slopes:
     """Sum of the multinomial log losses, its slope in the scores (n, k), mean curvature a class (k,)."""
     logs = log_softmax(scores)
     rows = np.arange(len(codes))
     slope = np.exp(logs)
-    curvature = (slope * (1 - slope)).mean(axis=0, dtype=np.float64)
+    bend = slope * (1 - slope)
     slope[rows, codes] -= 1
-    return -float(logs[rows, codes].sum(dtype=np.float64)), slope, curvature
+    return summed(-logs[rows, codes][:, None], slope, bend, weights)
 
 
-def squared_hinge(scores: NDArray[np.float32], codes: NDArray[np.int64]) -> Slopes:
+def squared_hinge(scores: NDArray[np.float32], codes: NDArray[np.int64], weights: Weights = None) -> Slopes:
     """Sum over images and classes of max(0, 1 - margin)^2, one against the rest; slope; mean curvature."""
     sign = np.full_like(scores, -1)
     sign[np.arange(len(codes)), codes] = 1
     short = np.maximum(1 - sign * scores, 0)
-    curvature = 2 * (short > 0).mean(axis=0, dtype=np.float64)
-    return float(np.square(short).sum(dtype=np.float64)), -2 * sign * short, curvature
+    return summed(
+        np.square(short), -2 * sign * short, np.where(short > 0, np.float32(2), np.float32(0)), weights
+    )
 
 
 def linear_path(
@@ -58,6 +67,7 @@ def linear_path(
     loss: Loss,
     *,
     tolerance: float = TOLERANCE,
+    weights: Weights = None,
 ) -> Iterator[Model]:
     """Solutions for each C in turn, each started from the one before.
 
@@ -70,6 +80,8 @@ def linear_path(
         Best uncorrelated and centred (`EigenSpace.enter`): any will do, those are quickest.
     tolerance : float
         Where to stop: largest slope in the scaled coordinates, of the mean loss.
+    weights : ndarray of float32, shape (n, 1) or (n, k), optional
+        What the losses of each image count; best with a mean of 1.
 
     Yields
     ------
@@ -78,12 +90,12 @@ def linear_path(
     """
     n, d = features.shape
     squares = np.append(np.square(features).mean(axis=0, dtype=np.float64), 1.0)[:, None]
-    weights = np.zeros((d + 1, n_classes))
+    point = np.zeros((d + 1, n_classes))
     products = NarrowProducts(features, n_classes)
     for strength in strengths:
         decay = np.append(np.full(d, 1.0 / (strength * n)), 0.0)[:, None]
-        weights = _minimise(weights, products, codes, decay, squares, loss, tolerance)
-        solution = weights.astype(np.float32)
+        point = _minimise(point, products, codes, decay, squares, lambda s, c: loss(s, c, weights), tolerance)
+        solution = point.astype(np.float32)
         yield {"coef": solution[:d], "intercept": solution[d]}
 
 
@@ -93,7 +105,7 @@ def _minimise(
     codes: NDArray[np.int64],
     decay: NDArray[np.float64],
     squares: NDArray[np.float64],
-    loss: Loss,
+    loss: Callable[[NDArray[np.float32], NDArray[np.int64]], Slopes],
     tolerance: float,
 ) -> NDArray[np.float64]:
     """Weights (d + 1, k), intercept last, that minimise mean loss + decay / 2 * weights^2."""
@@ -170,8 +182,9 @@ class _PathHead(LinearHead):
     ) -> Iterator[Model]:
         strengths = [value["C"] for value in values]
         yield from linear_path(
-            features, codes, len(self.classes_), strengths, type(self).loss, tolerance=self.tolerance
-        )
+            features, codes, len(self.classes_), strengths, type(self).loss, tolerance=self.tolerance,
+            weights=self._weights(codes),
+        )  # fmt: skip
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)

@@ -20,12 +20,15 @@ from headstart.base.errors import UsageError
 from headstart.base.events import warn
 from headstart.base.options import option
 from headstart.images.column_kinds import quantile_bins
+from headstart.methods.class_weights import answer_weights, row_weights
 from headstart.methods.heads_linear import (
     MAX_ITERATIONS,
     TOLERANCE,
     LinearHead,
     Slopes,
+    Weights,
     linear_path,
+    summed,
 )
 from headstart.methods.heads_select import Model, given_folds, inner_folds
 from headstart.methods.heads_solver import lbfgs
@@ -42,12 +45,13 @@ N_WORSE_TO_STOP = 2
 Fold = tuple["NDArray[np.float32]", "NDArray[Any]", "NDArray[np.float32]", "NDArray[Any]"]
 
 
-def binary_cross_entropy(scores: NDArray[np.float32], targets: NDArray[Any]) -> Slopes:
+def binary_cross_entropy(
+    scores: NDArray[np.float32], targets: NDArray[Any], weights: Weights = None
+) -> Slopes:
     """Sum of the log losses of k independent yes-or-no questions, its slope (n, k), mean curvature (k,)."""
     shares = expit(scores)
-    curvature = (shares * (1 - shares)).mean(axis=0, dtype=np.float64)
-    value = float((np.logaddexp(0, scores) - targets * scores).sum(dtype=np.float64))
-    return value, np.asarray(shares - targets, np.float32), curvature
+    losses = np.logaddexp(0, scores) - targets * scores
+    return summed(losses, np.asarray(shares - targets, np.float32), shares * (1 - shares), weights)
 
 
 def steps_above(levels: NDArray[np.int64], n_levels: int) -> NDArray[np.float32]:
@@ -60,10 +64,12 @@ def ordinal_path(
     above: NDArray[np.float32],
     strengths: Sequence[float],
     tolerance: float = TOLERANCE,
+    weights: Weights = None,
 ) -> Iterator[Model]:
     """Cumulative logits with one weight vector, for each C in turn, each started from the one before.
 
-    Minimises |w|^2 / 2 + C * sum over images and thresholds of the log loss of "above level j?".
+    Minimises |w|^2 / 2 + C * sum over images and thresholds of the log loss of "above level j?", each image times its
+    weight (n, 1) where there are weights.
 
     Yields
     ------
@@ -76,9 +82,9 @@ def ordinal_path(
     for strength in strengths:
         decay = np.concatenate([np.full(d, 1.0 / (strength * n)), np.zeros(k)])
 
-        def slopes(weights: NDArray[np.float64]) -> Slopes:
-            along = features @ weights[:d].astype(np.float32)
-            return binary_cross_entropy(along[:, None] + weights[d:].astype(np.float32), above)
+        def slopes(given: NDArray[np.float64]) -> Slopes:
+            along = features @ given[:d].astype(np.float32)
+            return binary_cross_entropy(along[:, None] + given[d:].astype(np.float32), above, weights)
 
         bends = np.maximum(slopes(point)[2], 1e-3)
         step = 1 / np.sqrt(decay + np.concatenate([squares * bends.sum(), bends]))
@@ -86,12 +92,12 @@ def ordinal_path(
         def cost(
             flat: NDArray[np.float64], step: Any = step, decay: Any = decay, slopes: Any = slopes
         ) -> tuple[float, NDArray[np.float64]]:
-            weights = flat * step
-            value, slope, _ = slopes(weights)
+            own = flat * step
+            value, slope, _ = slopes(own)
             each = slope.sum(axis=1)
             gradient = np.concatenate([features.T @ each, slope.sum(axis=0, dtype=np.float64)]) / n
-            gradient = gradient + decay * weights
-            return value / n + 0.5 * float(decay @ np.square(weights)), gradient * step
+            gradient = gradient + decay * own
+            return value / n + 0.5 * float(decay @ np.square(own)), gradient * step
 
         found, converged = lbfgs(cost, point / step, tolerance=tolerance, max_iterations=MAX_ITERATIONS)
         if not converged:
@@ -236,18 +242,22 @@ class LabelsHead(OutputHead):
 
     name: ClassVar[str] = "logistic"
     tuned: ClassVar[tuple[str, ...]] = ("C",)
+    C: float | None = option(None, "inverse regularisation; chosen along a path if not given", low=1e-12)
 
     def _values(self, features: NDArray[np.float32]) -> list[Any]:
-        return [{"C": c} for c in STRENGTHS]
+        return [{"C": c} for c in (STRENGTHS if self.C is None else (self.C,))]
 
     def _solutions(
         self, features: NDArray[np.float32], y: NDArray[Any], values: Sequence[Any]
     ) -> Iterator[Model]:
         strengths = [each["C"] for each in values]
-        return linear_path(features, y, y.shape[1], strengths, binary_cross_entropy)
+        return linear_path(features, y, y.shape[1], strengths, binary_cross_entropy, weights=self._weights(y))
 
     def _loss(self, scores: NDArray[np.float32], y: NDArray[Any]) -> float:
-        return binary_cross_entropy(scores, y)[0]
+        return binary_cross_entropy(scores, y, self._weights(y))[0]
+
+    def _weights(self, codes: NDArray[Any]) -> NDArray[np.float32] | None:
+        return answer_weights(codes) if self.balanced else None
 
     def _strata(self, y: NDArray[Any]) -> NDArray[np.int64]:
         return rarest_label(y)
@@ -274,10 +284,14 @@ class OrdinalHead(OutputHead):
     def _solutions(
         self, features: NDArray[np.float32], y: NDArray[Any], values: Sequence[Any]
     ) -> Iterator[Model]:
-        return ordinal_path(features, steps_above(y, self.n_levels), [each["C"] for each in values])
+        strengths = [each["C"] for each in values]
+        return ordinal_path(features, steps_above(y, self.n_levels), strengths, weights=self._weights(y))
 
     def _loss(self, scores: NDArray[np.float32], y: NDArray[Any]) -> float:
-        return binary_cross_entropy(scores, steps_above(y, self.n_levels))[0]
+        return binary_cross_entropy(scores, steps_above(y, self.n_levels), self._weights(y))[0]
+
+    def _weights(self, codes: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        return row_weights(codes, self.n_levels)[:, None] if self.balanced else None
 
     def _strata(self, y: NDArray[Any]) -> NDArray[np.int64]:
         return np.asarray(y, np.int64)
@@ -288,10 +302,12 @@ class NumberHead(OutputHead):
     """Ridge regression; y is (n,) of numbers, best with mean 0 and deviation 1."""
 
     name: ClassVar[str] = "ridge_regression"
+    balances: ClassVar[bool] = False
     tuned: ClassVar[tuple[str, ...]] = ("alpha",)
+    alpha: float | None = option(None, "penalty; chosen along a path if not given", low=1e-12)
 
     def _values(self, features: NDArray[np.float32]) -> list[Any]:
-        return [{"alpha": a} for a in PENALTIES]
+        return [{"alpha": a} for a in (PENALTIES if self.alpha is None else (self.alpha,))]
 
     def _solutions(
         self, features: NDArray[np.float32], y: NDArray[Any], values: Sequence[Any]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from headstart.methods.class_weights import answer_weights, row_weights
 from headstart.methods.heads_outputs import steps_above
 from headstart.methods.joint_network import JointNet, apart
 from headstart.methods.output import Output, decide, is_missing, probabilities
@@ -127,28 +128,29 @@ def block(output: Output, coded: np.ndarray, smoothing: float, weighted: bool) -
         k = len(output.levels)
         one = np.zeros((len(coded), k), np.float32)
         one[np.flatnonzero(known), coded[known]] = 1
-        weights = balance(one[known].sum(axis=0)) if weighted else np.ones(k)
-        each = np.where(known, weights[np.maximum(coded, 0)], 0.0)[:, None]
-        return np.asarray((one * (1 - smoothing) + smoothing / k) * each, np.float32)
+        return np.asarray(
+            (one * (1 - smoothing) + smoothing / k) * _counting(coded, known, k, weighted), np.float32
+        )
     if output.kind == "labels":
         yes = np.where(known[:, None], coded, 0.0)
         no = np.where(known[:, None], 1 - yes, 0.0)
         if weighted:
-            both = np.array([balance(np.array(pair)) for pair in zip(no.sum(0), yes.sum(0), strict=True)])
-            no, yes = no * both[:, 0], yes * both[:, 1]
+            each = np.zeros_like(yes)
+            each[known] = answer_weights(yes[known])
+            yes, no = yes * each, no * each
         return np.concatenate([yes, no], axis=1).astype(np.float32)
     yes = np.where(known[:, None], steps_above(coded, len(output.levels)), 0.0)
     no = np.where(known[:, None], 1 - yes, 0.0)
+    each = _counting(coded, known, len(output.levels), weighted)
+    return np.concatenate([yes * each, no * each], axis=1).astype(np.float32)
+
+
+def _counting(coded: np.ndarray, known: np.ndarray, n_classes: int, weighted: bool) -> np.ndarray:
+    """What each image counts (n, 1): 0 where its label is missing, else 1 or the weight of its class."""
+    each = known.astype(np.float32)
     if weighted:
-        counts = np.bincount(coded[known], minlength=len(output.levels))
-        each = np.where(known, balance(counts)[np.maximum(coded, 0)], 0.0)[:, None]
-        yes, no = yes * each, no * each
-    return np.concatenate([yes, no], axis=1).astype(np.float32)
-
-
-def balance(counts: np.ndarray) -> np.ndarray:
-    """Weights that let every class count alike: n / (k * images of the class)."""
-    return np.asarray(counts.sum() / (len(counts) * np.maximum(counts, 1)))
+        each[known] = row_weights(coded[known], n_classes)
+    return each[:, None]
 
 
 def loss_of(output: Output, scores: Tensor, labels: Tensor) -> Tensor:

@@ -23,8 +23,10 @@ from headstart.features.extractor import listed
 from headstart.images.table import ImageTable
 from headstart.measure.joint import all_right
 from headstart.measure.outputs import right
+from headstart.methods.heads import HEADS
+from headstart.methods.heads_base import cannot_balance
 from headstart.methods.output import Output, decode, encode, is_missing
-from headstart.methods.output_heads import OutputModel, fit_output_head
+from headstart.methods.output_heads import OWN_HEADS, OutputModel, fit_output_head
 from headstart.methods.output_rows import Rows, columns_of, rows_of_arrays, rows_of_table
 from headstart.methods.output_scores import mean_score, output_score
 from headstart.methods.outputs import outputs_of_columns
@@ -54,7 +56,8 @@ class MultiOutputTransfer(SharingOptions, BaseEstimator):  # type: ignore[misc,u
         Factor on the learning rate of each head (1 where nothing is said).
     class_weights : sequence of str
         Outputs whose classes, labels or levels count alike, however many images each has; with the estimator's
-        balance "weights" all of them.
+        balance "weights" (of networks that train) all of them. With frozen features the head weighs its images; the
+        head knn cannot.
     tie : float
         Of soft sharing.
 
@@ -140,7 +143,7 @@ class MultiOutputTransfer(SharingOptions, BaseEstimator):  # type: ignore[misc,u
                 found.append(
                     "sharing: soft ties networks that train; with frozen features take hard or separate"
                 )
-            for name in ("output_weights", "head_rates", "class_weights"):
+            for name in ("output_weights", "head_rates"):
                 if getattr(self, name):
                     found.append(f"{name}: is for networks that train; leave it out with features")
             if self.weighting != "fixed":
@@ -197,6 +200,12 @@ class MultiOutputTransfer(SharingOptions, BaseEstimator):  # type: ignore[misc,u
             o.name for o in self.outputs_ if o.kind == "number" and o.name in (self.class_weights or ())
         ]
         found += [f"class_weights: {name!r} is a number and has no classes" for name in numbers]
+        head = HEADS[self._probe().head] if self.scenario == "features" else None
+        if head is not None and not head.balances:
+            own = [
+                o.name for o in self.outputs_ if o.kind == "classes" and o.name in (self.class_weights or ())
+            ]
+            found += [f"class_weights: {name!r}: {cannot_balance(head.name)}" for name in own]
         if found:
             raise BadOptions(found)
 
@@ -212,7 +221,8 @@ class MultiOutputTransfer(SharingOptions, BaseEstimator):  # type: ignore[misc,u
         return coded
 
     def _fit_features(self, rows: Rows, coded: Sequence[np.ndarray]) -> None:
-        probe = clone(self.estimator) if self.estimator is not None else TransferClassifier()
+        probe = self._probe()
+        self._tell_own_heads(probe)
         models: list[OutputModel] = []
         self._good: set[int] = set()
         self.problems_: tuple[Any, ...] = ()
@@ -229,11 +239,25 @@ class MultiOutputTransfer(SharingOptions, BaseEstimator):  # type: ignore[misc,u
             models.append(fit_output_head(
                 output, matrix[train], coded[at][train],
                 (matrix[held], coded[at][held]) if held.any() else None, head=probe.head,
-                head_options=probe.head_options, n_folds=probe.n_folds, seed=probe.seed, groups=groups,
-                refit=probe.refit,
+                head_options=probe.head_options, balanced=output.name in (self.class_weights or ()),
+                n_folds=probe.n_folds, seed=probe.seed, groups=groups, refit=probe.refit,
             ))  # fmt: skip
         self.models_ = tuple(models)
         self.n_train_, self.n_validation_ = self._counts(rows)
+
+    def _probe(self) -> TransferClassifier:
+        return clone(self.estimator) if self.estimator is not None else TransferClassifier()
+
+    def _tell_own_heads(self, probe: TransferClassifier) -> None:
+        """Say which outputs do not have the head that was asked for."""
+        plain = TransferClassifier()
+        if (probe.head, probe.head_options or None) == (plain.head, plain.head_options):
+            return
+        own = [f"{o.name} has {OWN_HEADS[o.kind].name}" for o in self.outputs_ if o.kind in OWN_HEADS]
+        if own:
+            warn(
+                f"the head {probe.head} is for classes; each other kind has a head of its own: {', '.join(own)}"
+            )
 
     def _extracted(
         self, probe: TransferClassifier, rows: Rows, wanted: np.ndarray

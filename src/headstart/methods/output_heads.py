@@ -15,6 +15,9 @@ from headstart.methods.heads_outputs import LabelsHead, NumberHead, OrdinalHead,
 from headstart.methods.output import Output, decide, is_missing, probabilities
 from headstart.methods.output_scores import output_score
 
+OWN_HEADS: dict[str, type[OutputHead]] = {"labels": LabelsHead, "ordinal": OrdinalHead, "number": NumberHead}
+"""Heads of the kinds that are no classes, whatever head is asked for."""
+
 
 @dataclass(frozen=True, eq=False)
 class OutputModel:
@@ -81,6 +84,7 @@ def fit_output_head(
     *,
     head: str = "logistic",
     head_options: dict[str, Any] | None = None,
+    balanced: bool = False,
     n_folds: int = 5,
     seed: int = 0,
     groups: Sequence[Any] | None = None,
@@ -97,7 +101,9 @@ def fit_output_head(
     validation : (features, coded), optional
         Images to choose on; where none has the label, inner folds of train serve.
     head, head_options
-        Of the kind "classes"; labels, levels and numbers have the linear head of their kind.
+        Of the kind "classes"; labels, levels and numbers have the linear head of their kind (`OWN_HEADS`).
+    balanced : bool
+        Let the classes, labels or levels count alike, however many images each has.
     n_folds, seed, groups, refit
         See `Head.fit`.
 
@@ -113,7 +119,7 @@ def fit_output_head(
         held = (validation[0][there], standardised(output, validation[1][there]))
     y = standardised(output, coded[known])
     parts = None if groups is None else [g for g, k in zip(groups, known.tolist(), strict=True) if k]
-    made = _head(output, head, head_options or {})
+    made = _head(output, head, head_options or {}, balanced)
     made.fit(
         features[known], y, validation=held, n_folds=n_folds, seed=seed, groups=parts, refit=refit
     )  # fmt: skip
@@ -146,12 +152,12 @@ def check_left(output: Output, coded: np.ndarray) -> None:
             raise DataError(f"{output.name}: no readable training image is left of {listed}")
 
 
-def _head(output: Output, name: str, options: dict[str, Any]) -> Head:
-    if output.kind == "labels":
-        return LabelsHead()
+def _head(output: Output, name: str, options: dict[str, Any], balanced: bool) -> Head:
+    if output.kind == "classes":
+        return make_head(name, **{**options, **({"balanced": True} if balanced else {})})
     if output.kind == "ordinal":
-        return OrdinalHead(n_levels=len(output.levels))
-    return NumberHead() if output.kind == "number" else make_head(name, **options)
+        return OrdinalHead(n_levels=len(output.levels), balanced=balanced)
+    return OWN_HEADS[output.kind](balanced=balanced)
 
 
 def _score(output: Output, head: Head, y: np.ndarray, held: tuple[np.ndarray, np.ndarray] | None) -> float:

@@ -34,7 +34,7 @@ TITLES = {
 }  # fmt: skip
 LOOKED = {
     "files": "files and rows that cannot be used, and images that cannot be decoded",
-    "duplicates": "copies across splits, under different labels and within a split",
+    "duplicates": "copies across splits, under different labels and within a split; groups across splits",
     "labels": "labels that a classifier and the nearest images speak against",
     "balance": "tiny, unequal and absent classes, spellings, classes that cannot be told apart",
     "quality": "dark, bright, blurred and empty images, odd sizes and shapes",
@@ -127,6 +127,9 @@ def _finding(found: Audit, each: AuditFinding, book: PictureBook) -> list[Block]
 
 def _caption(each: AuditFinding) -> str:
     n, most = (len(each.groups), GROUPS_SHOWN) if each.groups else (len(each.rows), IMAGES_SHOWN)
+    if each.kind == "parted_groups":
+        what = "groups, two images of each split"
+        return f"The first {most} of {n:,} {what}." if n > most else f"{what.capitalize()}."
     what = "pictures and their copies" if each.groups else "images"
     if n <= most:
         return "Pictures and their copies." if each.groups else "The images, the worst first."
@@ -165,11 +168,9 @@ def _unnamed(found: Audit) -> list[Checked]:
 
 def _ranking(found: Audit, checked: Checked, book: PictureBook) -> list[Block]:
     """Labels that are worth a look though the surest images say that labels are right."""
-    listed = checked.facts.get("ranking", ())
-    if not listed:
+    remarks = {each.row: each.remark for each in checked.ranking if each.named}
+    if not remarks:
         return []
-    at = {path: row for row, path in enumerate(found.table.paths)}
-    remarks = {at[path]: said for path, said in listed}
     gallery = _single(found, tuple(remarks), remarks, book)
     said = (
         "No finding: where a classifier is surest, labels agree with it. Of the images that it and their nearest "

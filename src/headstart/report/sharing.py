@@ -148,11 +148,7 @@ def _ways(record: StudyRecord, name: str, rows: Sequence[MethodSummary]) -> Ways
 
 def training_words(record: StudyRecord, dataset: str) -> str:
     """What a study said of the training of its outputs, as one sentence; "" where it said nothing."""
-    runs = [
-        run.cell
-        for run in record.results
-        if run.cell.dataset == dataset and run.cell.trains and run.cell.outputs
-    ]
+    runs = [run.cell for run in record.results if run.cell.dataset == dataset and run.cell.outputs]
     told: dict[str, Any] = {}
     for run in runs:  # not every way takes every option
         told.update(json.loads(run.outputs))

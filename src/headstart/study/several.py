@@ -46,7 +46,19 @@ def outputs_in(table: ImageTable, spec: StudySpec, targets: Sequence[str]) -> tu
     )
     if numbers := [each.name for each in found if each.kind == "number" and each.name in spec.class_weights]:
         raise BadOptions([f"class_weights: {name!r} is a number and has no classes" for name in numbers])
+    _check_heads(found, spec)
     return found
+
+
+def _check_heads(outputs: Sequence[Output], spec: StudySpec) -> None:
+    """Refuse class weights of an output of classes with a head that cannot weigh them."""
+    from headstart.methods.heads import HEADS
+    from headstart.methods.heads_base import cannot_balance
+
+    own = [each.name for each in outputs if each.kind == "classes" and each.name in spec.class_weights]
+    heads = [name for name in spec.head if name in HEADS and not HEADS[name].balances]
+    if own and heads and "features" in spec.scenario:
+        raise BadOptions([f"class_weights: {own[0]!r}: {cannot_balance(name)}" for name in heads])
 
 
 def make_several(table: ImageTable, outputs: Sequence[Output], *, seeds: int, folds: int) -> Dataset:
@@ -77,16 +89,21 @@ def joint_cells(cell: Cell, data: Dataset, spec: StudySpec) -> Iterator[Cell]:
     if cell.trains:
         told.update(weighting=spec.weighting, tie=spec.tie)
     for way in spec.sharing if cell.trains else (SHARED,):
-        said = {**told, **(_training_of(way, spec, names) if cell.trains else {})}
+        said = {**told, **_fitting_of(way if cell.trains else "", spec, names)}
         yield replace(
             cell, target=data.target, sharing=way, outputs=json.dumps(said, sort_keys=True),
             version=f"{cell.version}.{version}",
         )  # fmt: skip
 
 
-def _training_of(way: str, spec: StudySpec, names: Sequence[str]) -> dict[str, Any]:
-    """What is said of a way's training; networks of their own have no losses to weigh against each other."""
+def _fitting_of(way: str, spec: StudySpec, names: Sequence[str]) -> dict[str, Any]:
+    """What is said of a way's training, "" for frozen networks, whose heads weigh classes and no more.
+
+    Networks of their own have no losses to weigh against each other.
+    """
     said, _ = trained_said(spec, names)
+    if not way:
+        return {name: value for name, value in said.items() if name == "class_weights"}
     return {name: value for name, value in said.items() if way != SEPARATE or name != "output_weights"}
 
 

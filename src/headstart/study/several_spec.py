@@ -60,7 +60,7 @@ class SeveralOptions:
     )
 
 
-OF_TRAINING = ("weighting", "tie", "output_weight", "head_rate", "class_weights")
+OF_TRAINING = ("weighting", "tie", "output_weight", "head_rate")
 """Options that networks which train alone have."""
 
 
@@ -119,7 +119,7 @@ def several_mistakes(spec: StudySpec, *, trained: bool) -> list[str]:
     if not several(spec):
         return [
             f"{name}: it is for several targets; leave it out, or name them"
-            for name in given_fields(spec, ("sharing", *OF_TRAINING))
+            for name in given_fields(spec, ("sharing", *OF_TRAINING, "class_weights"))
         ]
     if not spec.target:
         return ["target: name the columns of which a kind, levels or a separator are said"]
