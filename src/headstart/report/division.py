@@ -6,9 +6,9 @@ Older records do not say it; then it is told from what their runs show, or that 
 from __future__ import annotations
 
 from headstart.images.table import ImageTable
-from headstart.report.wording import count
+from headstart.report.wording import DASH, count
 from headstart.study.partition import DRAWN, DRAWN_FOLDS, DRAWN_TEST, GIVEN, GIVEN_FOLDS
-from headstart.study.records import StudyRecord
+from headstart.study.records import Cell, StudyRecord
 
 UNKNOWN = ""
 
@@ -33,9 +33,14 @@ def division_of(record: StudyRecord, dataset: str) -> str:
     return GIVEN if len({cell.seed for cell in whole}) > 1 else UNKNOWN
 
 
-def by_given_folds(record: StudyRecord, dataset: str) -> bool:
-    """Whether a run of a method is one of the folds that the source gives, in place of a seed."""
-    return division_of(record, dataset) == GIVEN_FOLDS
+def repeats(record: StudyRecord, dataset: str) -> str:
+    """What the runs of a method differ by: "seed", or "fold" where the source gives folds in place of seeds."""
+    return "fold" if division_of(record, dataset) == GIVEN_FOLDS else "seed"
+
+
+def place_words(cell: Cell) -> str:
+    """Which run of its method it is, for a column of seeds: `0`, `fold 1`; a dash where neither changes anything."""
+    return f"fold {cell.fold}" if cell.fold else DASH if cell.seed is None else str(cell.seed)
 
 
 def division_words(record: StudyRecord, dataset: str) -> str:
