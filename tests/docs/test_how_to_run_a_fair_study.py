@@ -19,6 +19,8 @@ def test_every_block_of_the_page_runs(run_page, capsys, tmp_path):
     assert (
         "Equal terms, checked" in report and "The data, audited" in report and "results-0-severity" in report
     )
+    curve = Path("runs/curve/report.html").read_text("utf-8")
+    assert "Images a class" in curve and "levels off at" in curve and "for two points more?" in curve
     assert read_spec("study.toml").augment == ("none", "light", "medium")
 
 

@@ -1,5 +1,6 @@
 """Methods over several data sets: the diagram draws the groups that the words and the table tell."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from headstart.measure.many import compare_over_datasets
 from headstart.measure.power import smallest_over_datasets
-from headstart.report.document import Claim, Figure, Table
+from headstart.report.document import Claim, Figure, Paragraph, Table
 from headstart.report.figures_told import Ranked, critical_difference
 from headstart.report.naming import short_names
 from headstart.report.paper import build_paper
@@ -131,3 +132,44 @@ def test_too_few_data_sets_could_have_shown_nothing_and_it_is_said(record):
     claims, (table,) = blocks(record, Claim), blocks(record, Table)
     assert "no difference could have been seen: the signed-rank test over 4 data sets" in claims[1].text
     assert all(row.entries[5].text == "—" or row.entries[5].sort is None for row in table.rows)
+
+
+def paragraphs(record):
+    return " ".join(
+        block.text for block in over_datasets_section(record).blocks if isinstance(block, Paragraph)
+    )
+
+
+def test_methods_and_data_sets_that_take_no_part_are_counted_and_named(record):
+    assert len(over_datasets(record).methods) == 10
+    said = paragraphs(record)
+    assert "Left out: 2 of 12 methods whose runs have not all finished on every data set: " in said
+    for layer in ("stage3", "pool"):  # the one failed, the other never ran
+        assert f"features lite0 {layer} avg knn 224px (on a, b, c and 1 more)" in said
+    best = {name: method for name, method in record.best.items() if name != "d"}
+    rest = dataclasses.replace(record, best=best)
+    assert over_datasets(rest).n_datasets == 3
+    assert paragraphs(rest).endswith("1 data set on which nothing has finished: d.")
+
+
+def test_one_failed_seed_leaves_a_method_out_aloud(record):
+    found = over_datasets(record)
+    name = found.order[-1]
+    rows = tuple(
+        dataclasses.replace(row, status="partial") if (row.method, row.dataset) == (name, "b") else row
+        for row in record.summaries
+    )
+    short = dataclasses.replace(record, summaries=rows)
+    assert name not in over_datasets(short).methods
+    assert f"{name} (on b)" in part.left_out_words(short)
+    assert "Left out: 3 of 12 methods" in part.left_out_words(short)
+
+
+def test_two_data_sets_have_no_ranks_and_it_is_told_why(tmp_path):
+    two = tiny_record(tmp_path, datasets=("a", "b"), per_class=5, seeds=(0,))
+    said = paragraphs(two)
+    assert "2 data sets have a finished method, and ranks over fewer than 3 tell nothing" in said
+    waiting = dataclasses.replace(two, best={})
+    assert "nothing has finished" in paragraphs(waiting)
+    one = dataclasses.replace(two, summaries=tuple(row for row in two.summaries if row.dataset == "a"))
+    assert over_datasets_section(one) is None

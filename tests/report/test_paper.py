@@ -6,13 +6,19 @@ import pytest
 
 from headstart.base.errors import UnknownName
 from headstart.images.table import ImageTable
+from headstart.measure.cannot_tell import CannotTell
+from headstart.measure.power import images_needed
 from headstart.report.answers import load_answers
 from headstart.report.build import build_document
 from headstart.report.document import Claim, Figure, Table, blocks_in
 from headstart.report.label_facts import label_facts
 from headstart.report.method_words import HEADS, SCENARIOS
 from headstart.report.paper import NAMED, RUNS_SHOWN, build_paper, runs_named
+from headstart.report.paper_discussion import _more_tests
+from headstart.report.paper_introduction import introduction
+from headstart.report.sources import Bibliography
 from headstart.report.talk import build_talk
+from headstart.report.told import told_apart
 from headstart.study.record import load_record
 from headstart.testing.records import tiny_record
 from headstart.testing.stored_studies import stored_study
@@ -238,3 +244,60 @@ def test_half_the_images_are_answered_by_the_number_nearest_half_of_all_which_is
 def test_drawings_have_captions_that_say_what_to_see(paper):
     for figure in blocks(paper, Figure):
         assert len(figure.caption) > 40 and figure.alt
+
+
+def enough(record, told):
+    """The sentence on whether the test images are enough."""
+    (part,) = introduction(record, Bibliography(), {"shapes": told}).parts
+    return next(block.text for block in part.blocks if getattr(block, "text", "").startswith("Is it enough?"))
+
+
+def test_what_could_be_seen_is_told_of_the_best_against_the_next_and_over_all_others(record, paper):
+    told = paper.told["shapes"]
+    sizes = (0.08, 0.02, 0.11)
+    pairs = tuple(
+        dataclasses.replace(pair, smallest=least)
+        for pair, least in zip(told.verdicts.pairs, sizes, strict=False)
+    )
+    given = dataclasses.replace(told, verdicts=dataclasses.replace(told.verdicts, pairs=pairs))
+    assert (
+        f"a difference from the next, {pairs[0].b}, is seen from 8.0 points of accuracy on (from the 3 others from 2.0 to "
+        "11.0 points on)."
+    ) in enough(record, given)
+    none = dataclasses.replace(pairs[0], smallest=CannotTell("too few images differ"))
+    given = dataclasses.replace(told, verdicts=dataclasses.replace(told.verdicts, pairs=(none, *pairs[1:])))
+    assert f"against the next, {none.b}, no difference would be seen: too few images differ." in enough(
+        record, given
+    )
+
+
+def test_classification_that_has_not_finished_is_told_though_searches_have(record, paper):
+    """A study of both tasks: what is unfinished is not passed over."""
+    waiting = dataclasses.replace(record, best={}, retrieval=record.summaries[:1])
+    (part,) = introduction(waiting, Bibliography(), {}).parts
+    said = " ".join(getattr(block, "text", "") for block in part.blocks)
+    assert "Are the images of shapes enough? No classifier has finished, so it cannot be told." in said
+    searched = dataclasses.replace(waiting, summaries=())
+    (part,) = introduction(searched, Bibliography(), {}).parts
+    assert "enough?" not in " ".join(getattr(block, "text", "") for block in part.blocks)
+
+
+def needed(record):
+    """The sentence on how many test images one point would take, with the pair that it is of; None without one."""
+    told = told_apart(record, "shapes", load_answers(record)["shapes"])
+    claims = _more_tests("shapes", told)
+    pair = next(pair for pair in told.verdicts.pairs if pair.b in told.level())
+    return (claims[0].text if claims else None), pair
+
+
+def test_how_many_test_images_one_point_takes_is_at_the_level_that_holm_tested_at(tmp_path):
+    stored_study(tmp_path, seeds=(0,))
+    said, pair = needed(load_record(tmp_path / "study"))
+    gap = pair.difference
+    assert gap.level > 0.95
+    n = images_needed(0.01, gap.n_differ / gap.n, alpha=1 - gap.level)
+    assert n > images_needed(0.01, gap.n_differ / gap.n) and f"about {n:,} test images" in said
+
+
+def test_of_several_runs_it_is_not_said_how_many_test_images_one_point_takes(record):
+    assert needed(record)[0] is None

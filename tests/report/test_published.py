@@ -1,6 +1,7 @@
 """Published results stand beside the user's on the same images, known by what they are."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -97,6 +98,7 @@ def test_the_users_best_stands_first_with_its_run_and_the_difference_in_protocol
         assert first.mark == "best" and first.entries[3].target.startswith("run-")
         assert given.best["elpv"] in first.entries[0].text
         assert second.entries[1].text == "88.4 %" and "1,968" in second.entries[2].text
+        assert re.fullmatch(r"\[\d+\]", second.entries[0].small)
         assert second.entries[3].href.startswith("https://") and "other splits" in table.caption
     assert "deitsch2019" in build_paper(given).bibliography.keys
     cited = build_document(given).sections[-2].blocks[0]

@@ -21,6 +21,7 @@ from headstart.report.paper import build_paper
 from headstart.report.sections.references import used
 from headstart.report.sections.several import shared_words
 from headstart.report.sharing import _over_folds, helped, run_scores, ways_of
+from headstart.report.statistics_words import statistics_used
 from headstart.report.summary import summary_lines
 from headstart.report.without_paths import without_paths
 from headstart.study.record import load_record
@@ -60,7 +61,7 @@ def test_every_method_has_a_row_in_every_way_with_a_joint_column(record, documen
 
 
 def test_ways_of_sharing_and_ordered_levels_are_cited(record):
-    uses = used(record, paired=False)
+    uses = used(record, ["intervals"])
     assert uses["caruana1997"] == "hard sharing" and uses["duong2015"] == "soft sharing"
     assert uses["cao2020"] == "ordinal outputs" and "kappa" in uses["cohen1968"]
     assert "bergstra2011" not in uses and "hendrycks2019" not in uses
@@ -74,7 +75,8 @@ def test_tuning_pooling_and_other_test_images_are_cited_where_they_were_used(rec
         cut="all",
         shifts=(SimpleNamespace(kind="corruptions"),),
     )
-    uses = used(dataclasses.replace(record, joint=(first,)), paired=False)
+    changed = dataclasses.replace(record, joint=(first,))
+    uses = used(changed, statistics_used(changed, {}, {}))
     assert {"bergstra2011", "li2017", "radenovic2017", "hendrycks2019"} <= set(uses)
 
 

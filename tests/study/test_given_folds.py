@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import pytest
 
@@ -10,8 +11,12 @@ from headstart.base.errors import DataError, UnknownName
 from headstart.measure.resampled import corrected_t, over_folds
 from headstart.measure.values import Score
 from headstart.report.answers import load_answers
+from headstart.report.build import build_document
+from headstart.report.document import Points, Table, blocks_in
+from headstart.report.paper import build_paper
 from headstart.report.sections.compared import use_of_splits
 from headstart.report.told import told_apart
+from headstart.report.verdict import best_of, runs_phrase
 from headstart.study.execute import run_study
 from headstart.study.handover import hand_over
 from headstart.study.spec import StudySpec
@@ -63,6 +68,27 @@ def test_each_given_fold_is_a_run_tested_on_its_own_images(folded, tmp_path):
     assert "3 folds that the source gives, a run each" in use_of_splits(record, "folds")
     found = told_apart(record, "folds", load_answers(record).get("folds"))
     assert found.test == "corrected_t" and "over 3 given folds" in found.how
+    folds_are_not_called_seeds(record)
+
+
+def folds_are_not_called_seeds(record):
+    """In verdict, limits, tables and lists of runs."""
+    paper, report = build_paper(record), build_document(record, load_answers(record), picture_bytes=0)
+    best = best_of(record, "folds")
+    assert runs_phrase(record, best) == "3 folds"
+    assert runs_phrase(record, replace(best, n_seeds=2)) == "2 of 3 folds"
+    for document in (paper.document, report):
+        blocks = [block for section in document.sections for block in blocks_in(section)]
+        said = " ".join(
+            [getattr(b, "text", "") for b in blocks]
+            + [i for b in blocks if isinstance(b, Points) for i in b.items]
+        )
+        assert "3 folds" in said and "3 given folds were run, each once" in said
+        assert "seeds were run" not in said and "3 seeds" not in said
+        columns = {c.title for b in blocks if isinstance(b, Table) and "table" in b.id for c in b.columns}
+        assert "seeds" not in columns
+        entries = {e.text for b in blocks if isinstance(b, Table) for row in b.rows for e in row.entries}
+        assert {"fold 1", "fold 2", "fold 3"} <= entries
 
 
 def test_the_winner_of_a_study_by_given_folds_is_handed_over(folded, tmp_path):

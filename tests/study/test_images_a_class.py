@@ -10,14 +10,20 @@ import pytest
 from headstart.base.errors import BadOptions
 from headstart.measure.curve_questions import crossing
 from headstart.measure.curves import learning_curve
-from headstart.report.sections.images_a_class import _crossing_words, images_section
+from headstart.report.build import build_document
+from headstart.report.document import Claim
+from headstart.report.paper import build_paper
+from headstart.report.sections.images_a_class import _crossing_words, _curve, _lines, _x, images_section
 from headstart.report.summary import summary_lines
+from headstart.report.talk import build_talk
+from headstart.report.verdict import results_of
 from headstart.study.execute import run_study
 from headstart.study.partition import make_dataset
 from headstart.study.plan import sizes_of
 from headstart.study.record import load_record
 from headstart.study.spec import StudySpec, read_spec, spec_from, write_spec
 from headstart.study.spec_values import read_per_class
+from headstart.testing.images import split_folders
 from headstart.testing.plans import GIVEN, planned, table
 
 
@@ -88,7 +94,7 @@ def test_the_record_keeps_fewer_images_apart_from_the_main_table(shapes, tmp_pat
 
 def test_the_report_draws_accuracy_against_images_a_class(shapes, tmp_path):
     spec = StudySpec(data=(str(shapes),), head=("lda",), layer=("pool",), per_class=(1, 2, 4, 0), seeds=3)
-    record = run_study(spec, tmp_path / "out")
+    record = run_study(spec, tmp_path / "out", advise=False, audits=False)
     (name,) = record.best
     section = images_section(record, name, "images")
     assert section is not None
@@ -97,6 +103,63 @@ def test_the_report_draws_accuracy_against_images_a_class(shapes, tmp_path):
     assert [column.title for column in table.columns][1:5] == ["1", "2", "4", "all"]
     assert "<svg" in beside.blocks[0].svg
     assert images_section(replace(record, sized=()), name, "images") is None
+
+
+@pytest.fixture
+def unbalanced(tmp_path):
+    """Folders with a given split: eight and twelve training images, four test images of each class."""
+    folder = split_folders(
+        tmp_path / "unbalanced", classes=("disc", "square"), counts={"train": 12, "validation": 3, "test": 4}
+    )
+    for at in range(8, 12):
+        (folder / "train" / "disc" / f"{at:03d}.jpg").unlink()
+    return folder
+
+
+def test_unbalanced_classes_stand_at_the_mean_of_what_each_gives(unbalanced, tmp_path):
+    spec = StudySpec(data=(str(unbalanced),), head=("lda",), layer=("pool",), per_class=(2, 10, 0), seeds=2)
+    record = run_study(spec, tmp_path / "out", advise=False, audits=False)
+    (name,) = record.best
+    (line,) = _lines(record, record.sized, name).values()
+    assert [row.per_class for row in line] == [2, 10, 0]
+    assert [_x(record, row) for row in line] == [2.0, 9.0, 10.0]  # ten of twelve and all of eight: nine
+    said = " ".join(
+        block.text for block in images_section(record, name, "x").blocks if isinstance(block, Claim)
+    )
+    assert "two points more" in said
+    document, paper = build_document(record, {}, picture_bytes=0), build_paper(record)
+    assert all("Images a class" in titles(each) for each in (document, paper.document))
+    assert build_talk(record, paper).slides and summary_lines(record).sized
+
+
+def titles(document):
+    waiting = list(document.sections)
+    for section in waiting:
+        waiting += section.parts
+    return {section.title for section in waiting}
+
+
+def test_two_numbers_that_gave_equally_many_images_are_one_point(unbalanced, tmp_path):
+    spec = StudySpec(data=(str(unbalanced),), head=("lda",), layer=("pool",), per_class=(2, 4, 0), seeds=2)
+    record = run_study(spec, tmp_path / "out", advise=False, audits=False)
+    (name,) = record.best
+    (line,) = _lines(record, record.sized, name).values()
+    twice = [*line[:2], replace(line[1], per_class=5), line[2]]
+    curve = _curve(record, "x", twice)
+    assert [point.n for point in curve.points] == [2, 4, 10]
+
+
+def test_a_network_stands_at_the_images_that_it_was_given_with_those_that_chose_among_them(
+    unbalanced, tmp_path
+):
+    spec = StudySpec(data=(str(unbalanced),), head=("lda",), layer=("pool",), per_class=(4, 0), seeds=1)
+    record = run_study(spec, tmp_path / "out", advise=False, audits=False)
+    few, every = sorted(record.sized, key=lambda row: -row.per_class)
+    (run,) = results_of(record, few)
+    inner = replace(run, n_train=6, n_validation=2, selected_on="1 of 5 inner folds")
+    assert _x(replace(record, results=(inner,)), few) == 4.0
+    (run,) = results_of(record, every)
+    assert run.selected_on == "validation" and run.n_validation == 6 and _x(record, every) == 10.0
 
 
 def test_a_law_that_fits_is_told_with_its_crossing():

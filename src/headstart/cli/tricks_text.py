@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +11,6 @@ from headstart.cli.text import table
 
 if TYPE_CHECKING:
     from headstart.study.trick_effects import TrickEffect, TrickTable
-
-FIELDS = (
-    "trick", "kind", "effect", "low", "high", "plain_low", "plain_high", "p", "adjusted_p", "n_images", "n_seeds",
-    "train_seconds", "seconds", "times", "why", "between", "differ_p", "doubt",
-)  # fmt: skip
-SETTING = ("scenario", "backbone", "cut", "pixels", "per_class", "design", "resolution")
 
 
 def trick_lines(found: TrickTable) -> list[str]:
@@ -50,18 +42,6 @@ def _cells(each: TrickEffect) -> list[str]:
 
 def write_effects(found: Sequence[TrickTable], path: Path) -> Path:
     """Every effect, over all datasets and on each, one a line."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("datasets", *SETTING, "aliases", *FIELDS))
-    for one in found:
-        for each in (*one.effects, *one.by_dataset):
-            setting = [getattr(one, name) for name in SETTING]
-            values = [getattr(each, name) for name in FIELDS]
-            cells = [";".join(each.datasets), *setting, ";".join(each.aliases), *values]
-            writer.writerow(["" if value is None else _plain(value) for value in cells])
-    return write_text(path, out.getvalue())
+    from headstart.report.trick_csv import tricks_csv
 
-
-def _plain(value: object) -> object:
-    """A text that a spreadsheet does not take for a formula (names of datasets and files are anybody's)."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
+    return write_text(path, tricks_csv(found))

@@ -2,7 +2,9 @@
 
 The error falls as an inverse power of the images down to a floor, error = a n^-b + c (Cortes et al. 1993,
 Learning curves: asymptotic values and rate of convergence; Hestness et al. 2017, arXiv:1712.00409); an
-exponential fall is kept where it foretells the last point better. Bands: the bootstrap over seeds.
+exponential fall is kept where it foretells the last point better. Bands are of the law of the means over seeds: the
+law is fitted again to means that are shifted by what the seeds leave open. They hold if the law does, and know nothing
+of other laws, of single runs, or of test images that no seed tested.
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ class LearningCurve:
     misses : dict of str to float
         By how much each law misses the last point when fitted on the others; empty for three points.
     draws : ndarray, shape (3, n_draws)
-        a, b and c of each bootstrap draw.
+        a, b and c of the law fitted to each draw of shifted means; what they span is the band.
     """
 
     name: str

@@ -31,8 +31,10 @@ from headstart.report.archive_tables import (
 from headstart.report.archive_words import lock_text, readme
 from headstart.report.outputs import FORMATS, PDF, build_outputs
 from headstart.report.sources import NUMBERED
+from headstart.report.trick_csv import tricks_csv
 from headstart.report.without_paths import without_paths
 from headstart.study.records import StudyRecord
+from headstart.study.trick_effects import trick_tables
 
 COMMENT = b"Headstart archive"
 DATE = (1980, 1, 1, 0, 0, 0)
@@ -146,6 +148,8 @@ def archive_files(
     if clean.sized:
         files["images_a_class.csv"] = csv_text(sized_rows(shown)).encode()
         files["crossings.csv"] = csv_text(crossing_rows(shown)).encode()
+    if tricks := trick_tables(shown):
+        files["tricks.csv"] = tricks_csv(tricks).encode()
     for at, (name, table) in enumerate(clean.tables.items()):
         plain = plain_name(name, ascii_only=True) or f"dataset-{at}"
         files[f"splits/{at}-{plain}.csv"] = csv_text(split_rows(table)).encode()

@@ -22,6 +22,7 @@ WHAT = {
     "methods.csv": "one row a method: means over its seeds",
     "images_a_class.csv": "one row a method and number of images a class, with the law fitted to its scores",
     "crossings.csv": "where fitted laws cross: up to how many images a class which of two methods is better",
+    "tricks.csv": "one row an effect of a trick, over all data sets and on each, with its intervals and its cost",
     "splits/": "each image with its digest, its labels and its (first) split",
     "report/": "the report (HTML), the paper (PDF, Markdown with figures), tables (LaTeX), slides, references",
     "images/": "a folder for each dataset: its ground-truth files, and the images where they were asked for",

@@ -12,6 +12,7 @@ from headstart.report.html import render
 from headstart.report.paper import conclusion
 from headstart.report.paper_discussion import discussion
 from headstart.report.paper_introduction import TOGETHER, introduction
+from headstart.report.paper_methods import method_summaries
 from headstart.report.pictures import PictureBook
 from headstart.report.published import published_section
 from headstart.report.sections.audited import audited_section
@@ -33,8 +34,9 @@ from headstart.report.sections.several import several_section
 from headstart.report.sections.side_by_side import side_by_side_section
 from headstart.report.sections.told_apart import told_apart_section
 from headstart.report.sections.tricks import tricks_section
-from headstart.report.sections.tuned import tuned_section
+from headstart.report.sections.tuned import tuned_section, worths_of
 from headstart.report.sources import NUMBERED, Bibliography
+from headstart.report.statistics_words import statistics_section, statistics_used
 from headstart.report.summary import all_claims
 from headstart.report.told import Told, told_all
 from headstart.report.verdict import cut_claims, datasets, missing_claims
@@ -96,17 +98,18 @@ def build_document(
     budget = most // (2 * max(1, len(datasets(record))))
     pairs = (PAIR_BYTES if most else 0) // max(1, len(given := answers or {}))
     names, told = datasets(record), told_all(record, given)
+    tests = statistics_used(record, told, worths_of(record, given))
     cited = Bibliography(style)
-    cited.cite(*used(record, bool(given)))  # so that marks in the text and labels of the list agree
+    cited.cite(*used(record, tests))  # so that marks in the text and labels of the list agree
     sections = (
         _verdict(record, told),
         _introduction(record, cited, told, budget),
-        _methods(record),
+        _methods(record, cited, tests),
         Section("implementation", "Implementation", (), (repeat_section(record),)),
-        _all_results(record, given, told, budget, pairs),
+        _all_results(record, given, told, budget, pairs, cited),
         _discussion(record, told),
         conclusion(record, told),
-        references_of(record, given, style),
+        references_of(record, tests, style),
         runs_section(record),
     )
     n_methods = len({row.method for row in (*record.summaries, *record.retrieval, *record.joint)})
@@ -148,26 +151,29 @@ def _without_counts(part: Section) -> Section:
     return replace(part, blocks=kept)
 
 
-def _methods(record: StudyRecord) -> Section:
-    """What was compared, by which rules, with which networks, measured how."""
+def _methods(record: StudyRecord, cited: Bibliography, tests: list[str]) -> Section:
+    """What was compared, each method in short, by which rules, with which networks, measured and tested how."""
+    short = method_summaries(record, cited)
     parts = (
         compared_section(record),
+        Section("method-summaries", "The methods in short", tuple(short)) if short else None,
         rules_section(record),
         networks_section(record),
         metrics_section(several=bool(record.joint)),
+        statistics_section(cited, tests),
     )
     return Section("methods", "Methods", (), tuple(part for part in parts if part is not None))
 
 
 def _all_results(
-    record: StudyRecord, answers: dict[str, Answers], told: Told, budget: int, pairs: int
-) -> Section:
+    record: StudyRecord, answers: dict[str, Answers], told: Told, budget: int, pairs: int, cited: Bibliography
+) -> Section:  # fmt: skip
     """Dataset by dataset, then what was found over all of them."""
     names = datasets(record)
     classified = {row.dataset for row in record.summaries}
     others = {row.dataset for row in (*record.retrieval, *record.joint)}
     parts: list[Section | None] = [
-        _results(record, name, (PictureBook(budget), PictureBook(pairs)), at, answers.get(name), told)
+        _results(record, name, (PictureBook(budget), PictureBook(pairs)), at, answers.get(name), told, cited)
         for at, name in enumerate(names)
         if name in classified or name not in others
     ]
@@ -195,13 +201,13 @@ def _verdict(record: StudyRecord, told: Told) -> Section:
 
 def _results(
     record: StudyRecord, name: str, books: tuple[PictureBook, PictureBook], at: int, answers: Answers | None,
-    told: Told,
+    told: Told, cited: Bibliography,
 ) -> Section:  # fmt: skip
     close = best_section(record, name, books[0], f"best-{at}")
     views = augmented_section(record, name, books[0], f"views-{at}") if name in record.tables else None
     images = images_section(record, name, f"images-{at}")
     apart = told_apart_section(record, told.get(name), f"told-{at}")
-    others = published_section(record, name, f"published-{at}")
+    others = published_section(record, name, f"published-{at}", cited)
     pair = side_by_side_section(record, name, answers, books[1], f"pair-{at}")
     tuned = tuned_section(record, name, answers, f"tuned-{at}")
     parts = tuple(each for each in (apart, others, tuned, pair, images, close, views) if each is not None)

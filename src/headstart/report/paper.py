@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from headstart.report.answers import Answers, load_answers
+from headstart.report.division import place_words
 from headstart.report.document import (
     Beside,
     Blank,
@@ -32,12 +33,14 @@ from headstart.report.paper_methods import methods, methods_named
 from headstart.report.paper_results import results
 from headstart.report.sections.closing import machine_words, repeat_section, versions_words
 from headstart.report.sections.in_short import in_short_table
-from headstart.report.sections.over_datasets import over_datasets, over_datasets_section
+from headstart.report.sections.over_datasets import over_datasets_section
+from headstart.report.sections.tuned import worths_of
 from headstart.report.sources import AUTHOR_DATE, NUMBERED, Bibliography
+from headstart.report.statistics_words import statistics_used
 from headstart.report.summary import all_claims
 from headstart.report.told import Told, ToldApart, told_all
 from headstart.report.verdict import APART, datasets, missing_claims
-from headstart.report.wording import DASH, count, duration, listed, percent
+from headstart.report.wording import count, duration, listed, percent
 from headstart.study.records import StudyRecord
 
 NAMED = 3
@@ -76,8 +79,9 @@ def build_paper(
     given = load_answers(record) if answers is None else answers
     told = told_all(record, given)
     opening = introduction(record, cited, told)
-    how = methods(record, cited, tests_used(record, told))
-    found = (results(record, cited, told), discussion(record, told))
+    worths = worths_of(record, given)
+    how = methods(record, cited, statistics_used(record, told, worths))
+    found = (results(record, cited, told, worths), discussion(record, told))
     parts = tuple(map(for_paper, (opening, how, implementation(record), *found, conclusion(record, told))))
     short = abstract(record, told)
     named = runs_named((short, *parts), short=len(datasets(record)) > APART)
@@ -129,14 +133,6 @@ def _told_columns(table: Table) -> Table:
     kept = [at for at in columns if not table.rows or not all(row.entries[at].bars for row in table.rows)]
     rows = tuple(replace(row, entries=tuple(row.entries[at] for at in kept)) for row in table.rows)
     return replace(table, columns=tuple(table.columns[at] for at in kept), rows=rows)
-
-
-def tests_used(record: StudyRecord, told: dict[str, ToldApart | None]) -> list[str]:
-    """Names of the statistics that the results rest on."""
-    used = [each.test for each in told.values() if each is not None]
-    used += ["friedman"] if over_datasets(record) is not None else []
-    used += ["learning_curve"] if record.sized else []
-    return list(dict.fromkeys(used))
 
 
 def _subtitle(record: StudyRecord) -> str:
@@ -219,7 +215,7 @@ def _runs(record: StudyRecord, named: list[str]) -> tuple[Section, ...]:
                     Entry(cell.id[:8], cell.id, anchor=f"run-{cell.id}"),
                     Entry(cell.dataset),
                     Entry(cell.method),
-                    Entry(DASH if cell.seed is None else str(cell.seed)),
+                    Entry(place_words(cell)),
                     Entry(percent(score.value) if score else result.status),
                 )
             )

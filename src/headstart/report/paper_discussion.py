@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from headstart.measure.cannot_tell import CannotTell
+from headstart.measure.paired import MID_P
 from headstart.measure.power import images_needed
 from headstart.report.document import Blank, Block, Claim, Paragraph, Points, Section
 from headstart.report.label_facts import label_facts
@@ -58,17 +59,32 @@ def _limits(record: StudyRecord) -> list[str]:
     said = [
         f"The findings are of {count(len(names), 'dataset')} ({listed(names)}) and need not hold for others."
     ]
-    seeds = {result.cell.seed for result in record.results if result.cell.seed is not None}
-    if len(seeds) == 1:
-        said.append("One seed was run: nothing is known of the spread over seeds.")
-    elif seeds:
-        said.append(f"{len(seeds)} seeds were run; with so few the spread over seeds is itself uncertain.")
+    said += _repeats(record)
     for name in names:
         said += _few(record, name)
     if (missing := record.n_planned - len(record.results)) > 0:
         said.append(f"{missing:,} of {count(record.n_planned, 'planned run')} were not made.")
     if failed := sum(result.status == "failed" for result in record.results):
         said.append(f"{count(failed, 'run')} failed and {'is' if failed == 1 else 'are'} in no mean.")
+    return said
+
+
+def _repeats(record: StudyRecord) -> list[str]:
+    """How often a method was run: under seeds that vary what is drawn, or on folds that the source gives."""
+    cells = [result.cell for result in record.results if result.cell.seed is not None]
+    n_seeds, n_folds = (
+        len({cell.seed for cell in cells if bool(cell.fold) == folded}) for folded in (False, True)
+    )
+    said = []
+    if n_seeds == 1:
+        said.append("One seed was run: nothing is known of the spread over seeds.")
+    elif n_seeds:
+        said.append(f"{n_seeds} seeds were run; with so few the spread over seeds is itself uncertain.")
+    if n_folds:
+        said.append(
+            f"{count(n_folds, 'given fold was', 'given folds were')} run, each once: nothing is known of the spread over "
+            "seeds, and that over folds is itself uncertain."
+        )
     return said
 
 
@@ -125,16 +141,26 @@ def _improving(record: StudyRecord, name: str, told: ToldApart | None) -> list[C
 
 
 def _more_tests(name: str, told: ToldApart | None) -> list[Claim]:
-    """How many test images it would take to see one point, from the images on which the two best differ."""
+    """How many test images it would take to see one point, from the images on which the two best differ.
+
+    At the level at which Holm's correction tested the pair. Nothing of several runs each, whose spread more images
+    would not lessen.
+    """
     pair = next((p for p in told.verdicts.pairs if p.b in told.level()), None) if told is not None else None
-    if told is None or pair is None or isinstance(pair.difference, CannotTell) or told.test != "mcnemar":
+    if (
+        told is None
+        or pair is None
+        or isinstance(pair.difference, CannotTell)
+        or pair.difference.test != MID_P
+    ):
         return []
-    needed = images_needed(0.01, pair.difference.n_differ / pair.difference.n)
+    found = pair.difference
+    needed = images_needed(0.01, found.n_differ / found.n, alpha=1 - found.level)
     if isinstance(needed, CannotTell):
         return []
-    said = f"To see a difference of one point between {pair.a} and {pair.b} on {name} it would take about "
-    said += f"{needed:,} test images, by the share on which they differ "
-    said += f"({percent(pair.difference.n_differ / pair.difference.n)} of {pair.difference.n:,})."
+    said = f"To see a difference of one point between {pair.a} and {pair.b} on {name} four times in five it would take "
+    said += f"about {needed:,} test images, by the share on which they differ ({percent(found.n_differ / found.n)} of "
+    said += f"{found.n:,}) and with Holm's correction as it is here."
     return [Claim(said, (*told.runs[pair.a], *told.runs[pair.b]))]
 
 

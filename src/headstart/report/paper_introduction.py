@@ -18,6 +18,7 @@ from headstart.report.document import (
 from headstart.report.label_facts import LabelFacts, label_facts
 from headstart.report.papers import DATASETS
 from headstart.report.published import identity
+from headstart.report.sections.audited import audited_counts, audited_words
 from headstart.report.sections.data import outputs_blocks
 from headstart.report.sections.images_a_class import images_section
 from headstart.report.sources import Bibliography
@@ -65,7 +66,7 @@ def _dataset(record: StudyRecord, name: str, cited: Bibliography, told: ToldApar
         *(outputs or [Paragraph(statistics_words(facts, target)), _classes(record, name, facts, id)]),
         Blank("Define each class in a sentence: what belongs to it, what does not, and who decides."),
         *([] if outputs else _enough(record, name, told, id)),
-        Paragraph(consistent_words(facts)),
+        Paragraph(consistent_words(facts, audited_words(record, name))),
     ]
     return Section(id, f"The images of {name}", tuple(blocks))
 
@@ -98,7 +99,7 @@ def _together(
                     Entry(f"{facts.most[0]}: {facts.most[1]:,}"),
                     Entry(f"{facts.least[0]}: {facts.least[1]:,}"),
                     Entry(f"{score.n:,}" if score is not None else "–"),
-                    Entry(listed(flaws) or "none"),
+                    Entry(listed(flaws) or "none", small=audited_counts(record, name)),
                     Entry(table.source or "not stated"),
                 )
             )
@@ -109,8 +110,9 @@ def _together(
     )  # fmt: skip
     caption = (
         "The images. “Tested” counts those of one test split; flaws are copies by equal bytes or pixels, labels that "
-        "contradict each other, copies across splits and files that could not be read."
+        "contradict each other, copies across splits and files that could not be read"
     )
+    caption += ", and under them what the audit found." if record.audits else "."
     enough = [
         claim
         for at, name in enumerate(names)
@@ -139,9 +141,12 @@ def statistics_words(facts: LabelFacts, target: str) -> str:
     return f"{said}: a ratio of {ratio:.1f}, as hard to guess as {facts.effective:.1f} equal classes."
 
 
-def consistent_words(facts: LabelFacts) -> str:
-    """Copies, contradictions, copies across splits and files left out."""
+def consistent_words(facts: LabelFacts, audited: str = "") -> str:
+    """What the audit found, where there was one; else copies, contradictions and copies across splits. Files left out."""
     said = "Is it consistent? "
+    if audited:
+        out = f" {count(facts.n_left_out, 'file was', 'files were')} left out." if facts.n_left_out else ""
+        return f"{said}{audited}{out}"
     said += (
         f"{facts.n_copies:,} images repeat the content of another" if facts.n_copies else "No content repeats"
     )
@@ -184,17 +189,16 @@ def _enough(record: StudyRecord, name: str, told: ToldApart | None, id: str) -> 
     """Is it enough: by the learning curve where there is one, and by what the test images can tell."""
     best = best_of(record, name)
     score = accuracy(best) if best is not None else None
-    if (best is None or score is None) and record.retrieval:
-        return []  # what is searched has no accuracy of a classifier
+    if name not in {row.dataset for row in record.summaries} and name in {
+        row.dataset for row in record.retrieval
+    }:
+        return []  # what is searched alone has no accuracy of a classifier
     if best is None or score is None:
-        return [Paragraph(f"Are the images of {name} enough? Nothing has finished, so it cannot be told.")]
+        none = "No classifier" if record.retrieval else "Nothing"
+        return [Paragraph(f"Are the images of {name} enough? {none} has finished, so it cannot be told.")]
     said = f"Is it enough? The {score.n:,} test images of {name} leave the accuracy of the best uncertain within "
     said += f"{interval(score) or 'unknown limits'} %"
-    least = (
-        [p.smallest for p in told.verdicts.pairs if not isinstance(p.smallest, CannotTell)] if told else []
-    )
-    if least:
-        said += f", and a difference between two methods is seen from {100 * min(least):.1f} points on"
+    said += _seen_words(told) if told is not None else ""
     blocks: list[Block] = [Claim(f"{said}.", best.cells)]
     sized = images_section(record, name, f"{id}-enough")
     if sized is None:
@@ -206,3 +210,20 @@ def _enough(record: StudyRecord, name: str, told: ToldApart | None, id: str) -> 
     else:
         blocks += [block for block in blocks_in(sized) if isinstance(block, Claim)][:1]
     return blocks
+
+
+def _seen_words(told: ToldApart) -> str:
+    """From how many points on a difference from the best would be seen: of the next method, and over the others."""
+    told_next = told.verdicts.pairs[0]
+    least = [p.smallest for p in told.verdicts.pairs if not isinstance(p.smallest, CannotTell)]
+    if isinstance(told_next.smallest, CannotTell):
+        return (
+            f", and against the next, {told_next.b}, no difference would be seen: {told_next.smallest.reason}"
+        )
+    said = f", and a difference from the next, {told_next.b}, is seen from {100 * told_next.smallest:.1f} points of "
+    said += f"{told.measure} on"
+    if len(least) > 1:
+        said += (
+            f" (from the {len(least)} others from {100 * min(least):.1f} to {100 * max(least):.1f} points on)"
+        )
+    return said

@@ -9,7 +9,9 @@ from headstart.report.document import Block, Column, Entry, Paragraph, Row, Sect
 from headstart.report.sections.compared import use_of_splits
 from headstart.report.sections.metrics import METRICS, SEVERAL
 from headstart.report.sections.retrieval import METRICS as SEARCH_METRICS
+from headstart.report.sections.tuned import PRUNER
 from headstart.report.sources import Bibliography
+from headstart.report.statistics_words import statistics_section
 from headstart.report.training_words import TECHNIQUES, techniques_of
 from headstart.report.verdict import datasets
 from headstart.report.wording import DASH, listed
@@ -29,11 +31,25 @@ MEASURED = ("seconds", "peak memory", "model size")
 def methods(record: StudyRecord, cited: Bibliography, tests: Iterable[str]) -> Section:
     """What was compared and by what; `tests` are the names of the statistics that the results use."""
     return Section(
-        "methods", "Methods", (), (_compared(record, cited), _measures(record, cited), _statistics(cited, tests))
+        "methods", "Methods", (), (_compared(record, cited), _measures(record, cited), statistics_section(cited, tests))
     )  # fmt: skip
 
 
 def _compared(record: StudyRecord, cited: Bibliography) -> Section:
+    blocks = method_summaries(record, cited) or [Paragraph("No method was planned.")]
+    blocks += [Paragraph(_backbone(name, card, cited)) for name, card in record.cards.items()]
+    blocks += [Paragraph(f"{name}: {use_of_splits(record, name)}") for name in datasets(record)]
+    blocks.append(
+        Paragraph(
+            "The best method is the one with the highest score on validation images or inner folds of train; "
+            "the test score is reported and chooses nothing."
+        )
+    )
+    return Section("what-was-compared", "What was compared", tuple(blocks))
+
+
+def method_summaries(record: StudyRecord, cited: Bibliography) -> list[Block]:
+    """Each way, classifier and technique of training in a sentence, with its pros, cons and paper; [] where none ran."""
     rows = [*record.summaries, *record.retrieval, *record.joint]
     scenarios = list(dict.fromkeys(row.scenario for row in rows))
     heads = list(dict.fromkeys(row.head for row in (*record.summaries, *record.joint) if row.head))
@@ -52,17 +68,7 @@ def _compared(record: StudyRecord, cited: Bibliography) -> Section:
         tuple(Column(title) for title in ("method", "what it is", "for it", "against it")),
         tuple(made),
     )
-    blocks: list[Block] = [table] if made else [Paragraph("No method was planned.")]
-    blocks += _training(record, cited)
-    blocks += [Paragraph(_backbone(name, card, cited)) for name, card in record.cards.items()]
-    blocks += [Paragraph(f"{name}: {use_of_splits(record, name)}") for name in datasets(record)]
-    blocks.append(
-        Paragraph(
-            "The best method is the one with the highest score on validation images or inner folds of train; "
-            "the test score is reported and chooses nothing."
-        )
-    )
-    return Section("what-was-compared", "What was compared", tuple(blocks))
+    return [*([table] if made else []), *_training(record, cited), *_tuning(record, cited)]
 
 
 def _training(record: StudyRecord, cited: Bibliography) -> list[Block]:
@@ -84,6 +90,19 @@ def _training(record: StudyRecord, cited: Bibliography) -> list[Block]:
     caption = "How the networks were trained: the techniques in use, with what speaks for and against each."
     titles = ("technique", "what it is", "for it", "against it")
     return [Table("training-words", caption, tuple(Column(title) for title in titles), rows)]
+
+
+def _tuning(record: StudyRecord, cited: Bibliography) -> list[Block]:
+    """How options were searched; nothing where none were."""
+    tuned = [row for row in (*record.summaries, *record.joint) if row.tuned]
+    if not tuned:
+        return []
+    said = (
+        f"Options were searched by the tree-structured Parzen estimator {cited.cite(*papers.TUNERS['tpe'])}"
+    )
+    if any(row.trains for row in tuned):
+        said += f"; trials of networks were given up by Hyperband {cited.cite(*papers.TUNERS[PRUNER])}"
+    return [Paragraph(f"{said}.")]
 
 
 def _backbone(name: str, card: dict[str, object], cited: Bibliography) -> str:
@@ -116,72 +135,6 @@ def _measures(record: StudyRecord, cited: Bibliography) -> Section:
         "Metrics",
         (plain_table("paper-metrics", caption, ("metric", "meaning", "formula"), made), *shown),
     )
-
-
-def _statistics(cited: Bibliography, tests: Iterable[str]) -> Section:
-    used = list(tests)
-    said = f"Intervals of one run are Wilson's for accuracy {cited.cite('wilson1927')} and percentiles of a bootstrap "
-    said += f"over test images for the rest {cited.cite('efron1993')}; those of several seeds add the spread over them."
-    blocks = [Paragraph(said)]
-    if "mcnemar" in used:
-        blocks.append(
-            Paragraph(
-                "Methods were compared on the same test images: McNemar's test in its mid-p form for one run each "
-                f"{cited.cite(*papers.TESTS['mcnemar'])}, a paired t interval over images and seeds for several; the "
-                f"smallest difference that would be seen follows Connor {cited.cite('connor1987')}, the effect size "
-                f"is Cohen's h {cited.cite('cohen1988')}."
-            )
-        )
-    if "corrected_t" in used:
-        blocks.append(
-            Paragraph(
-                "Methods were compared over repeated splits or folds by the corrected resampled t-test "
-                f"{cited.cite('nadeau2003')}, fold by fold where there are folds {cited.cite('bouckaert2004')}; the "
-                f"effect size is Cohen's d {cited.cite('cohen1988')}."
-            )
-        )
-    if "over_splits" in used:
-        blocks.append(
-            Paragraph(
-                "Where every seed drew a split of its own, methods were compared on the test images of all splits, each "
-                "image counted once, by a paired t-test whose standard error joins the spread over images and that over "
-                f"splits {cited.cite(*papers.TESTS['over_splits'])}; the effect size is Cohen's h "
-                f"{cited.cite('cohen1988')}."
-            )
-        )
-    if "paired_bootstrap" in used:
-        blocks.append(
-            Paragraph(
-                "Differences of the metric that methods were compared by have intervals and p-values of the paired "
-                f"bootstrap {cited.cite(*papers.TESTS['paired_bootstrap'])} over images and runs."
-            )
-        )
-    if used:
-        blocks.append(
-            Paragraph(
-                "The comparisons of all pairs of methods are corrected together by Holm's procedure "
-                f"{cited.cite('holm1979')}, so that the chance of any false alarm stays below 5 %."
-            )
-        )
-    if "friedman" in used:
-        blocks.append(
-            Paragraph(
-                "Over the data sets: Friedman's test with Iman and Davenport's correction, Nemenyi's critical "
-                f"difference {cited.cite('demsar2006')}, and Wilcoxon's signed-rank test of each pair, which does not "
-                f"depend on the other methods {cited.cite('benavoli2016')}; its effect size is the matched-pairs "
-                f"rank-biserial correlation {cited.cite(*papers.TESTS['rank_biserial'])}. Chances are of the Bayesian "
-                f"signed-rank test, with one point of accuracy as the region of practical equivalence "
-                f"{cited.cite('benavoli2017')}."
-            )
-        )
-    if "learning_curve" in used:
-        blocks.append(
-            Paragraph(
-                "Learning curves are inverse power laws or exponentials with a limit "
-                f"{cited.cite(*papers.TESTS['learning_curve'])}."
-            )
-        )
-    return Section("statistics", "Statistics", tuple(blocks))
 
 
 def methods_named(record: StudyRecord) -> str:

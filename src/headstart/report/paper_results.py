@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from headstart.report.division import repeats
 from headstart.report.document import (
     Block,
     Claim,
@@ -28,14 +29,17 @@ from headstart.report.sections.retrieval import retrieval_section
 from headstart.report.sections.several import several_section
 from headstart.report.sections.shifted import shift_claims, short_shift_columns, short_shift_entries
 from headstart.report.sections.told_apart import told_figure, told_table
+from headstart.report.sections.tricks import tricks_in_short
+from headstart.report.sections.tuned import TunedWorth, tuned_in_short
 from headstart.report.sources import Bibliography
+from headstart.report.statistics_words import Worths
 from headstart.report.told import ToldApart
 from headstart.report.verdict import APART, cut_claims, datasets, missing_claims, ranked, selected_on, verdict
 from headstart.report.wording import DASH, count, decimal, duration, interval, percent, total_seconds
 from headstart.study.records import MethodSummary, StudyRecord
 
 ROWS_SHOWN, PAIRS_SHOWN, FIGURES_SHOWN = 12, 8, 3
-MATRIX_SHOWN = 10
+MATRIX_SHOWN, TUNED_SHOWN = 10, 4
 CROSSINGS_SHOWN, SHORT_CROSSINGS = 4, 2
 """Sentences on images a class: what two points more take, then where curves cross."""
 SHORT_LINES = 3
@@ -45,14 +49,19 @@ FEW_ROWS, FEW_FIGURES = 5, 1
 """Of more datasets than `APART` each is told in so many rows and figures."""
 
 
-def results(record: StudyRecord, cited: Bibliography, told: dict[str, ToldApart | None]) -> Section:
-    """A part for each dataset, what was found over all of them, and what is missing."""
+def results(
+    record: StudyRecord, cited: Bibliography, told: dict[str, ToldApart | None], worths: Worths | None = None
+) -> Section:
+    """A part for each dataset, what was found over all of them, what tricks did, and what is missing."""
+    tuned = worths or {}
     classified = {row.dataset for row in record.summaries}
     parts = [
         part
         for at, name in enumerate(datasets(record))
         for part in (
-            _classified(record, name, cited, told.get(name), f"found-{at}") if name in classified else None,
+            _classified(record, name, cited, told.get(name), f"found-{at}", tuned.get(name, ()))
+            if name in classified
+            else None,
             several_section(record, name, f"outputs-{at}"),
             retrieval_section(record, name, f"searched-{at}"),
         )
@@ -64,7 +73,10 @@ def results(record: StudyRecord, cited: Bibliography, told: dict[str, ToldApart 
     blocks: list[Block] = [*missing_claims(record), *cut_claims(record)]
     if not parts:
         blocks.append(Paragraph("Nothing has finished yet."))
-    return Section("results", "Results", tuple(blocks), (*parts, *((over,) if over is not None else ())))
+    after = (over, tricks_in_short(record, cited))
+    return Section(
+        "results", "Results", tuple(blocks), (*parts, *(each for each in after if each is not None))
+    )
 
 
 def _first_rows(block: Block, most: int = FEW_ROWS) -> Block:
@@ -76,8 +88,8 @@ def _first_rows(block: Block, most: int = FEW_ROWS) -> Block:
 
 
 def _classified(
-    record: StudyRecord, name: str, cited: Bibliography, told: ToldApart | None, id: str
-) -> Section:
+    record: StudyRecord, name: str, cited: Bibliography, told: ToldApart | None, id: str, worths: Sequence[TunedWorth]
+) -> Section:  # fmt: skip
     whole = results_section(record, name, id, (), told)
     figures = [block for block in blocks_in(whole) if isinstance(block, Figure)]
     figures.sort(key=lambda each: each.id.endswith(("-memory", "-size")))  # those of seconds and layers first
@@ -91,8 +103,9 @@ def _classified(
     others = published_table(record, name, id, cited)
     blocks += [others] if others is not None else []
     blocks += _closely(record, name, id, short)
-    sized = _sized(record, name, id, short)
-    return Section(id, f"Classification of {name}", tuple(blocks), (sized,) if sized is not None else ())
+    tuned = tuned_in_short(worths, f"{id}-tuned", 0 if short else TUNED_SHOWN)
+    parts = tuple(each for each in (tuned, _sized(record, name, id, short)) if each is not None)
+    return Section(id, f"Classification of {name}", tuple(blocks), parts)
 
 
 def _sized(record: StudyRecord, name: str, id: str, short: bool) -> Section | None:
@@ -129,7 +142,8 @@ def paper_table(
         f"Methods on {name}, the best by the choosing score ({selected_on(record, name)}) first. Under an "
     )
     caption += (
-        "accuracy stands its 95 % interval over test images and seeds; “runs” names the first of the runs."
+        f"accuracy stands its 95 % interval over test images and {repeats(record, name)}s; “runs” names the first of the "
+        "runs."
     )
     if any(row.shifts for row in rows):
         caption += (

@@ -22,6 +22,7 @@ from headstart.measure.paired_splits import compare_all_over_splits
 from headstart.measure.paired_values import compare_all_values
 from headstart.measure.verdicts import BETTER, WORSE, Verdicts, compare_all, compare_all_splits
 from headstart.methods.output import Output, encode
+from headstart.report.told_tests import CORRECTED_T, MCNEMAR, OVER_SPLITS
 from headstart.report.verdict import LEAST_SPLITS, results_of
 from headstart.report.wording import count, listed
 from headstart.study.joint_cells import JOINT, split_answers, thresholds_of
@@ -37,6 +38,8 @@ NAMES = {"hard": "hard sharing", "soft": "soft sharing", "separate": "separate n
 SHARED = ("hard", "soft")
 SEPARATE = "separate"
 IMAGES, SPLITS, FOLDS = "images", "splits", "folds"
+VALUES = "values"
+"""Name of the test of what each image scores (`headstart.measure.paired_values`)."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,15 @@ class Ways:
         By output, and "joint" for all of them at once; the methods in them are values of `NAMES`.
     how : str
         What was compared, as a clause.
+    tests : tuple of str
+        Names of the statistics: as of `headstart.report.told_tests`, and "values".
     """
 
     name: str
     rows: tuple[MethodSummary, ...]
     verdicts: dict[str, Verdicts]
     how: str
+    tests: tuple[str, ...] = ()
 
     def row(self, way: str) -> MethodSummary | None:
         """The row of a way."""
@@ -118,7 +124,7 @@ def _ways(record: StudyRecord, name: str, rows: Sequence[MethodSummary]) -> Ways
     folds = [_fold_numbers(record, runs[first][seed]) for seed in seeds]
     test, how = _test(one, seeds, n_splits)
     kinds = {output["name"]: output["kind"] for output in one.outputs}
-    found = {}
+    found, tests = {}, dict[str, None]()
     for output in [*kinds, *([JOINT] if one.joint else [])]:
         each = [[scores[way][at][output] for at in range(len(seeds))] for way in runs]
         shares = kinds.get(output, CLASSES) in (CLASSES, ORDINAL)
@@ -131,19 +137,23 @@ def _ways(record: StudyRecord, name: str, rows: Sequence[MethodSummary]) -> Ways
             [rows[at] for rows, at in zip(images, known, strict=True)],
         )
         if test == FOLDS:
+            tests[CORRECTED_T] = None
             found[output] = _over_folds(names, each, folds)
         elif test == SPLITS and shares and len(seeds) < LEAST_SPLITS and not one.cell.fold:
+            tests[OVER_SPLITS] = None
             parts = [dict(enumerate(way)) for way in kept]
             found[output] = compare_all_over_splits(names, parts, dict(enumerate(which)))
         elif test == SPLITS:
+            tests[CORRECTED_T] = None
             means = np.array([[part.mean() for part in way] for way in kept])
             own = [runs[first][seed] for seed in seeds]
             ratio = fold_ratio(own) if one.cell.fold else split_ratio(own)
             found[output] = compare_all_splits(names, means, test_over_train=ratio)
         else:
+            tests[MCNEMAR if shares else VALUES] = None
             whole = [np.stack(way) for way in kept]
             found[output] = compare_all(names, whole) if shares else compare_all_values(names, whole)
-    return Ways(name, tuple(rows), found, how)
+    return Ways(name, tuple(rows), found, how, tuple(tests))
 
 
 def training_words(record: StudyRecord, dataset: str) -> str:

@@ -6,8 +6,10 @@ what if there were half the images, what did it cost.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from headstart.report.division import repeats
 from headstart.report.document import (
     Blank,
     Block,
@@ -43,6 +45,12 @@ PICTURES, PICTURE_BYTES, MAPS = 8, 400_000, 4
 ROWS = 6
 MATRIX = 8
 DATASETS_TOLD = 2
+MOST_MINUTES = 20.0
+SPARED = (
+    "figure-layers", "told-1", "looked", "errors", "figure-seconds", "result-1", "tuned", "improve", "figure-sized",
+    "over",
+)  # fmt: skip
+"""Slides that may stand behind the talk where it would be too long, the first to go first."""
 
 
 @dataclass(frozen=True)
@@ -93,19 +101,29 @@ def build_talk(record: StudyRecord, paper: Paper, *, picture_bytes: int = PICTUR
         *_drawn(paper),
         *_sized(paper),
         *_told(paper, names[:DATASETS_TOLD]),
+        *_worth(paper, names[:DATASETS_TOLD]),
         *_over(paper),
+        *_tricks(paper),
         *_closely(record, first, book),
         Slide("improve", "What would improve it", _part(paper, "improving")[:4], 1.0),
         Slide("threats", "Threats to validity", _threats(paper), 1.5),
         Slide("conclusion", "Conclusion", _part(paper, "conclusion"), 1.0),
     ]
-    kept = tuple(slide for slide in slides if slide.blocks)
-    return Talk(
-        paper.document.title,
-        paper.document.subtitle,
-        kept,
-        tuple(Slide(*each) for each in backup(record, paper)),
-    )
+    kept, put_back = _in_time([slide for slide in slides if slide.blocks])
+    behind = (*(Slide(*each) for each in backup(record, paper)), *put_back)
+    return Talk(paper.document.title, paper.document.subtitle, kept, behind)
+
+
+def _in_time(slides: Sequence[Slide]) -> tuple[tuple[Slide, ...], list[Slide]]:
+    """The slides that `MOST_MINUTES` hold, and those that stand behind the talk instead, in the order of `SPARED`."""
+    kept, put_back = list(slides), []
+    for id in SPARED:
+        if sum(slide.minutes for slide in kept) <= MOST_MINUTES:
+            break
+        for slide in [each for each in kept if each.id == id]:
+            kept.remove(slide)
+            put_back.append(replace(slide, minutes=0.0))
+    return tuple(kept), put_back
 
 
 def _question(record: StudyRecord) -> tuple[Block, ...]:
@@ -173,9 +191,10 @@ def _first_two(table: Table, rows: int) -> tuple[Row, ...]:
 
 def _measured(record: StudyRecord) -> tuple[Block, ...]:
     items = [f"{name}: {use_of_splits(record, name)}" for name in datasets(record)[:3]]
+    runs = listed(dict.fromkeys(f"{repeats(record, name)}s" for name in datasets(record)))
     items += [
         "Best is what scores highest on validation images or inner folds; test images choose nothing.",
-        "Each score has a 95 % interval over test images and seeds.",
+        f"Each score has a 95 % interval over test images and {runs or 'seeds'}.",
         "Methods are compared on the same images, with Holm's correction.",
     ]
     return (Points(tuple(items)),)
@@ -238,6 +257,25 @@ def _told(paper: Paper, names: list[str]) -> list[Slide]:
                 Slide(f"told-{at}", title, (*told_claims(told)[:1], table), 2.0 if at == 0 else 0.5)
             )
     return slides
+
+
+def _worth(paper: Paper, names: list[str]) -> list[Slide]:
+    """What tuning was worth, on the first dataset where methods were tuned."""
+    parts = (_section(paper, f"found-{at}-tuned") for at in range(len(names)))
+    part = next((each for each in parts if each is not None), None)
+    return [Slide("tuned", part.title, _short(part, 2), 1.0)] if part is not None else []
+
+
+def _tricks(paper: Paper) -> list[Slide]:
+    part = _section(paper, "tricks")
+    return [Slide("tricks", "What each trick did", _short(part, 2), 1.5)] if part is not None else []
+
+
+def _short(part: Section, most: int) -> tuple[Block, ...]:
+    """The first sentences and the first table of a part, as much as a slide holds."""
+    said = [block for block in part.blocks if isinstance(block, Claim)][:most]
+    tables = [cut(block, ROWS) for block in part.blocks if isinstance(block, Table)][:1]
+    return (*said, *tables)
 
 
 def _over(paper: Paper) -> list[Slide]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from headstart.report.division import division_words
 from headstart.report.document import Block, Claim, Entry, Paragraph, Points, Table, blocks_in, plain_table
 from headstart.report.paper import Paper
 from headstart.report.sections.closing import machine_words, versions_words
@@ -51,22 +52,9 @@ def backup(record: StudyRecord, paper: Paper) -> tuple[tuple[str, str, tuple[Blo
 
 
 def _split_words(record: StudyRecord, name: str) -> str:
-    table = record.tables.get(name)
-    if table is None:
+    if name not in record.tables:
         return f"{name} was not scanned before the study stopped."
-    said = (
-        f"{name}: the split came with the images"
-        if table.splits is not None and _given(record, name)
-        else None
-    )
-    said = said or f"{name}: no split was given, so each seed drew one, with the same share of each class"
-    said += "; groups were kept on one side" if table.groups is not None else "; no groups were given"
-    return f"{said}; {use_of_splits(record, name)}"
-
-
-def _given(record: StudyRecord, name: str) -> bool:
-    """Whether every run used one and the same split."""
-    return len({result.cell.split_digest for result in record.results if result.cell.dataset == name}) < 2
+    return f"{name}: {division_words(record, name)}; {use_of_splits(record, name)}"
 
 
 def _half(record: StudyRecord, name: str) -> list[Claim]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from headstart.measure.values import Score
 from headstart.measure.verdict_words import EQUIVALENT, NOT_DISTINGUISHABLE
 from headstart.measure.verdicts import BETTER, WORSE
+from headstart.report.division import repeats
 from headstart.report.document import Claim
 from headstart.report.wording import count, duration, listed, percent, scored, total_seconds
 from headstart.study.records import CellResult, CutMethod, MethodSummary, StudyRecord
@@ -113,7 +114,7 @@ def _winner(record: StudyRecord, best: MethodSummary, others: Sequence[MethodSum
     score, took = accuracy(best), total_seconds(best.seconds)
     said = f"Best on {best.dataset}: {best.method}. {_chosen(record, best, others)}"
     if score is not None:
-        said += f"; on the test images it is right for {scored(score)}, n = {score.n:,}, {seeds_phrase(best)}"
+        said += f"; on the test images it is right for {scored(score)}, n = {score.n:,}, {runs_phrase(record, best)}"
     elif best.n_failed:
         said += f"; {count(best.n_failed, 'of its runs', 'of its runs')} failed, so it has no mean test score"
     return Claim(said + (f", in {duration(took)}." if took is not None else "."), best.cells, strong=True)
@@ -125,18 +126,19 @@ def _chosen(record: StudyRecord, best: MethodSummary, others: Sequence[MethodSum
         return f"It was chosen on {on}"
     rest = [row.selection for row in others if row.selection is not None]
     if any(value > mine for value in rest):
-        said = f"It is highest on {on} over the seeds that all methods have run"
+        said = f"It is highest on {on} over the {repeats(record, best.dataset)}s that all methods have run"
         return f"{said} ({percent(mine)} over all of its own)"
     if level := sum(value == mine for value in rest):
         return f"It is highest on {on} ({percent(mine)}, level with {count(level, 'other method')})"
     return f"It is highest on {on} ({percent(mine)})"
 
 
-def seeds_phrase(summary: MethodSummary) -> str:
-    """How many runs stand behind a row, in words."""
+def runs_phrase(record: StudyRecord, summary: MethodSummary) -> str:
+    """How many runs stand behind a row, in words: seeds, or folds that the source gives."""
+    what = repeats(record, summary.dataset)
     if summary.n_seeds < len(summary.cells):
-        return f"{summary.n_seeds} of {len(summary.cells)} seeds"
-    return "1 run" if summary.n_seeds == 1 else f"{summary.n_seeds} seeds"
+        return f"{summary.n_seeds} of {count(len(summary.cells), what)}"
+    return "1 run" if summary.n_seeds == 1 else count(summary.n_seeds, what)
 
 
 LINKS = {WORSE: "than", NOT_DISTINGUISHABLE: "from", EQUIVALENT: "to", BETTER: "than"}

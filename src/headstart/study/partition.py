@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from headstart.methods.output import Output
 
 Rows = tuple[int, ...]
+GIVEN, GIVEN_FOLDS, DRAWN, DRAWN_TEST, DRAWN_FOLDS = (
+    "given", "given folds", "drawn", "drawn test", "drawn folds",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,20 @@ class Dataset:
     reduced: dict[tuple[int | None, int], Partition] = field(default_factory=dict)
     by_fold: bool = False
     outputs: tuple[Output, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """Where the division comes from: `GIVEN` or `GIVEN_FOLDS` by the source, or drawn by each seed.
+
+        `DRAWN_TEST` is drawn out of the train split of a source that gives no test split.
+        """
+        if self.by_fold:
+            return GIVEN_FOLDS
+        if self.given:
+            return GIVEN
+        if self.partitions[0].splits is None:
+            return DRAWN_FOLDS
+        return DRAWN_TEST if self.table.has_split("train") else DRAWN
 
     def n_seeds(self, asked: int) -> int:
         """Runs of a method: the folds that the source gives, or as many as were asked for."""

@@ -131,6 +131,7 @@ class Prepared:
             warnings=self.warnings,
             plan=[asdict(cell) for cell in self.plan.cells],
             targets={name: source.target for name, source in self.sources.items()},
+            divided={name: data.origin for name, data in self.datasets.items()},
             outputs={
                 name: [output.to_dict() for output in source.outputs]
                 for name, source in self.sources.items()

@@ -94,6 +94,7 @@ def load_record(folder: str | Path) -> StudyRecord:
         joint=together,
         best_joint=best_joint,
         outputs={name: tuple(each) for name, each in (meta.get("outputs") or {}).items()},
+        divided=meta.get("divided") or {},
     )
 
 

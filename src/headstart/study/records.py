@@ -351,7 +351,8 @@ class StudyRecord:
     methods' runs, where there are any.
 
     `audits[dataset]` is what the fast audit found before the first run, as JSON-like values; `advised` are the
-    datasets whose advice was recorded before it, `unadvised` says of the others why there is none.
+    datasets whose advice was recorded before it, `unadvised` says of the others why there is none. `divided[dataset]`
+    says where its division comes from (`headstart.study.partition.Dataset.origin`); older records do not.
     """
 
     folder: str
@@ -385,6 +386,7 @@ class StudyRecord:
     joint: tuple[MethodSummary, ...] = ()
     best_joint: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, tuple[dict[str, Any], ...]] = field(default_factory=dict)
+    divided: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def by_id(self) -> dict[str, CellResult]:

@@ -12,6 +12,7 @@ from headstart.report.wording import count, duration, listed
 from headstart.study.records import StudyRecord
 
 NAMED = 3
+SEVERITIES = ("high", "medium", "low")
 
 
 def audited_section(record: StudyRecord) -> Section | None:
@@ -24,7 +25,7 @@ def audited_section(record: StudyRecord) -> Section | None:
         rows = [
             (
                 each["dataset"],
-                Entry(each["severity"], ("high", "medium", "low").index(each["severity"])),
+                Entry(each["severity"], SEVERITIES.index(each["severity"])),
                 Entry(each["message"], small=_examples(each)),
                 Entry(each["effect"]),
                 Entry(each["advice"], small=each["command"] or ""),
@@ -57,17 +58,51 @@ def _examples(finding: dict[str, Any]) -> str:
 
 
 def _claim(found: list[dict[str, Any]]) -> Claim:
-    counts = [
-        f"{n} {level}"
-        for level in ("high", "medium", "low")
-        if (n := sum(e["severity"] == level for e in found))
-    ]
     said = f"A fast audit before the first run: {count(len(found), 'finding')}"
-    said += f" ({listed(counts)})." if counts else "."
+    said += f" ({_severities(found)})." if found else "."
     high = [each for each in found if each["severity"] == "high"]
     said += f" {high[0]['message'][:1].upper()}{high[0]['message'][1:]}." if high else ""
     said += " It chose nothing: no image was left out and no method preferred for it."
     return Claim(said, strong=bool(high))
+
+
+def audited_words(record: StudyRecord, name: str) -> str:
+    """What the audit found in one dataset, as a sentence; "" where it was not audited."""
+    found = _found_in(record, name)
+    if found is None:
+        return ""
+    checked = record.audits[name]["checked"]
+    made = dict.fromkeys(str(each["check"]) for each in checked if not each["skipped"])
+    n = count(len(found), "finding") if found else "no finding"
+    said = f"A fast audit before the first run ({listed(made)}) has {n}"
+    if not found:
+        return f"{said}."
+    said += f" ({_severities(found)}): {'; '.join(each['message'] for each in found[:NAMED])}"
+    more = len(found) - NAMED
+    return said + (f"; {more:,} more {'is' if more == 1 else 'are'} in the HTML report." if more > 0 else ".")
+
+
+def audited_counts(record: StudyRecord, name: str) -> str:
+    """How many findings one dataset has, for a place of a table; "" where it was not audited."""
+    found = _found_in(record, name)
+    if found is None:
+        return ""
+    return f"audit: {_severities(found)}" if found else "audit: nothing"
+
+
+def _found_in(record: StudyRecord, name: str) -> list[dict[str, Any]] | None:
+    """The findings of one dataset, the severest first; None where it was not audited."""
+    audit = record.audits.get(name)
+    if not audit or audit.get("error"):
+        return None
+    found = [each for each in audit_findings(record) if each["dataset"] == name]
+    return sorted(found, key=lambda each: SEVERITIES.index(each["severity"]))
+
+
+def _severities(found: list[dict[str, Any]]) -> str:
+    """How many findings of each severity: `1 high and 2 low`."""
+    counts = {level: sum(each["severity"] == level for each in found) for level in SEVERITIES}
+    return listed(f"{n} {level}" for level, n in counts.items() if n)
 
 
 def _looked(name: str, audit: dict[str, Any]) -> str:

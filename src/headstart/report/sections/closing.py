@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from headstart.report.division import place_words
 from headstart.report.document import Beside, Block, Entry, Paragraph, Points, Section, Table, plain_table
 from headstart.report.run_links import runs_entry
 from headstart.report.verdict import missing_claims
@@ -26,7 +27,7 @@ def wrong_section(record: StudyRecord) -> Section:
             (
                 result.cell.dataset,
                 result.cell.method,
-                _seed(result.cell.seed),
+                place_words(result.cell),
                 result.error,
                 runs_entry((result.cell.id,)),
             )
@@ -158,8 +159,11 @@ def runs_section(record: StudyRecord) -> Section:
 
 
 def _seeds(record: StudyRecord) -> str:
-    seeds = sorted({result.cell.seed for result in record.results if result.cell.seed is not None})
+    cells = [result.cell for result in record.results]
+    seeds = sorted({cell.seed for cell in cells if cell.seed is not None and not cell.fold})
     said = ", ".join(map(str, seeds)) if seeds else "none drawn"
+    if n_folds := len({cell.fold for cell in cells if cell.fold}):
+        said += f"; {count(n_folds, 'given fold stands', 'given folds stand')} in their place"
     if any(result.cell.seed is None for result in record.results):
         said += ". Where the seed changes nothing a method ran once, so that no spread is a false zero"
     return said + "."
@@ -229,7 +233,7 @@ def _runs(record: StudyRecord) -> Table:
             Entry(result.cell.id, anchor=f"run-{result.cell.id}"),
             result.cell.dataset,
             result.cell.method,
-            _seed(result.cell.seed),
+            place_words(result.cell),
             result.status,
             Entry(duration(total_seconds(result.seconds))),
         )
@@ -242,10 +246,6 @@ def _runs(record: StudyRecord) -> Table:
         rows,
     )
     return Table(made.id, made.caption, made.columns, made.rows, folded=f"Show {count(len(rows), 'run')}")
-
-
-def _seed(seed: int | None) -> str:
-    return DASH if seed is None else str(seed)
 
 
 def machine_words(record: StudyRecord) -> str:

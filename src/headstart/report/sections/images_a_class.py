@@ -1,7 +1,8 @@
 """Accuracy against images a class: measured points, fitted laws, where lines cross, what two points more would take.
 
 One line a scenario, the method of it that the choosing score puts first on most images; and the methods that it
-puts first on fewer. "All" images count as their mean a class.
+puts first on fewer. Each point stands at its training images a class, the mean over classes: a class that has fewer
+than were asked for gives all of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from headstart.report.figures import Band, accuracy_against_images
 from headstart.report.run_links import place_of
 from headstart.report.verdict import accuracy, results_of
 from headstart.report.wording import DASH, interval, percent
-from headstart.study.records import MethodSummary, StudyRecord
+from headstart.study.records import CellResult, MethodSummary, StudyRecord
 
 LINES = 6
 GAIN = 0.02
@@ -108,16 +109,25 @@ def _images(row: MethodSummary) -> float:
     return float(row.per_class) if row.per_class else float("inf")
 
 
-def _x(record: StudyRecord, line: Sequence[MethodSummary]) -> list[float]:
-    """Images a class of each row; all of them count as their mean a class."""
-    return [
-        float(row.per_class or row.n_train / max(1, len(results_of(record, row)[0].classes))) for row in line
-    ]
+def _x(record: StudyRecord, row: MethodSummary) -> float:
+    """Images a class that the runs of a row may learn from, the mean over classes and runs."""
+    return float(np.mean([_n_given(run) / max(1, len(run.classes)) for run in _runs(record, row)]))
+
+
+def _n_given(run: CellResult) -> int:
+    """Training images of a run; those of an inner fold, which only chose, are among them."""
+    return run.n_train + (0 if run.selected_on == "validation" else run.n_validation)
+
+
+def _runs(record: StudyRecord, row: MethodSummary) -> list[CellResult]:
+    return [result for result in results_of(record, row) if result.whole]
 
 
 def _curve(record: StudyRecord, name: str, line: Sequence[MethodSummary]) -> LearningCurve | CannotTell:
-    scores = [[result.scores["accuracy"].value for result in results_of(record, row)] for row in line]
-    return learning_curve(name, _x(record, line), scores, np.random.default_rng(SEED))
+    """Of two rows that learned from equally many images, which are then the same, the one that asked for more stands."""
+    at = {_x(record, row): row for row in line}
+    scores = [[run.scores["accuracy"].value for run in _runs(record, row)] for row in at.values()]
+    return learning_curve(name, list(at), scores, np.random.default_rng(SEED))
 
 
 def _claims(
@@ -178,8 +188,8 @@ def _table(
             )
         )  # fmt: skip
     caption = (
-        "Test accuracy by images a class, with 95 % intervals; tuning had no other images than these. "
-        "Extrapolation is a guess from a fitted law."
+        "Test accuracy by images a class, with 95 % intervals; below “all”, tuning had no other images than these. A "
+        "class that has fewer gives all of its own. Extrapolation is a guess from a fitted law."
     )
     runs = tuple(cell for line in lines.values() for row in line for cell in row.cells)
     return Table(f"{id}-table", caption, columns, tuple(made), sortable=True, runs=runs)
@@ -201,9 +211,9 @@ def _figure(
 ) -> Figure:
     marks, bands = [], []
     for name, line in lines.items():
-        for x, row in zip(_x(record, line), line, strict=True):
+        for row in line:
             if (score := accuracy(row)) is not None:
-                marks.append(Mark(name, x, score.value, score.low, score.high))
+                marks.append(Mark(name, _x(record, row), score.value, score.low, score.high))
         curve = curves[name]
         if isinstance(curve, LearningCurve):
             n = np.geomspace(*curve.measured, BAND_STEPS)
@@ -211,9 +221,9 @@ def _figure(
             values = curve.at(n)
             bands.append(Band(name, tuple(n), tuple(values), tuple(low), tuple(high)))
     caption = (
-        "Test accuracy against images a class (logarithmic), with 95 % intervals over test images and seeds; "
-        "lines are fitted laws, shades their 95 % bands over seeds. See which line is on top at the number of "
-        "images that you can have."
+        "Test accuracy against training images a class, their mean over classes (logarithmic), with 95 % intervals "
+        "over test images and seeds; lines are fitted laws, shades their 95 % bands over seeds. See which line is on "
+        "top at the number of images that you can have."
     )
     runs = tuple(cell for line in lines.values() for row in line for cell in row.cells)
     svg = accuracy_against_images(marks, bands)

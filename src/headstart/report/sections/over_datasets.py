@@ -6,7 +6,7 @@ chances by the Bayesian signed-rank test with a region of practical equivalence 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from headstart.report.run_links import RUNS, runs_entry
 from headstart.report.told import metric_of
 from headstart.report.told_tests import METRIC_WORDS
 from headstart.report.verdict import datasets, ranked
-from headstart.report.wording import DASH, decimal, listed, percent
+from headstart.report.wording import DASH, count, decimal, listed, percent
 from headstart.study.records import StudyRecord
 
 LEAST_DATASETS = 3
@@ -36,15 +36,66 @@ SURE, SEED = 0.95, 0
 
 
 def over_datasets(record: StudyRecord) -> Comparison | CannotTell | None:
-    """Methods that finished on every dataset, compared over them; None for fewer than three datasets."""
-    names = [name for name in datasets(record) if name in record.best]
-    if len(names) < LEAST_DATASETS:
+    """Methods that finished on every dataset, compared over them; None for a single dataset.
+
+    `left_out_words` names what takes no part.
+    """
+    planned = _classified(record)
+    if len(planned) < 2:
         return None
-    scores = {name: _scores(record, name) for name in names}
-    methods = [m for m in scores[names[0]] if all(m in scores[name] for name in names)]
+    names, methods, scores = _compared(record)
+    if len(names) < LEAST_DATASETS:
+        n = len(names)
+        few = (
+            f"{count(n, 'data set')} {'has' if n == 1 else 'have'} a finished method"
+            if n
+            else "nothing has finished"
+        )
+        return CannotTell(
+            f"{few}, and ranks over fewer than {LEAST_DATASETS} tell nothing: that two agree happens by chance every "
+            "second time"
+        )
     if len(methods) < 2:
-        return CannotTell("fewer than two methods finished on every dataset")
+        return CannotTell("fewer than two methods finished on every data set")
     return compare_over_datasets(methods, [[scores[name][m] for m in methods] for name in names])
+
+
+def _classified(record: StudyRecord) -> list[str]:
+    """The datasets on which classifiers were planned."""
+    planned = {row.dataset for row in record.summaries}
+    return [name for name in datasets(record) if name in planned]
+
+
+def _compared(record: StudyRecord) -> tuple[list[str], list[str], dict[str, dict[str, float]]]:
+    """The datasets with a finished method, the methods that finished on all of them, and the scores of each dataset."""
+    names = [name for name in _classified(record) if name in record.best]
+    scores = {name: _scores(record, name) for name in names}
+    methods = [m for m in scores[names[0]] if all(m in scores[name] for name in names)] if names else []
+    return names, methods, scores
+
+
+def left_out_words(record: StudyRecord) -> str:
+    """The methods and the datasets that take no part in the comparison over datasets, and why; "" where there are none."""
+    names, methods, scores = _compared(record)
+    every = list(dict.fromkeys(row.method for row in record.summaries))
+    lacking = {m: [name for name in names if m not in scores[name]] for m in every if m not in methods}
+    empty = [name for name in _classified(record) if name not in names]
+    said = []
+    if lacking and names:
+        shown = [f"{method} (on {_few(where)})" for method, where in list(lacking.items())[:NAMED]]
+        said.append(
+            f"{len(lacking)} of {count(len(every), 'method')} whose runs have not all finished on every data set: "
+            f"{_few(shown, len(lacking))}"
+        )
+    if empty:
+        said.append(f"{count(len(empty), 'data set')} on which nothing has finished: {_few(empty)}")
+    return f"Left out: {'; '.join(said)}." if said else ""
+
+
+def _few(names: Sequence[str], n: int = 0) -> str:
+    """The first names, and how many more there are."""
+    more = (n or len(names)) - len(names[:NAMED])
+    return f"{', '.join(names[:NAMED])} and {more:,} more" if more else listed(names)
 
 
 def _scores(record: StudyRecord, dataset: str) -> dict[str, float]:
@@ -54,15 +105,15 @@ def _scores(record: StudyRecord, dataset: str) -> dict[str, float]:
 
 
 def over_datasets_section(record: StudyRecord, id: str = "over-datasets") -> Section | None:
-    """Mean ranks by tests, by chance and drawn; None for fewer than three datasets."""
+    """Mean ranks by tests, by chance and drawn, or why there are none; None for a single dataset."""
     found = over_datasets(record)
     title = "Over the data sets"
     if found is None:
         return None
+    left = [Paragraph(words)] if (words := left_out_words(record)) else []
     if isinstance(found, CannotTell):
-        return Section(
-            id, title, (Paragraph(f"The methods cannot be compared over data sets: {found.reason}."),)
-        )
+        why = Paragraph(f"The methods cannot be compared over data sets: {found.reason}.")
+        return Section(id, title, (why, *left))
     shown = set(found.methods)
     runs = tuple(cell for row in record.summaries if row.method in shown for cell in row.cells)
     of = {
@@ -79,7 +130,7 @@ def over_datasets_section(record: StudyRecord, id: str = "over-datasets") -> Sec
         *(Claim(chance_words(found, each, measure), runs) for each in chances[:1]),
     )
     figures = (_diagram(found, names, id, runs), _chances_figure(found, chances, names, id, runs))
-    return Section(id, title, (*claims, *figures, _ranks(found, id, measure, seen, of)))
+    return Section(id, title, (*claims, *left, *figures, _ranks(found, id, measure, seen, of)))
 
 
 def _group_words(group: tuple[str, ...]) -> str:

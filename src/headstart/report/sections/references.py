@@ -3,46 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from headstart.measure.many import Comparison
 from headstart.report import method_words, papers
-from headstart.report.answers import Answers
 from headstart.report.cited import references_section, together
 from headstart.report.document import Section
 from headstart.report.published import identity, published_of
-from headstart.report.sections.over_datasets import over_datasets
 from headstart.report.sections.tuned import PRUNER
 from headstart.report.sharing import NAMES
+from headstart.report.statistics_words import STATISTICS
 from headstart.report.training_words import TECHNIQUES, techniques_of
 from headstart.study.records import StudyRecord
 
-STATISTICS = {
-    "wilson1927": "interval of an accuracy",
-    "efron1993": "intervals of the other metrics",
-}
-OVER = {
-    "friedman": "methods over several data sets",
-    "wilcoxon": "pairs of methods over several data sets",
-    "signed_rank": "chances over several data sets",
-    "rank_biserial": "effect size over several data sets",
-}
-SHIFTED = {
-    "corruptions": "corrupted test images",
-    "folder": "interval of the drop on other test images",
-}
-PAIRED = {
-    "mcnemar1947": "two methods on the same images",
-    "fagerland2013": "its mid-p form",
-    "holm1979": "correction for many comparisons",
-    "connor1987": "smallest difference that could be seen",
-    "cohen1988": "effect sizes",
-}
 
-
-def references_of(record: StudyRecord, answers: dict[str, Answers], style: str) -> Section:
+def references_of(record: StudyRecord, tests: Iterable[str], style: str) -> Section:
     """References of the methods, backbones, metrics and tests of the study, in one table."""
-    return references_section(used(record, bool(answers)), of="this study", style=style, linked=True)
+    return references_section(used(record, tests), of="this study", style=style, linked=True)
 
 
 def add_several(record: StudyRecord, add: Callable[[tuple[str, ...], str], None]) -> None:
@@ -56,8 +32,15 @@ def add_several(record: StudyRecord, add: Callable[[tuple[str, ...], str], None]
         add(papers.OUTPUTS.get(kind, ()), f"{kind} outputs")
 
 
-def used(record: StudyRecord, paired: bool) -> dict[str, str]:
-    """What each paper is for, by its key, in the order of the report."""
+def used(record: StudyRecord, tests: Iterable[str]) -> dict[str, str]:
+    """What each paper is for, by its key, in the order of the report.
+
+    Parameters
+    ----------
+    record : StudyRecord
+    tests : iterable of str
+        Names of the statistics that the results use (`headstart.report.statistics_words.statistics_used`).
+    """
     found: list[tuple[tuple[str, ...], str]] = []
 
     def add(keys: tuple[str, ...], what: str) -> None:
@@ -91,15 +74,11 @@ def used(record: StudyRecord, paired: bool) -> dict[str, str]:
         add(papers.TUNERS["tpe"], "trials of the tuning")
     if any(row.tuned and row.trains for row in rows):
         add(papers.TUNERS[PRUNER], "trials of the tuning that are given up")
-    for kind in dict.fromkeys(shift.kind for row in rows for shift in row.shifts):
-        add(papers.SHIFTS[kind], SHIFTED[kind])
-    if isinstance(over_datasets(record), Comparison):
-        for name, what in OVER.items():
-            add(papers.TESTS[name], what)
     if record.cut:
         add(papers.RACES["successive_halving"], "the race under a budget")
     if record.maps:
         add(papers.EXPLANATIONS["gradcam"], "maps of errors")
-    for key, what in (STATISTICS | PAIRED if paired else STATISTICS).items():
-        add((key,), what)
+    for name in tests:
+        for keys, what in STATISTICS[name].papers:
+            add(keys, what)
     return together(found)

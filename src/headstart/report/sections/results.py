@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from headstart.measure.values import Score
+from headstart.report.division import repeats
 from headstart.report.document import Beside, Block, Column, Entry, Figure, Paragraph, Row, Section, Table
 from headstart.report.figure_style import Mark
 from headstart.report.figures import accuracy_by_layer
@@ -81,7 +82,7 @@ def results_table(record: StudyRecord, dataset: str, id: str, told: ToldApart | 
     columns += [Column("pixels")] if by_size else []
     parts = " + ".join(dict.fromkeys(name for row in rows for name in row.seconds if name != "total"))
     trains = any(row.trains for row in rows)
-    scores = _score_columns(selected_on(record, dataset), parts, trains)
+    scores = _score_columns(selected_on(record, dataset), parts, trains, f"{repeats(record, dataset)}s")
     columns += [*scores[:2], *shift_columns(rows), *scores[2:]]
     best = record.best.get(dataset)
     made = []
@@ -105,7 +106,8 @@ def results_table(record: StudyRecord, dataset: str, id: str, told: ToldApart | 
     )
     same += [f"{sizes[rows[0].method]} pixels"] if not by_size and sizes[rows[0].method] else []
     caption = (
-        "Methods, the best first. Under each score stands its 95 % interval over test images and seeds. "
+        "Methods, the best first. Under each score stands its 95 % interval over test images and "
+        f"{repeats(record, dataset)}s. "
     )
     caption += "Touch a heading to sort; the choosing score alone picks the best."
     caption += f" Seconds are {parts}." if "+" in parts else ""
@@ -131,7 +133,7 @@ _TRAINING_COLUMNS = (
 )
 
 
-def _score_columns(chosen_on: str, parts: str, trains: bool) -> list[Column]:
+def _score_columns(chosen_on: str, parts: str, trains: bool, runs: str) -> list[Column]:
     titles = {"log_loss": "lower is better", "ece": "expected calibration error; lower is better"}
     return [
         Column("choosing score", f"accuracy on {chosen_on}; picks the best", numeric=True),
@@ -141,7 +143,7 @@ def _score_columns(chosen_on: str, parts: str, trains: bool) -> list[Column]:
             "by the paired test, over test images, splits or folds, with Holm's correction over all pairs",
         ),
         Column("n", "test images", numeric=True),
-        Column("seeds", numeric=True),
+        Column(runs, numeric=True),
         Column("seconds", f"wall clock: {parts}", numeric=True),
         *(_TRAINING_COLUMNS if trains else ()),
         Column("peak memory", numeric=True),

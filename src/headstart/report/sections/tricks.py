@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from headstart.measure.verdict_words import p_short
 from headstart.methods.tricks.registry import TRICKS
+from headstart.report import papers
 from headstart.report.document import Block, Claim, Column, Entry, Figure, Paragraph, Row, Section, Table
 from headstart.report.run_links import RUNS, runs_entry
+from headstart.report.sources import Bibliography
 from headstart.report.trick_figures import Line, forest
 from headstart.report.wording import DASH, count, duration, listed, percent, signed_points
 from headstart.study.records import StudyRecord
@@ -21,6 +26,7 @@ from headstart.study.trick_effects import (
 )
 
 MOST_LINES = 40
+SHORT_ROWS, SHORT_SETTINGS = 8, 2
 ROMAN = {3: "III", 4: "IV", 5: "V", 6: "VI", 7: "VII"}
 HOW = {
     "one-at-a-time": "Each trick is alone on, over training with all of them off.",
@@ -53,9 +59,62 @@ def tricks_section(record: StudyRecord, id: str = "tricks") -> Section | None:
     return Section(id, "Tricks", (), parts)
 
 
-def _part(table: TrickTable, id: str) -> Section:
+def tricks_in_short(record: StudyRecord, cited: Bibliography, id: str = "tricks") -> Section | None:
+    """The same for a paper: what is sure, and the surest effects over all datasets, each trick with its papers.
+
+    The settings after the first `SHORT_SETTINGS` are counted. None where the study is not of tricks.
+    """
+    tables = trick_tables(record) if record.tricks else ()
+    if not tables:
+        return tricks_section(record, id)
+    blocks: list[Block] = []
+    for at, table in enumerate(tables[:SHORT_SETTINGS]):
+        said = _title_of(table)
+        blocks += [Paragraph(f"{said[0].upper()}{said[1:]}. {how(table)}"), *trick_claims(table)]
+        blocks.append(_short_table(table, cited, f"{id}-{at}-short"))
+    if (more := len(tables) - SHORT_SETTINGS) > 0:
+        blocks.append(
+            Paragraph(
+                f"{count(more, 'more setting is', 'more settings are')} in the HTML report and in tricks.csv."
+            )
+        )
+    return Section(id, "Tricks", tuple(blocks))
+
+
+def _short_table(table: TrickTable, cited: Bibliography, id: str) -> Table:
+    """The surest effects in the columns that a page holds."""
+    ordered = sorted(
+        table.effects, key=lambda one: (one.kind == MISSING, one.adjusted_p or 0.0, -abs(one.effect or 0.0))
+    )
+    shown = ordered[:SHORT_ROWS]
+    whole = _table(tuple(shown), id, _caption(table))
+    caption = whole.caption
+    if len(shown) < len(ordered):
+        caption += (
+            f" The {len(shown)} surest of {len(ordered)} are shown; tricks.csv of the archive holds all."
+        )
+    kept = [at for at, column in enumerate(COLUMNS) if column.title not in ("whole run", "what it does")]
+    marks = {_title(each.trick): cited.cite(*papers.TRICKS.get(each.trick, ())) for each in shown}
+    rows = tuple(
+        replace(
+            row, entries=tuple(_marked(row.entries[at], marks) if at == 0 else row.entries[at] for at in kept)
+        )
+        for row in whole.rows
+    )
+    return replace(whole, caption=caption, columns=tuple(COLUMNS[at] for at in kept), rows=rows)
+
+
+def _marked(name: Entry, marks: Mapping[str, str]) -> Entry:
+    return replace(name, small=" ".join(filter(None, (name.small, marks[name.text]))))
+
+
+def _title_of(table: TrickTable) -> str:
     title = f"{table.scenario} {table.backbone} {table.cut}, {table.pixels}"
-    title += f", {table.per_class} images a class" if table.per_class else ""
+    return title + (f", {table.per_class} images a class" if table.per_class else "")
+
+
+def _part(table: TrickTable, id: str) -> Section:
+    title = _title_of(table)
     known = [each for each in table.effects if each.kind != MISSING]
     blocks: list[Block] = [Paragraph(f"{title[0].upper()}{title[1:]}. {how(table)}")]
     blocks += trick_claims(table)

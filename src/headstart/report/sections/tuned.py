@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headstart.images.collect import clean
@@ -34,6 +34,7 @@ from headstart.report.wording import DASH, count, signed_points
 from headstart.study.records import TUNED, MethodSummary, StudyRecord
 
 PRUNER = "hyperband"
+TITLE = "What tuning was worth"
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,13 @@ def all_worths(record: StudyRecord) -> list[TunedWorth]:
     """Of every dataset; reads the answers from the store where something was tuned."""
     if not any(row.tuned for row in record.summaries):
         return []
-    answers = load_answers(record)
-    return [
-        each
-        for name in datasets(record)
-        if name in answers
-        for each in tuned_worths(record, name, answers[name])
-    ]
+    return [each for found in worths_of(record, load_answers(record)).values() for each in found]
+
+
+def worths_of(record: StudyRecord, answers: Mapping[str, Answers]) -> dict[str, list[TunedWorth]]:
+    """`tuned_worths` by dataset; a dataset where nothing was tuned is left out."""
+    found = {name: tuned_worths(record, name, answers[name]) for name in datasets(record) if name in answers}
+    return {name: each for name, each in found.items() if each}
 
 
 def tuned_worths(record: StudyRecord, dataset: str, answers: Answers) -> list[TunedWorth]:
@@ -143,17 +144,31 @@ def tuned_section(record: StudyRecord, dataset: str, answers: Answers | None, id
     found = tuned_worths(record, dataset, answers) if answers is not None else []
     if not found or answers is None:
         return None
-    blocks: list[Block] = [
-        Claim(overall(found), tuple(run for each in found for run in each.runs), strong=True)
-    ]
-    blocks += [Claim(worth_sentence(found[0].worth), found[0].runs), Paragraph(_how(record, answers))]
+    blocks: list[Block] = [*_worth_claims(found), Paragraph(_how(record, answers))]
     if borders := [clean(f"{each.worth.method}: {line}") for each in found for line in each.borders]:
         blocks.append(Points(tuple(borders), "On a border of the space"))
     blocks += [_worth_table(found, id), _found_table(found, id)]
     first = found[0].searches[0]
     inner = Section(f"{id}-search", f"The search of {found[0].worth.method}{_which(found[0])}",
                     tuple(search_blocks(first, f"{id}-search", pruner=PRUNER)))  # fmt: skip
-    return Section(id, "What tuning was worth", tuple(blocks), (inner,))
+    return Section(id, TITLE, tuple(blocks), (inner,))
+
+
+def tuned_in_short(found: Sequence[TunedWorth], id: str, most: int) -> Section | None:
+    """The same for a paper: the sentences, and the first rows of the table (`most`; 0: none); None where nothing was."""
+    if not found:
+        return None
+    table = _worth_table(found, id)
+    if len(found) > most:
+        said = f"{table.caption} The first {most} of {len(found)} are shown."
+        table = replace(table, rows=table.rows[:most], caption=said)
+    blocks: list[Block] = [*_worth_claims(found), *([table] if most else [])]
+    return Section(id, TITLE, tuple(blocks))
+
+
+def _worth_claims(found: Sequence[TunedWorth]) -> list[Claim]:
+    runs = tuple(run for each in found for run in each.runs)
+    return [Claim(overall(found), runs, strong=True), Claim(worth_sentence(found[0].worth), found[0].runs)]
 
 
 def overall(found: Sequence[TunedWorth]) -> str:
