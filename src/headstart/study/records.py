@@ -339,7 +339,8 @@ class StudyRecord:
 
     `tables` are the datasets with the splits of the first seed; `test_rows[cell id]` are the row numbers
     (in the dataset's table) behind the rows of `probabilities[cell id]`, held for the best method of each
-    dataset, and for the networks with several outputs that train. `best[dataset]` is a method name, or absent where
+    dataset, for the networks with several outputs that train, and for searches (one column: the average precision of
+    each query, NaN where there is nothing to find). `best[dataset]` is a method name, or absent where
     nothing finished. `n_planned` counts no runs of methods that the budget cut; `findings` are those of the runs and
     of the study as a whole.
 

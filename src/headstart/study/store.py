@@ -117,6 +117,7 @@ class StudyStore:
         ----------
         result : CellResult
         probabilities : ndarray of shape (n_test, n_classes), optional
+            Of a search one column: the average precision of each query.
         test : sequence of (path, digest)
             The test images behind the rows of `probabilities`.
         """
