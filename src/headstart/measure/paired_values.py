@@ -149,7 +149,8 @@ def _difference(a: ArrayLike, b: ArrayLike) -> Floats:
             f"both methods must be tested on the same images of a split, once; got scores of the shapes "
             f"{one.shape} and {other.shape}"
         )
-    return (one - other)[0]
+    gap: Floats = one[0] - other[0]
+    return gap
 
 
 def compare_all_values(
