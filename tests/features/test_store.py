@@ -31,6 +31,16 @@ def test_rows_come_back_in_the_order_asked_for(tmp_path):
     assert FeatureStore(tmp_path / "empty").read(KEY, ["a"])[0] is None
 
 
+def test_what_is_lacking_is_told_without_reading_rows(tmp_path):
+    store = FeatureStore(tmp_path)
+    assert store.lacking(KEY, ["a", "b"]) == {"a", "b"}
+    many = [f"d{at}" for at in range(1200)]
+    store.write(KEY, many, rows(1200))
+    assert store.lacking(KEY, [*many, "x"]) == {"x"}
+    store.path(KEY).write_bytes(b"no database at all" * 100)
+    assert store.lacking(KEY, ["d0"]) == {"d0"}
+
+
 def test_nothing_that_decides_a_row_is_left_out_of_its_key(tmp_path):
     store = FeatureStore(tmp_path)
     store.write(KEY, ["a"], rows(1))

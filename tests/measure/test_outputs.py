@@ -15,7 +15,12 @@ from headstart.measure.labels import average_precision, evaluate_labels, ranked
 from headstart.measure.number import evaluate_number
 from headstart.measure.ordinal import evaluate_ordinal
 from headstart.measure.outputs import KINDS, MEASURES, decided, evaluate_output, image_scores, right
-from headstart.measure.paired_values import compare_all_values, paired_values
+from headstart.measure.paired_values import (
+    compare_all_values,
+    compare_all_values_over_splits,
+    paired_values,
+    paired_values_over_splits,
+)
 from headstart.measure.verdicts import BETTER
 from headstart.methods.output import Output
 from headstart.methods.output_scores import output_score
@@ -246,3 +251,41 @@ def test_scores_of_images_are_compared_in_pairs():
         paired_values([1.0, np.nan], [1.0, 2.0])
     with pytest.raises(UsageError, match="same images"):
         paired_values([1.0, 2.0], [1.0, 2.0, 3.0])
+
+
+def test_scores_of_splits_with_images_of_their_own_join_the_spread_of_images_and_of_splits():
+    generator = np.random.default_rng(1)
+    a = [generator.normal(0.2, 1, n) for n in (30, 40, 50)]
+    b = [generator.normal(0.0, 1, n) for n in (30, 40, 50)]
+    found = paired_values_over_splits(a, b)
+    gaps = [one - other for one, other in zip(a, b, strict=True)]
+    means = np.array([gap.mean() for gap in gaps])
+    images = np.mean([gap.std(ddof=1) / np.sqrt(len(gap)) for gap in gaps])
+    assert found.value == pytest.approx(means.mean())
+    assert found.standard_error == pytest.approx(np.hypot(images, means.std(ddof=1) / np.sqrt(3)))
+    assert (found.p < 0.05) == (found.low > 0 or found.high < 0)
+    assert paired_values_over_splits(a[:1], b[:1]) == paired_values(a[0], b[0])
+    with pytest.raises(UsageError, match="same images of a split"):
+        paired_values_over_splits(a, b[::-1])
+
+
+def test_pairs_over_splits_are_of_those_that_both_methods_have():
+    generator = np.random.default_rng(2)
+    a = {0: generator.random(40) + 0.5, 1: generator.random(40) + 0.5}
+    b = {1: generator.random(40), 2: generator.random(40)}
+    c = {2: generator.random(40)}
+    found = compare_all_values_over_splits(["a", "b", "c"], [a, b, c])
+    assert found.between("a", "b").difference.value == pytest.approx(a[1].mean() - b[1].mean())
+    assert found.between("a", "b").kind == BETTER and found.between("a", "b").n_pairs == 3
+    assert isinstance(found.between("a", "c").difference, CannotTell)
+
+
+def test_false_alarms_over_splits_that_share_images_stay_below_their_level():
+    generator = np.random.default_rng(3)
+    alarms = 0
+    for _ in range(400):
+        hard = generator.normal(size=60)
+        which = [generator.permutation(60)[:30] for _ in range(3)]
+        a, b = ([hard[at] + generator.normal(size=30) for at in which] for _ in range(2))
+        alarms += paired_values_over_splits(a, b).p < 0.05
+    assert alarms <= 20

@@ -8,25 +8,29 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+import headstart
 from headstart.report import archive_inputs
 from headstart.report.archive import write_archive
+from headstart.report.archive_wheel import wheel_files
 from headstart.study.execute import run_study
 from headstart.study.record import load_record
 from headstart.study.spec import StudySpec, read_spec
 from headstart.testing.images import class_folders
 
 PYTHON = """#!/bin/sh
-# stands in for the python of a fresh machine: what is to be installed is noted, all else is run
-if [ "$1 $2 $3 $4" = "-m pip install -r" ]; then cp "$5" "$NOTED"; exit 0; fi
-exec "{python}" "$@"
-"""
-HEADSTART = """#!/bin/sh
-exec "{python}" -m headstart.cli.main "$@"
+# stands in for the python of a fresh machine that has every package but Headstart: it is installed from the archive,
+# all else that is to be installed is noted
+if [ "$1 $2 $3 $4" = "-m pip install -r" ]; then
+  cp "$5" "$NOTED"
+  exec "{python}" -m pip install --quiet --no-index --no-deps --target "$SITE" $(grep whl "$5")
+fi
+PYTHONPATH="$SITE" exec "{python}" "$@"
 """
 QUICK = {
     "layer": ("pool",),
@@ -66,18 +70,17 @@ def unpacked(record, folder, *, images):
     return folder / "unpacked"
 
 
-def repeated(place, tmp_path):
+def run_in(place, tmp_path, python=PYTHON):
     """Run `repeat.sh` as a user does, from another folder."""
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name, text in (("python", PYTHON), ("headstart", HEADSTART)):
-        (tools / name).write_text(text.format(python=sys.executable))
-        (tools / name).chmod(0o755)
+    (tools / "python").write_text(python.format(python=sys.executable))
+    (tools / "python").chmod(0o755)
     environment = {
         **os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "NOTED": str(tmp_path / "noted.txt"),
-        "HEADSTART_CACHE": str(tmp_path / "cache"), "PYTHONPATH": os.pathsep.join(sys.path),
+        "HEADSTART_CACHE": str(tmp_path / "cache"), "SITE": str(tmp_path / "site"),
     }  # fmt: skip
-    ran = subprocess.run(
+    return subprocess.run(
         ["sh", str(place / "repeat.sh")],
         cwd=tmp_path,
         env=environment,
@@ -85,8 +88,6 @@ def repeated(place, tmp_path):
         text=True,
         timeout=560,
     )
-    assert ran.returncode == 0, ran.stderr
-    return load_record(place / "again")
 
 
 def scores_of(record):
@@ -102,13 +103,41 @@ def scores_of(record):
 
 def test_repeat_sh_runs_in_the_archive_and_finds_the_same(study, tmp_path):
     place = unpacked(study, tmp_path, images=True)
-    again = repeated(place, tmp_path)
+    ran = run_in(place, tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    again = load_record(place / "again")
     assert scores_of(again) == scores_of(study) and len(again.results) == len(study.results) == 4
     assert again.best == study.best
     assert {name: table.digest() for name, table in again.tables.items()} == {
         name: table.digest() for name, table in study.tables.items()
     }
     assert (tmp_path / "noted.txt").read_bytes() == (place / "requirements.txt").read_bytes()
+    code, home = tmp_path / "site" / "headstart", Path(headstart.__file__).parent
+    for path in home.rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            assert (code / path.relative_to(home)).read_bytes() == path.read_bytes()
+
+
+def test_where_headstart_is_not_packed_repeat_sh_asks_no_index_for_it_and_stops(study, tmp_path, monkeypatch):
+    monkeypatch.setattr("headstart.report.archive.wheel_files", lambda: None)
+    place = unpacked(study, tmp_path, images=False)
+    assert "headstart" not in (place / "requirements.txt").read_text()
+    readme = (place / "README.md").read_text()
+    assert "Headstart itself: it was never installed" in readme and "source folder first" in readme
+    ran = run_in(place, tmp_path, '#!/bin/sh\necho "$@" >> "$NOTED"\n[ "$1" != "-c" ]\n')
+    assert ran.returncode == 1 and ran.stderr.startswith("Headstart is not installed, and no index")
+    assert ran.stderr.count("\n") == 1 and "pip" not in (tmp_path / "noted.txt").read_text()
+
+
+def test_a_package_that_is_not_installed_makes_no_wheel(monkeypatch):
+    name, files = wheel_files()
+    assert name == f"headstart-{version('headstart')}-py3-none-any.whl" and "headstart/__init__.py" in files
+
+    def absent(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("headstart.report.archive_wheel.distribution", absent)
+    assert wheel_files() is None
 
 
 def test_what_the_spec_names_is_in_the_archive_under_the_names_of_its_spec(study, tmp_path):

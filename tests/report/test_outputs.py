@@ -19,6 +19,7 @@ from headstart.report import latex, markdown
 from headstart.report.archive import write_archive, zipped
 from headstart.report.archive_images import inside
 from headstart.report.archive_tables import csv_text, run_rows
+from headstart.report.archive_words import lock_text
 from headstart.report.document import Claim, Column, Document, Entry, Paragraph, Points, Row, Section, Table
 from headstart.report.outputs import build_outputs, check_ours, sealed, write_outputs
 from headstart.report.paper import build_paper
@@ -333,9 +334,17 @@ def test_the_spec_in_it_is_toml_that_says_what_was_run(record, archive):
 
 def test_the_list_of_packages_pins_what_the_study_recorded(record, archive):
     lines = inner(archive)["requirements.txt"].decode().splitlines()
-    assert f"numpy=={record.versions['numpy']}" in lines and "headstart==0.1.0" in lines
-    assert all(re.fullmatch(r"#.*|[\w.-]+==[\w.+!-]+", line) for line in lines)
+    assert f"numpy=={record.versions['numpy']}" in lines
+    own = [line for line in lines if "headstart" in line]  # a file of the archive: no index has it
+    assert own == ["./packages/headstart-0.1.0-py3-none-any.whl"] and own[0][2:] in inner(archive)
+    assert all(re.fullmatch(r"#.*|[\w.-]+==[\w.!-]+", line) for line in lines if line not in own)
     assert len({line.split("==")[0] for line in lines if "==" in line}) == sum("==" in line for line in lines)
+
+
+def test_a_build_of_another_index_is_told_and_not_asked_for():
+    lines = lock_text({"python": "3.11.2", "headstart": "0.1.0", "torch": "2.9.0+cpu"}).splitlines()
+    assert "torch==2.9.0" in lines and "# torch was the build cpu" in lines
+    assert not [line for line in lines if not line.startswith("#") and ("+" in line or "headstart" in line)]
 
 
 def test_images_go_in_when_they_are_asked_for(record, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from headstart.cli.study import joint_measures
 from headstart.measure.verdicts import BETTER, WORSE
-from headstart.report import sharing
+from headstart.report import told_values
 from headstart.report.archive_tables import method_rows, run_rows
 from headstart.report.build import build_document, write_report
 from headstart.report.document import Figure, Table, blocks_in
@@ -20,9 +20,10 @@ from headstart.report.markdown import markdown
 from headstart.report.paper import build_paper
 from headstart.report.sections.references import used
 from headstart.report.sections.several import shared_words
-from headstart.report.sharing import _over_folds, helped, run_scores, ways_of
+from headstart.report.sharing import helped, run_scores, ways_of
 from headstart.report.statistics_words import statistics_used
 from headstart.report.summary import summary_lines
+from headstart.report.told_values import over_folds
 from headstart.report.without_paths import without_paths
 from headstart.study.record import load_record
 from headstart.testing.several import stored_several
@@ -117,7 +118,7 @@ def test_a_fold_without_a_label_of_an_output_is_left_out_of_its_comparison():
     at = np.repeat([0.0, 1.0, 2.0], 4)
     one, other = np.tile([1.0, 0.0, 1.0, 1.0], 3), np.repeat([0.0, 0.5, 1.0], 4)
     one[:4] = other[:4] = np.nan
-    difference = _over_folds(["a", "b"], [[one], [other]], [at]).pairs[0].difference
+    difference = over_folds(["a", "b"], [[one], [other]], [at]).pairs[0].difference
     assert difference.n == 2 and difference.value == pytest.approx(0.75 - 0.75)
 
 
@@ -135,9 +136,9 @@ def test_given_folds_are_compared_with_one_over_k_minus_one(tmp_path, monkeypatc
         probabilities={ids[id]: each for id, each in record.probabilities.items()},
         test_rows={ids[id]: each for id, each in record.test_rows.items()},
     )
-    real = sharing.compare_all_splits
+    real = told_values.compare_all_splits
     monkeypatch.setattr(
-        sharing,
+        told_values,
         "compare_all_splits",
         lambda *given, **named: ratios.append(named["test_over_train"]) or real(*given, **named),
     )

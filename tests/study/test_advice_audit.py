@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from headstart.base.errors import UsageError
-from headstart.study.advice_audit import AUGMENT, _row, audit_studies
-from headstart.study.advice_record import FOLDS, META, advice_before
+from headstart.cli.advise import audit_lines
+from headstart.study.advice_audit import AUGMENT, Silent, _row, audit_studies
+from headstart.study.advice_record import COSTLY, FOLDS, META, advice_before
 from headstart.study.advise import predict
 from headstart.study.execute import run_study
 from headstart.study.partition import make_dataset
@@ -43,6 +44,17 @@ def test_a_study_without_advice_cannot_be_audited_and_the_reason_is_told(finishe
     with pytest.raises(UsageError, match=r"costs more than half of the study.*run a study with --advice"):
         audit_studies([finished[0]])
     assert "half of the study" in load_record(finished[0]).unadvised["photos"]
+
+
+def test_studies_too_short_for_advice_are_counted_and_it_is_said_that_the_shares_are_not_of_them(finished):
+    advice = predict(tiny_situation("stage7")).to_dict()
+    tell(finished[0], with_names(advice, features("stage4", "lda")))
+    found = audit_studies([finished[0]])
+    assert found.n_costly == 0 and not any("short studies" in line for line in audit_lines(found))
+    silent = (Silent("a", "b", f"at about 40 s {COSTLY}; --advice asks for it"), Silent("a", "c", FOLDS))
+    found = dataclasses.replace(found, silent=silent)
+    assert found.n_costly == found.to_dict()["n_costly"] == 1
+    assert any(line.startswith("1 data set has none because it costs") for line in audit_lines(found))
 
 
 def with_names(advice, *first):

@@ -349,3 +349,24 @@ def test_a_study_without_a_plan_says_so(tmp_path):
     StudyStore(tmp_path).close()
     with pytest.raises(UsageError, match="before its plan"):
         load_record(Path(tmp_path))
+
+
+def test_the_plan_of_a_resumed_study_counts_no_features_that_the_cache_holds(small, tmp_path, monkeypatch):
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
+    plans = []
+    real = execute._Run._planned
+    monkeypatch.setattr(execute._Run, "_planned", lambda self: plans.append(real(self)) or plans[-1])
+
+    def first_estimate(**options):
+        del plans[:]
+        run_study(small(seeds=1, **options), tmp_path / "out", advise=False, audits=False)
+        return plans[0].estimate
+
+    fresh = first_estimate(layer=("pool",), head=("lda",))
+    assert fresh.extract_seconds > 0
+    assert first_estimate(layer=("pool",), head=("lda", "nearest_mean")).extract_seconds == 0
+    more = first_estimate(layer=("stage3", "pool"), head=("lda",))
+    rate = 30 / more.extract_seconds  # all thirty images once more, at the rate that was measured
+    with StudyStore(tmp_path / "out") as store:
+        (facts,) = store.passes().values()
+    assert rate == pytest.approx(facts["images_per_second"], rel=0.5) or facts["images_per_second"] is None

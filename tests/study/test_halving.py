@@ -216,10 +216,10 @@ def test_a_run_that_the_budget_ended_makes_no_estimate():
 
     whole, ended = (
         SimpleNamespace(
-            status="done", whole=not cut_short, train_seconds=seconds, training=({"curve": [{}, {}]},),
+            status="done", whole=not cut_short, n_train=60, train_seconds=seconds, training=({"curve": [{}, {}]},),
             seconds={"fit": seconds + 1, "predict": 1.0}, cell=SimpleNamespace(dataset="shapes", method="full"),
         )
         for cut_short, seconds in ((False, 8.0), (True, 0.2))
     )  # fmt: skip
     store = SimpleNamespace(passes=dict, results=lambda trained_only: {"1": whole, "2": ended})
-    assert known_rates(store, ()).train_seconds == {("shapes", "full"): (4.0, 2.0)}
+    assert known_rates(store, ()).train_seconds == {("shapes", "full"): {60: (4.0, 2.0)}}

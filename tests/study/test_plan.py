@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headstart.base.errors import BadOptions, DataError
-from headstart.study.estimate import Rates
+from headstart.study.estimate import Rates, scaled
 from headstart.study.partition import make_dataset
 from headstart.study.spec import StudySpec
 from headstart.testing.plans import GIVEN, planned, resolved, table
@@ -121,13 +121,49 @@ def test_done_cells_cost_nothing_and_stay_in_the_plan():
 
 def test_the_estimate_rests_on_measured_rates_where_there_are_some():
     spec = StudySpec(data=("x",), head=("knn",), layer=("pool",))
-    rates = Rates({("lite0", 224, 224): 3.0}, {"knn": 2.0})
+    rates = Rates({("lite0", 224, 224): 3.0}, {"knn": {18: (2.0,)}})
     plan = planned(spec, [table()], rates=rates)
     assert plan.estimate.extract_seconds == pytest.approx(10) and plan.estimate.fit_seconds == pytest.approx(
         6
     )
     assert "measured here before" in plan.describe()
     assert "rough guess" in planned(spec, [table()]).describe()
+
+
+def test_measured_seconds_are_those_of_the_same_number_of_images_and_else_grow_as_a_guess_does():
+    known = {20: (1.0, 4.0), 2000: (50.0, 30.0)}
+    guess = lambda n: (n / 10, 3.0)  # noqa: E731
+    assert scaled(known, 20, guess) == (1.0, 4.0) and scaled(known, 2000, guess) == (50.0, 30.0)
+    assert scaled(known, 1000, guess) == (25.0, 30.0)  # of the nearest by its ratio; what does not grow stays
+    assert scaled(known, 60, guess) == (3.0, 4.0)
+    assert scaled({}, 60, guess) == scaled(None, 60, guess) == (6.0, 3.0)
+
+
+def test_fits_of_other_numbers_of_images_do_not_blur_each_other():
+    spec = StudySpec(data=("x",), head=("knn",), layer=("pool",), per_class=(2, 0), seeds=1)
+    whole = table(3000)
+    n_train = len(make_dataset(whole, "class", seeds=1, folds=0).partition(0).folds[0].train)
+    rates = Rates({}, {"knn": {6: (0.5,), n_train: (90.0,)}})
+    assert planned(spec, [whole], rates=rates).estimate.fit_seconds == pytest.approx(90.5)
+
+
+def test_features_in_the_cache_cost_no_pass():
+    spec = StudySpec(data=("x",), head=("knn",), layer=("pool",))
+    asked = []
+
+    def uncached(name, variant, cells):
+        asked.append((name, variant.card.name, len(cells)))
+        return 12
+
+    rates = Rates({("lite0", 224, 224): 3.0}, {})
+    whole = planned(spec, [table()], rates=rates)
+    plan = planned(spec, [table()], rates=rates, uncached=uncached)
+    assert plan.estimate.extract_seconds == pytest.approx(4) and asked == [
+        ("shapes", "lite0", len(plan.cells))
+    ]
+    assert plan.estimate.disk_bytes < whole.estimate.disk_bytes
+    none = planned(spec, [table()], uncached=lambda *given: 0)
+    assert none.estimate.extract_seconds == 0 and "all features are cached" in none.describe()
 
 
 def test_the_engine_that_served_is_part_of_a_cell():

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from headstart.measure.paired_values import compare_all_values
 from headstart.report.build import build_document, write_report
+from headstart.report.document import blocks_in
+from headstart.report.figures_told import gap_id
+from headstart.report.sections.retrieval import ranked_for_search, retrieval_section, search_claims
 from headstart.report.summary import summary_lines
+from headstart.report.told import OF_THE_OTHER
+from headstart.report.told_search import search_told
 from headstart.study.execute import run_study
 from headstart.study.partition import make_dataset
 from headstart.study.record import load_record
 from headstart.study.retrieval import run_retrieval_cell
 from headstart.study.spec import StudySpec
+from headstart.testing.images import split_folders
 from headstart.testing.plans import GIVEN, planned, table
 
 
@@ -82,3 +92,85 @@ def test_a_study_of_search_alone_has_a_report(shapes, tmp_path):
     assert record.results[0].n_test == len(record.tables[record.retrieval[0].dataset])
     text = write_report(record, tmp_path / "report.html").read_text("utf-8")
     assert "Nothing has finished" not in text and "mAP" in text
+
+
+@pytest.fixture(scope="module")
+def two_ways(tmp_path_factory):
+    """Two layers compared in two ways each, on given splits."""
+    folder = tmp_path_factory.mktemp("ways")
+    data = split_folders(folder / "given")
+    spec = StudySpec(
+        data=(str(data),),
+        task=("retrieval",),
+        layer=("stage3", "pool"),
+        search=("cosine", "whitened"),
+        seeds=1,
+    )
+    run_study(spec, folder / "out", audits=False)
+    return load_record(folder / "out")
+
+
+def found_of(record):
+    """The average precision of each query, by method, the best first."""
+    rows = ranked_for_search(record, "given")
+    return {row.method: record.probabilities[row.cells[0]][:, 0] for row in rows}
+
+
+def test_the_average_precision_of_each_query_is_kept_and_is_that_of_the_score(two_ways):
+    found = found_of(two_ways)
+    for row in two_ways.retrieval:
+        assert np.nanmean(found[row.method]) == pytest.approx(row.scores["map"].value, abs=1e-6)
+        test = two_ways.tables["given"].rows("test")
+        assert sorted(two_ways.test_rows[row.cells[0]]) == list(test)
+
+
+def test_ways_of_searching_are_told_apart_by_a_paired_test_in_words_table_and_drawing(two_ways):
+    found = found_of(two_ways)
+    expected = compare_all_values(list(found), list(found.values()), against=0)
+    told = search_told(two_ways, ranked_for_search(two_ways, "given"))
+    kinds = {pair.b: OF_THE_OTHER.get(pair.kind, pair.kind) for pair in expected.pairs}
+    assert {name: told.kind(name) for name in list(found)[1:]} == kinds
+    assert [pair.p for pair in told.verdicts.pairs] == [pair.p for pair in expected.pairs]
+    assert {pair.n_pairs for pair in told.verdicts.pairs} == {6}
+    said = [claim.text for claim in search_claims(two_ways, "given")]
+    assert said[1] == told.verdicts.pairs[0].words and "mAP" in said[1]
+    assert "by a paired t-test over images, with Holm's correction for 6 pairs of methods" in said[2]
+    blocks = list(blocks_in(retrieval_section(two_ways, "given", "x")))
+    (table,) = (block for block in blocks if getattr(block, "id", "") == "x-table")
+    at = [column.title for column in table.columns].index("against the best")
+    assert [row.entries[at].text for row in table.rows] == ["the best", *kinds.values()]
+    drawn = [
+        mark for block in blocks for mark in re.findall(r'id="(gap-[a-z0-9-]+)"', getattr(block, "svg", ""))
+    ]
+    shown = [pair for pair in told.verdicts.pairs if hasattr(pair.difference, "low")]
+    assert drawn == [gap_id(place, kinds[pair.b]) for place, pair in enumerate(shown)]
+    assert [row["against_best"] for row in summary_lines(two_ways).searches] == ["", *kinds.values()]
+
+
+def test_a_record_that_kept_no_queries_says_that_nothing_was_tested(two_ways):
+    older = replace(two_ways, probabilities={}, test_rows={})
+    said = [claim.text for claim in search_claims(older, "given")]
+    assert "3 other ways of searching was not tested: what each query found is not in the record" in said[1]
+    blocks = list(blocks_in(retrieval_section(older, "given", "x")))
+    assert not any("gap-" in getattr(block, "svg", "") for block in blocks)
+    assert {row["against_best"] for row in summary_lines(older).searches} == {""}
+
+
+@pytest.mark.parametrize(
+    ("options", "how"),
+    [
+        ({"folds": 3, "seeds": 1}, "over 3 folds, fold by fold, by the corrected resampled t-test"),
+        ({"seeds": 2}, "over 2 splits, by a paired t-test over images and splits"),
+        ({"seeds": 5}, "over 5 splits, by the corrected resampled t-test"),
+    ],
+)
+def test_folds_and_drawn_splits_all_count(shapes, tmp_path, options, how):
+    spec = StudySpec(data=(str(shapes),), task=("retrieval",), layer=("stage3", "pool"), **options)
+    run_study(spec, tmp_path / "out", audits=False)
+    record = load_record(tmp_path / "out")
+    rows = ranked_for_search(record, record.retrieval[0].dataset)
+    told = search_told(record, rows)
+    assert told.how == how and told.runs[rows[0].method] == rows[0].cells
+    gap = told.verdicts.pairs[0].difference
+    values = [row.scores["map"].value for row in rows]
+    assert not hasattr(gap, "value") or gap.value == pytest.approx(values[0] - values[1], abs=0.05)

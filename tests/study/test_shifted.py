@@ -9,11 +9,13 @@ import pytest
 
 from headstart.base.errors import BadOptions, DataError
 from headstart.base.events import Notice, listening
+from headstart.measure.paired_values import paired_values, paired_values_over_splits
 from headstart.measure.shift import mean_corruption_error, paired_drop, unpaired_drop
 from headstart.measure.values import Score
 from headstart.report.build import build_document
 from headstart.report.document import blocks_in
-from headstart.report.sections.shifted import paired_gap, shift_claims
+from headstart.report.sections.shifted import shift_claims
+from headstart.report.told_shift import shift_told
 from headstart.study import execute, passes
 from headstart.study.execute import run_study
 from headstart.study.record import load_record
@@ -61,9 +63,10 @@ def test_a_second_folder_and_corruptions_stand_beside_the_test_split(small, late
     assert again.summaries == record.summaries
     best = next(row for row in record.summaries if row.method == record.best["given"])
     other = next(row for row in record.summaries if row is not best)
-    gap = paired_gap(record, other, best, CORRUPTED)
-    assert gap is not None
-    assert gap[0] == pytest.approx(other.shifts[1].accuracy.value - best.shifts[1].accuracy.value)
+    for kind, at in ((FOLDER, 0), (CORRUPTED, 1)):
+        pair = shift_told(record, "given", kind).pair(other.method)
+        value = best.shifts[at].accuracy.value - other.shifts[at].accuracy.value
+        assert getattr(pair.difference, "value", value) == pytest.approx(value) and pair.n_pairs == 6
     said = [claim.text for claim in shift_claims(record, "given")]
     assert any("6 test images under 2 corruptions at 5 severities" in line for line in said)
     ids = {
@@ -120,17 +123,80 @@ def test_a_third_seed_runs_alone_where_each_seed_corrupts_images_of_its_own_spli
     assert len({each.cell.shifted for each in three.results}) == 3
 
 
-def test_a_gap_is_of_runs_that_saw_the_same_images(small, tmp_path):
+def _with_right(record, kind, right):
+    """The record with other answers on other test images, by method: shape (n_seeds, n)."""
+    seen = dict.fromkeys(right, 0)
+    results = []
+    for each in record.results:
+        counts = np.asarray(right[each.cell.method][seen[each.cell.method]])
+        seen[each.cell.method] += 1
+        shifts = tuple(
+            replace(shift, right=packed(counts), by={}) if shift.kind == kind else shift
+            for shift in each.shifts
+        )
+        results.append(replace(each, shifts=shifts))
+    means = {name: np.mean(counts) for name, counts in right.items()}
+    rows = tuple(
+        replace(
+            row,
+            shifts=tuple(
+                replace(shift, accuracy=Score(means[row.method], 0.0, 1.0, 40))
+                if shift.kind == kind
+                else shift
+                for shift in row.shifts
+            ),
+        )
+        for row in record.summaries
+    )
+    return replace(record, results=tuple(results), summaries=rows)
+
+
+def test_who_is_better_on_other_images_is_told_with_holms_correction(small, later, tmp_path):
+    """A gap that a plain interval would show is none after a correction for all pairs of methods."""
+    record = run_study(
+        small(data=(str(split_folders(tmp_path / "given")),), seeds=1, shifted=(str(later),)),
+        tmp_path / "out",
+    )
+    best = record.best["given"]
+    others = [row.method for row in record.summaries if row.method != best]
+    right = {name: [[1] * 30 + [0] * 20] for name in [best, *others]}
+    right[others[0]] = [[1] * 36 + [0] * 14]  # six of fifty more: p = 0.013 alone, times six pairs
+    changed = _with_right(record, FOLDER, right)
+    pair = shift_told(changed, "given", FOLDER).pair(others[0])
+    alone = paired_values(right[best][0], right[others[0]][0])
+    assert alone.p < 0.05 < pair.p and pair.kind == "not distinguishable"
+    (said,) = [claim.text for claim in shift_claims(changed, "given")]
+    assert f"Highest there is {others[0]} with 72.0 %, not chosen for that" in said and said.endswith(
+        pair.words
+    )
+    right[others[0]] = [[1] * 50]
+    changed = _with_right(record, FOLDER, right)
+    pair = shift_told(changed, "given", FOLDER).pair(others[0])
+    assert pair.kind == "worse" and shift_claims(changed, "given")[0].text.endswith(pair.words)
+    older = replace(
+        changed,
+        results=tuple(
+            replace(each, shifts=tuple(replace(shift, right="") for shift in each.shifts))
+            for each in changed.results
+        ),
+    )
+    assert "whether it is better there was not tested" in shift_claims(older, "given")[0].text
+
+
+def test_seeds_that_saw_other_images_are_compared_seed_by_seed(small, tmp_path):
     spec = small(layer=("pool",), corruptions=("contrast",), corruption_images=4)
     record = run_study(spec, tmp_path / "out")
-    one, other = record.summaries
-    without = replace(record, results=tuple(each for each in record.results if each.cell.id != one.cells[0]))
-    seconds = [next(each for each in record.results if each.cell.id == row.cells[1]) for row in (one, other)]
-    gap = paired_gap(without, one, other, CORRUPTED)
-    assert gap[0] == pytest.approx(seconds[0].shifts[0].accuracy.value - seconds[1].shifts[0].accuracy.value)
-    both = paired_gap(record, one, other, CORRUPTED)
-    assert both[0] == pytest.approx(one.shifts[0].accuracy.value - other.shifts[0].accuracy.value)
-    assert both[1] <= both[0] <= both[2]
+    best = next(row for row in record.summaries if row.method == record.best["shapes"])
+    other = next(row for row in record.summaries if row is not best)
+    generator = np.random.default_rng(0)
+    low, high = (generator.integers(0, 2, (2, 40)) for _ in range(2))
+    changed = _with_right(record, CORRUPTED, {best.method: low, other.method: high})
+    told = shift_told(changed, "shapes", CORRUPTED)
+    assert told.how == "on the same images of each seed, by a paired t-test over images and splits"
+    assert told.pair(other.method).difference == paired_values_over_splits(low, high)
+    without = replace(changed, results=tuple(r for r in changed.results if r.cell.id != other.cells[0]))
+    gap = shift_told(without, "shapes", CORRUPTED).pair(other.method).difference
+    assert gap.value == pytest.approx(low[1].mean() - high[1].mean())
 
 
 def test_a_network_that_trains_is_tested_on_them_too(small, tiny_name, later, tmp_path):

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from headstart.backbones.catalog import without_folder
 from headstart.base.errors import BadOptions
 from headstart.base.events import Notice, Progress, listening
 from headstart.methods import finetune
@@ -108,6 +109,26 @@ def test_mistakes_of_training_are_told_before_anything_runs(options, said, tiny_
         resolve(StudySpec(data=("x",), backbone=(tiny_name,), **options))
 
 
+@pytest.mark.parametrize(
+    ("cuts", "first", "second"),
+    [(("last:1", "head", "stage7"), "last:1", "stage7"), (("all", "last:2", "stem"), "all", "stem")],
+)
+def test_two_names_of_one_cut_are_refused_in_one_line_that_names_both(cuts, first, second):
+    with pytest.raises(BadOptions) as caught:
+        resolve(StudySpec(data=("x",), scenario=("finetune",), trainable=cuts))
+    assert list(caught.value.mistakes) == [
+        f"trainable: {first!r} and {second!r} train the same part of lite0; leave one of them out"
+    ]
+
+
+def test_cuts_of_a_network_of_timm_are_compared_by_what_they_train(tiny_name):
+    options = {"data": ("x",), "scenario": ("finetune",), "backbone": (tiny_name,)}
+    assert resolve(StudySpec(**options, trainable=("head", "last:1", "last:2", "norm")))
+    stages = len([name for name in resolve(StudySpec(**options))[0].card.layers if name.startswith("stage")])
+    with pytest.raises(BadOptions, match=f"'stage{stages}' and 'last:1' train the same part"):
+        resolve(StudySpec(**options, trainable=(f"stage{stages}", "last:1")))
+
+
 def test_full_and_scratch_may_have_an_input_size_of_their_own():
     spec = StudySpec(
         data=("x",), scenario=("features", "finetune", "full", "scratch"), trainable=("last:1", "last:2"),
@@ -184,7 +205,11 @@ def test_runs_of_features_keep_the_id_that_they_had_before_networks_trained(fini
 
     cell = next(each.cell for each in load_record(finished[0]).results if not each.cell.trains)
     before = {name: value for name, value in asdict(cell).items() if name in FIRST_FIELDS}
-    assert cell.id == digest_json(before)
+    assert (
+        cell.id == digest_json({**before, "backbone": without_folder(cell.backbone)}) != digest_json(before)
+    )
+    packaged = replace(cell, backbone="lite0")
+    assert packaged.id == digest_json({**before, "backbone": "lite0"})
 
 
 def test_a_guess_of_the_time_grows_with_epochs_and_gives_way_to_what_was_measured(training):
@@ -192,19 +217,23 @@ def test_a_guess_of_the_time_grows_with_epochs_and_gives_way_to_what_was_measure
     from headstart.study.sources import scan_sources
     from headstart.study.trained import trained_cell
 
-    def seconds(rates=None, **options):
+    def seconds(rates=None, at=1.0, **options):
         spec = training(**options)
         variants = resolve(spec)
         (source,) = scan_sources(spec)
         data = source.dataset(spec)
         cell = trained_cell(data, trained_methods(spec, variants)[0], 0)
-        known = Rates(train_seconds={(cell.dataset, cell.method): rates}) if rates else Rates()
+        n_train = len(data.partition(0).folds[0].train)
+        timed = {round(n_train * at): rates}
+        known = Rates(train_seconds={(cell.dataset, cell.method): timed}) if rates else Rates()
         return cell_seconds(cell, data, variants[0], known)
 
     assert seconds(epochs=20) > seconds(epochs=2)
     assert seconds(learning_rate=None) > seconds()
     assert seconds((3.0, 5.0), epochs=4) == 17.0 and seconds((3.0, 5.0), epochs=4, folds=3) == 51.0
     assert seconds((3.0, 5.0), epochs=None, equal="seconds", train_seconds=30.0) == 35.0
+    half = seconds((3.0, 5.0), at=0.5, epochs=4)  # measured on half as many images: epochs take twice as long
+    assert 24.0 + 5.0 <= half <= 24.0 + 10.0
 
 
 # ---- running ---------------------------------------------------------------------------------------------------
@@ -264,7 +293,10 @@ def test_measured_epochs_make_the_next_estimate(finished):
     with StudyStore(finished[0]) as store:
         rates = known_rates(store)
     assert len(rates.train_seconds) == 3
-    assert all(epoch > 0 and rest > 0 for epoch, rest in rates.train_seconds.values())
+    assert all(timed.keys() == {18} for timed in rates.train_seconds.values())
+    assert all(
+        epoch > 0 and rest > 0 for timed in rates.train_seconds.values() for epoch, rest in timed.values()
+    )
 
 
 def test_test_images_are_not_read_before_all_is_chosen(training, tmp_path, monkeypatch):

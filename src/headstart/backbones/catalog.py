@@ -104,6 +104,31 @@ def packaged_card(name: str) -> BackboneCard:
     )
 
 
+def local_weights(name: str) -> tuple[str, str] | None:
+    """What a name says of weights on this machine: what stands before the file or folder, and the file or folder.
+
+    None where the weights lie elsewhere.
+
+    Examples
+    --------
+    >>> local_weights("timm:resnet18@runs/first/model.safetensors")
+    ('timm:resnet18@', 'runs/first/model.safetensors')
+    >>> local_weights("hf-hub:timm/resnet18.a1_in1k@main") is None
+    True
+    """
+    kind, _, folder = name.partition(":")
+    if kind == "local-dir" and folder:
+        return "local-dir:", folder
+    before, _, file = name.partition("@")
+    return (f"{before}@", file) if file and (kind == "timm" or before in CLASSIC) else None
+
+
+def without_folder(name: str) -> str:
+    """The name of a backbone without the folder that its weights lie in: the file may be moved."""
+    own = local_weights(name)
+    return name if own is None else own[0] + Path(own[1]).name
+
+
 @dataclass(frozen=True)
 class Listed:
     """One line of `headstart backbones`."""

@@ -172,6 +172,8 @@ def _measured(seen: Situation) -> list[str]:
 
 def audit_lines(found: Audit) -> list[str]:
     """The audit as text."""
+    from headstart.study.advice_record import COSTLY
+
     rows = [
         (
             row.dataset, row.advised, f"{row.rank}{'' if row.followed else ' *'}", f"{row.accuracy:.1%}", row.best,
@@ -191,6 +193,11 @@ def audit_lines(found: Audit) -> list[str]:
     else:
         said.append("no study ran what the adviser said to run: its regret is not known")
     said.append(f"90 % intervals that held: {found.held:.0%}")
+    if found.n_costly:
+        many = "1 data set has" if found.n_costly == 1 else f"{found.n_costly} data sets have"
+        said.append(
+            f"{many} none because {COSTLY}: these figures say nothing of such short studies (--advice records it)"
+        )
     return said + [
         f"no advice: {printable(each.study)}: {printable(each.dataset)}: {printable(each.reason)}"
         for each in found.silent

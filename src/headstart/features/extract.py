@@ -179,14 +179,9 @@ class _Work:
         return Place(module, tap.pooling)
 
     def _set_keys(self) -> None:
-        precision = self.wish.precision + (f"/{self.calibration.id}" if self.calibration.id else "")
         self.keys = {
-            place: FeatureKey(
-                self.card.weights_digest, self.card.preprocessing.digest(), place.module, place.pooling,
-                self.wish.engine, precision, DECODER,
-            )
-            for place in self.places.values()
-        }  # fmt: skip
+            place: _key(self.card, place, self.wish, self.calibration.id) for place in self.places.values()
+        }
 
     def read(self, store: FeatureStore) -> None:
         """Take from the cache what it holds."""
@@ -294,6 +289,39 @@ class _Work:
             n_cached=len(self.items) - n_computed, n_computed=n_computed, card=self.card,
             calibration=self.calibration,
         )  # fmt: skip
+
+
+def _key(card: BackboneCard, place: Place, wish: Wish, calibration: str) -> FeatureKey:
+    """Where the cache keeps the features of a place."""
+    precision = wish.precision + (f"/{calibration}" if calibration else "")
+    return FeatureKey(
+        card.weights_digest, card.preprocessing.digest(), place.module, place.pooling, wish.engine, precision, DECODER
+    )  # fmt: skip
+
+
+def n_uncached(
+    digests: Sequence[str], card: BackboneCard, places: Sequence[tuple[str, str]], engine: str, precision: str,
+    *, like: Sequence[str] = (), store: FeatureStore | None = None,
+) -> int:  # fmt: skip
+    """Different images that `extract` would run over: those that the cache lacks at any of the places.
+
+    Parameters
+    ----------
+    digests : sequence of str
+    card : BackboneCard
+        At the size of the images.
+    places : sequence of (module, pooling)
+    engine, precision : str
+        Those that serve.
+    like : sequence of str
+        Digests of the images that a network of lower precision is calibrated on; default `digests`.
+    """
+    wish, kept = Wish(engine, precision), store or FeatureStore()
+    name = calibration_rows(card, like or digests)[0] if needs_calibration(wish) else ""
+    wanted, lacking = set(digests), set[str]()
+    for place in places:
+        lacking |= kept.lacking(_key(card, Place(*place), wish, name), wanted - lacking)
+    return len(lacking)
 
 
 def _sized(card: BackboneCard, size: Given | None) -> BackboneCard:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -125,6 +125,23 @@ class FeatureStore:
             )
             found[:] = False
         return out, found
+
+    def lacking(self, key: FeatureKey, digests: Iterable[str]) -> set[str]:
+        """Digests of which no row is kept; all of them where the file cannot be read."""
+        missing, path = set(digests), self.path(key)
+        if not path.exists():
+            return missing
+        every = list(missing)
+        try:
+            with self._open(path) as base:
+                for start in range(0, len(every), CHUNK):
+                    part = every[start : start + CHUNK]
+                    marks = ",".join("?" * len(part))
+                    found = base.execute(f"SELECT digest FROM rows WHERE digest IN ({marks})", part)  # noqa: S608
+                    missing.difference_update(digest for (digest,) in found)
+        except sqlite3.DatabaseError:
+            return set(every)
+        return missing
 
     def write(self, key: FeatureKey, digests: Sequence[str], rows: np.ndarray, backbone: str = "") -> None:
         """Keep rows (float32, (n, d)); a row that is there already stays as it is."""

@@ -28,7 +28,8 @@ from headstart.report.archive_tables import (
     sized_rows,
     split_rows,
 )
-from headstart.report.archive_words import lock_text, readme
+from headstart.report.archive_wheel import wheel_files
+from headstart.report.archive_words import NOT_PACKED, PACKAGES, lock_text, readme, repeat_text
 from headstart.report.outputs import FORMATS, PDF, build_outputs
 from headstart.report.sources import NUMBERED
 from headstart.report.trick_csv import tricks_csv
@@ -38,14 +39,7 @@ from headstart.study.trick_effects import trick_tables
 
 COMMENT = b"Headstart archive"
 DATE = (1980, 1, 1, 0, 0, 0)
-STORED = (".pdf", ".jpg", ".jpeg", ".png", ".webp", ".parquet")
-REPEAT = """#!/bin/sh
-# Repeats the study, with the images in the folders that study.toml names.
-set -e
-cd "$(dirname "$0")"
-python -m pip install -r requirements.txt
-headstart study --spec study.toml --out again
-"""
+STORED = (".pdf", ".jpg", ".jpeg", ".png", ".webp", ".parquet", ".whl")
 
 
 @dataclass(frozen=True)
@@ -137,10 +131,14 @@ def archive_files(
     shown = _at(clean, record)
     outputs = build_outputs(shown, formats, style=style, pictures=pictures)
     files = {f"report/{name}": content for name, content in outputs.files.items()}
-    runs = run_rows(clean)
+    runs, own = run_rows(clean), wheel_files()
+    if own is None:
+        left_out += (f"{NOT_PACKED}: it was never installed as a package where the archive was made",)
+    else:
+        files[f"{PACKAGES}/{own[0]}"] = zipped(own[1], comment=b"")
     files |= {
-        "repeat.sh": REPEAT.encode(),
-        "requirements.txt": lock_text(clean.versions).encode(),
+        "repeat.sh": repeat_text(packed=own is not None).encode(),
+        "requirements.txt": lock_text(clean.versions, f"./{PACKAGES}/{own[0]}" if own else "").encode(),
         "results.csv": csv_text(runs).encode(),
         "results.parquet": parquet_bytes(runs),
         "methods.csv": csv_text(method_rows(shown)).encode(),
@@ -171,11 +169,11 @@ def _toml(spec: dict[str, Any]) -> str:
     return tomli_w.dumps(plain)
 
 
-def zipped(files: dict[str, bytes]) -> bytes:
+def zipped(files: dict[str, bytes], comment: bytes = COMMENT) -> bytes:
     """The files as a zip whose bytes depend on nothing else."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as made:
-        made.comment = COMMENT
+        made.comment = comment
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, DATE)
             entry.create_system = 3

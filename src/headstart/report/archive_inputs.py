@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headstart.backbones.catalog import local_weights
 from headstart.base.errors import DataError
 from headstart.base.files import plain_name
 from headstart.images.benchmark import benchmark_files
@@ -21,7 +22,7 @@ from headstart.images.scan_metadata import LINES, metadata_files
 from headstart.images.scan_parquet import PARQUET, image_parquet
 from headstart.images.table import ImageTable
 from headstart.images.table_file import TABLE_EXTENSIONS
-from headstart.report.without_paths import without_paths
+from headstart.report.without_paths import short_backbones, without_paths
 from headstart.study.records import StudyRecord
 from headstart.study.spec_folders import shifted_folders
 
@@ -98,9 +99,10 @@ class _Packing:
         self._shifted()
         for name in ("tune_space", "augment"):
             self._named_files(name)
-        for backbone in self.record.spec.get("backbone") or ():
-            if Path(backbone).exists():
-                self.left_out.append(f"the weights {Path(backbone).name}: give the file itself")
+        for name in short_backbones(self.record).values():
+            before, place = local_weights(name) or ("", "")
+            of = f" of {before[:-1]}" if before.endswith("@") else ""
+            self.left_out.append(f"the weights {place}{of}: put them beside study.toml, under that name")
         return Inputs(self.spec, self.files, frozenset(self.done), tuple(self.left_out))
 
     def _data(self) -> None:

@@ -1,4 +1,4 @@
-"""The README of an archive and its list of packages."""
+"""The README of an archive, its list of packages, and what repeats it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from headstart.report.verdict import datasets, missing_claims
 from headstart.report.wording import count, duration, listed
 from headstart.study.records import StudyRecord
 
+PACKAGES = "packages"
+NOT_PACKED = "Headstart itself"
 NO_PACKAGE = ("python", "system", "headstart")
 NAME, VERSION = re.compile(r"[A-Za-z0-9][\w.-]*"), re.compile(r"[\w.+!-]+")
 WHAT = {
     "study.toml": "the specification; `headstart study --spec study.toml` reads it",
     "repeat.sh": "installs the packages and runs the study again",
     "requirements.txt": "the versions of the packages",
+    f"{PACKAGES}/": "Headstart itself, as it was where the archive was made: no index of packages has it",
     "results.csv": "one row a run: its id, its method, its scores with their intervals, its cost",
     "results.parquet": "the same, exact",
     "methods.csv": "one row a method: means over its seeds",
@@ -56,7 +59,8 @@ def readme(record: StudyRecord, files: Sequence[str], left_out: Sequence[str]) -
         "## To repeat it",
         "",
         "Put the images into the folders that `study.toml` names under `data` (`images/NAME`), where they are not in "
-        "them already, and run `sh repeat.sh`. The command was:",
+        "them already, and run `sh repeat.sh`, in an environment of its own where yours is to stay as it is. "
+        f"{'' if _holds(files, f'{PACKAGES}/') else HOW_TO_INSTALL}The command was:",
         "",
         code_block(record.command or "not recorded"),
         "",
@@ -74,21 +78,57 @@ def _holds(files: Sequence[str], name: str) -> bool:
     return any(file == name or (name.endswith("/") and file.startswith(name)) for file in files)
 
 
-def lock_text(versions: Mapping[str, str]) -> str:
-    """Pinned packages: those that the study recorded, then the others as they are installed now."""
+HOW_TO_INSTALL = (
+    "Headstart is not in it, and no index of packages has it: `pip install` its source folder first. "
+)
+REPEAT = """#!/bin/sh
+# Repeats the study, with the images in the folders that study.toml names.
+set -e
+cd "$(dirname "$0")"
+{check}python -m pip install -r requirements.txt
+python -m headstart study --spec study.toml --out again
+"""
+CHECK = """if ! python -c "import headstart.cli.main" 2>/dev/null; then
+  echo "Headstart is not installed, and no index of packages has it: pip install its source folder, then run this again" >&2
+  exit 1
+fi
+"""
+
+
+def repeat_text(*, packed: bool) -> str:
+    """The script that repeats a study; where Headstart is not in the archive it stops unless it is installed."""
+    return REPEAT.format(check="" if packed else CHECK)
+
+
+def lock_text(versions: Mapping[str, str], own: str = "") -> str:
+    """Pinned packages: those that the study recorded, then the others as they are installed now.
+
+    Parameters
+    ----------
+    versions : mapping of str to str
+    own : str
+        Headstart itself, as pip takes it: a file of the archive. It is never named alone, for no index has it.
+    """
     recorded = {name: version for name, version in versions.items() if name not in NO_PACKAGE}
-    own = versions.get("headstart", "")
     lines = [f"# Python {_checked(VERSION, versions.get('python', ''), 'version not recorded')}"]
-    lines += [f"headstart=={own}"] if VERSION.fullmatch(own) else []
+    lines += [own] if own else []
     lines += [
-        f"{name}=={version}"
+        line
         for name, version in sorted(recorded.items())
         if NAME.fullmatch(name) and VERSION.fullmatch(version)
+        for line in _pinned(name, version)
     ]
     known = {_plain(name) for name in recorded} | {"headstart"}
     rest = sorted((name, version) for name, version in _needed("headstart").items() if name not in known)
-    lines += ["# As installed when the archive was made:", *(f"{name}=={version}" for name, version in rest)]
+    lines += ["# As installed when the archive was made:"]
+    lines += [line for name, version in rest for line in _pinned(name, version)]
     return "\n".join(lines) + "\n"
+
+
+def _pinned(name: str, version: str) -> list[str]:
+    """One version; a build of another index ("2.9.0+cpu") is told and left out, for the usual index has none."""
+    public, _, build = version.partition("+")
+    return [*([f"# {name} was the build {build}"] if build else []), f"{name}=={public}"]
 
 
 def _checked(pattern: re.Pattern[str], text: str, other: str) -> str:

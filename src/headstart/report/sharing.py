@@ -1,10 +1,8 @@
 """Did sharing help? Ways of serving several outputs, compared output by output on the same test images.
 
-One idea: the sentences and the tables come from the same verdicts. Classes and levels are compared by right and wrong
-(`headstart.measure.verdicts.compare_all`), labels and numbers by what each image scores
-(`headstart.measure.paired_values`), each with Holm's correction over the pairs of ways. Where every seed drew its own
-split, all of them count: right and wrong over images and splits, the rest, and all over folds, by the corrected
-resampled t-test.
+One idea: the sentences and the tables come from the same verdicts. Classes and levels are compared by right and wrong,
+labels and numbers by what each image scores, by the tests of `headstart.report.told_values`, each with Holm's correction
+over the pairs of ways.
 """
 
 from __future__ import annotations
@@ -18,16 +16,13 @@ import numpy as np
 
 from headstart.measure.joint import all_right
 from headstart.measure.outputs import CLASSES, ORDINAL, image_scores, right
-from headstart.measure.paired_splits import compare_all_over_splits
-from headstart.measure.paired_values import compare_all_values
-from headstart.measure.verdicts import BETTER, WORSE, Verdicts, compare_all, compare_all_splits
+from headstart.measure.verdicts import BETTER, WORSE, Verdicts
 from headstart.methods.output import Output, encode
-from headstart.report.told_tests import CORRECTED_T, MCNEMAR, OVER_SPLITS
-from headstart.report.verdict import LEAST_SPLITS, results_of
-from headstart.report.wording import count, listed
+from headstart.report.told_values import compare_scores, in_order, statistic, tested_on
+from headstart.report.verdict import results_of
+from headstart.report.wording import listed
 from headstart.study.joint_cells import JOINT, split_answers, thresholds_of
 from headstart.study.records import CellResult, MethodSummary, StudyRecord
-from headstart.study.summarise import fold_ratio, split_ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,9 +32,6 @@ if TYPE_CHECKING:
 NAMES = {"hard": "hard sharing", "soft": "soft sharing", "separate": "separate networks"}
 SHARED = ("hard", "soft")
 SEPARATE = "separate"
-IMAGES, SPLITS, FOLDS = "images", "splits", "folds"
-VALUES = "values"
-"""Name of the test of what each image scores (`headstart.measure.paired_values`)."""
 
 
 @dataclass(frozen=True)
@@ -118,42 +110,18 @@ def _ways(record: StudyRecord, name: str, rows: Sequence[MethodSummary]) -> Ways
     if not seeds or not held:
         return None
     first = next(iter(runs))
-    one, n_splits = runs[first][seeds[0]], len({runs[first][seed].cell.split_digest for seed in seeds})
+    own = [runs[first][seed] for seed in seeds]
     scores = {way: [run_scores(record, runs[way][seed]) for seed in seeds] for way in runs}
-    images = [np.sort(record.test_rows[runs[first][seed].cell.id]) for seed in seeds]
-    folds = [_fold_numbers(record, runs[first][seed]) for seed in seeds]
-    test, how = _test(one, seeds, n_splits)
-    kinds = {output["name"]: output["kind"] for output in one.outputs}
+    on, kinds = tested_on(record, own), {output["name"]: output["kind"] for output in own[0].outputs}
     found, tests = {}, dict[str, None]()
-    for output in [*kinds, *([JOINT] if one.joint else [])]:
+    for output in [*kinds, *([JOINT] if own[0].joint else [])]:
         each = [[scores[way][at][output] for at in range(len(seeds))] for way in runs]
         shares = kinds.get(output, CLASSES) in (CLASSES, ORDINAL)
-        known = [np.isfinite(part) for part in each[0]]
-        if min(int(part.sum()) for part in known) < 2:
-            continue
-        kept = [[part[at] for part, at in zip(way, known, strict=True)] for way in each]
-        names, which = (
-            [NAMES[way] for way in runs],
-            [rows[at] for rows, at in zip(images, known, strict=True)],
-        )
-        if test == FOLDS:
-            tests[CORRECTED_T] = None
-            found[output] = _over_folds(names, each, folds)
-        elif test == SPLITS and shares and len(seeds) < LEAST_SPLITS and not one.cell.fold:
-            tests[OVER_SPLITS] = None
-            parts = [dict(enumerate(way)) for way in kept]
-            found[output] = compare_all_over_splits(names, parts, dict(enumerate(which)))
-        elif test == SPLITS:
-            tests[CORRECTED_T] = None
-            means = np.array([[part.mean() for part in way] for way in kept])
-            own = [runs[first][seed] for seed in seeds]
-            ratio = fold_ratio(own) if one.cell.fold else split_ratio(own)
-            found[output] = compare_all_splits(names, means, test_over_train=ratio)
-        else:
-            tests[MCNEMAR if shares else VALUES] = None
-            whole = [np.stack(way) for way in kept]
-            found[output] = compare_all(names, whole) if shares else compare_all_values(names, whole)
-    return Ways(name, tuple(rows), found, how, tuple(tests))
+        verdicts = compare_scores([NAMES[way] for way in runs], each, on, shares=shares)
+        if verdicts is not None:
+            found[output] = verdicts
+            tests[statistic(on, shares=shares)] = None
+    return Ways(name, tuple(rows), found, on.how, tuple(tests))
 
 
 def training_words(record: StudyRecord, dataset: str) -> str:
@@ -175,36 +143,6 @@ def training_words(record: StudyRecord, dataset: str) -> str:
     return f"As was asked for, {listed(parts)}." if parts else ""
 
 
-def _test(one: CellResult, seeds: Sequence[int | None], n_splits: int) -> tuple[str, str]:
-    """What the runs tested, and in words how they are compared."""
-    if len(one.tested) > 1:
-        often = f", {len(seeds)} times over" if len(seeds) > 1 else ""
-        return FOLDS, f"over {len(one.tested)} folds{often}, fold by fold"
-    if n_splits > 1:
-        return SPLITS, f"over {len(seeds)} {'given folds' if one.cell.fold else 'splits'}"
-    return IMAGES, f"on the same {count(one.n_test, 'test image')}"
-
-
-def _over_folds(names: Sequence[str], each: Sequence[Sequence[Floats]], folds: Sequence[Floats]) -> Verdicts:
-    """The corrected resampled t-test over every fold of every repeat, n_test / n_train = 1 / (k - 1)."""
-    places = [(number, at == fold) for number, at in enumerate(folds) for fold in np.unique(at)]
-    # a fold may hold no label of an output that not every image has
-    known = [(number, at) for number, at in places if np.isfinite(each[0][number][at]).any()]
-    means = [[np.nanmean(way[number][at]) for number, at in known] for way in each]
-    sizes = [np.unique(at, return_counts=True)[1] for at in folds]
-    ratio = float(np.mean([n / (part.sum() - n) for part in sizes for n in part]))
-    return compare_all_splits(names, np.array(means), test_over_train=ratio)
-
-
-def _fold_numbers(record: StudyRecord, run: CellResult) -> Floats:
-    """The fold of each test image of a run, in the order of its rows; all 0 of one fit."""
-    rows = record.test_rows[run.cell.id]
-    numbers = (
-        np.repeat(np.arange(len(run.tested)), run.tested) if len(run.tested) > 1 else np.zeros(len(rows))
-    )
-    return np.asarray(numbers[np.argsort(rows, kind="stable")], dtype=np.float64)
-
-
 def run_scores(record: StudyRecord, run: CellResult) -> dict[str, Floats]:
     """What each test image scores in a run, by output and for all of them at once, in the order of its rows.
 
@@ -219,10 +157,7 @@ def run_scores(record: StudyRecord, run: CellResult) -> dict[str, Floats]:
             whole[fact["name"]] = column
     if whole:
         found[JOINT] = all_right(whole)
-    order = np.argsort(
-        record.test_rows[run.cell.id], kind="stable"
-    )  # folds of two seeds stand in another order
-    return {name: scores[order] for name, scores in found.items()}
+    return {name: in_order(record, run, scores) for name, scores in found.items()}
 
 
 def answers_of(

@@ -14,11 +14,15 @@ from headstart.report import papers
 from headstart.report.document import Paragraph, Section
 from headstart.report.sections.images_a_class import laws_of
 from headstart.report.sections.over_datasets import over_datasets
+from headstart.report.sections.retrieval import ranked_for_search
 from headstart.report.sections.tuned import TunedWorth
-from headstart.report.sharing import VALUES, ways_of
+from headstart.report.sharing import ways_of
 from headstart.report.sources import Bibliography
 from headstart.report.told import Told
+from headstart.report.told_search import search_told
+from headstart.report.told_shift import shift_told
 from headstart.report.told_tests import BOOTSTRAP, CORRECTED_T, MCNEMAR, OVER_SPLITS
+from headstart.report.told_values import VALUES
 from headstart.report.verdict import datasets
 from headstart.study.records import StudyRecord
 from headstart.study.shifted import CORRUPTED, FOLDER
@@ -85,7 +89,8 @@ STATISTICS: Mapping[str, Statistic] = {
         ((papers.TESTS["paired_bootstrap"], "differences of the metric, the paired bootstrap"),),
     ),
     VALUES: Statistic(
-        "Labels and numbers were compared by what each image scores, by a paired t-test over images and seeds."
+        "Labels, numbers and searches were compared by what each image scores, by a paired t-test over images and seeds, "
+        "or over images and splits where every seed drew its own."
     ),
     HOLM: Statistic(
         "The comparisons of all pairs of methods are corrected together by Holm's procedure {}, so that the chance of "
@@ -141,6 +146,8 @@ def statistics_used(record: StudyRecord, told: Told, worths: Worths) -> list[str
     found = {each.test for each in told.values() if each is not None}
     for name in datasets(record):
         found |= {test for ways in ways_of(record, name) for test in ways.tests}
+        found |= {each.test for kind in (FOLDER, CORRUPTED) if (each := shift_told(record, name, kind))}
+        found |= {each.test for each in (search_told(record, ranked_for_search(record, name)),) if each}
     if found:
         found.add(HOLM)
     ways = {each.worth.difference["test"] for worth in worths.values() for each in worth}

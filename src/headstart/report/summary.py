@@ -15,7 +15,8 @@ from headstart.report.sections.several import several_claims
 from headstart.report.sections.shifted import shift_claims, shift_dicts
 from headstart.report.sections.sizes import sides_of
 from headstart.report.sharing import NAMES, Ways, ranked_jointly, ways_of
-from headstart.report.told import Told, told_all
+from headstart.report.told import Told, ToldApart, told_all
+from headstart.report.told_search import search_told
 from headstart.report.verdict import cut_claims, datasets, missing_claims, ranked, results_of, verdict
 from headstart.report.wording import total_seconds
 from headstart.study.joint_cells import JOINT
@@ -47,8 +48,8 @@ class Summary:
         As `rows`, for every number of images a class, where there are several.
     searches : tuple of dict
         Of the task retrieval, one a way and dataset, the best first. Keys: dataset, backbone, height, width, layer,
-        pooling, search, status, best, selection (mAP), map, precision_at_k, recall_at_k, r_precision and ndcg (each
-        {"value", "low", "high"} or None), n, n_seeds, seconds, errors.
+        pooling, search, status, best, against_best (as in `rows`, by mAP), selection (mAP), map, precision_at_k,
+        recall_at_k, r_precision and ndcg (each {"value", "low", "high"} or None), n, n_seeds, seconds, errors.
     joint : tuple of dict
         Of several outputs, one a method, way and dataset, the best first. Keys: dataset, method, scenario, backbone,
         height, width, layer, pooling, head, cut, sharing, status, best, selection, joint ({"value", "low", "high"} or
@@ -102,9 +103,7 @@ def summary_lines(record: StudyRecord, answers: Mapping[str, Answers] | None = N
     said = [claim.text for claim in all_claims(record, told)]
     rows = [_row(record, row, told) for name in datasets(record) for row in ranked(record, name)]
     gaps = [*cut_claims(record), *missing_claims(record)]
-    searches = [
-        _search_row(record, row) for name in datasets(record) for row in ranked_for_search(record, name)
-    ]
+    searches = [line for name in datasets(record) for line in _search_rows(record, name)]
     return Summary(
         tuple(said),
         tuple(claim.text for claim in gaps),
@@ -165,7 +164,13 @@ def _row(record: StudyRecord, row: MethodSummary, told: Told) -> dict[str, Any]:
     }
 
 
-def _search_row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
+def _search_rows(record: StudyRecord, dataset: str) -> list[dict[str, Any]]:
+    rows = ranked_for_search(record, dataset)
+    told = search_told(record, rows)
+    return [_search_row(record, row, told) for row in rows]
+
+
+def _search_row(record: StudyRecord, row: MethodSummary, told: ToldApart | None) -> dict[str, Any]:
     height, width = sides_of(record.cells, row) or (None, None)
     return {
         "dataset": row.dataset,
@@ -177,6 +182,7 @@ def _search_row(record: StudyRecord, row: MethodSummary) -> dict[str, Any]:
         "search": row.head,
         "status": row.status,
         "best": record.best_retrieval.get(row.dataset) == row.method,
+        "against_best": told.kind(row.method) if told is not None else "",
         "selection": row.selection,
         **{key: row.scores[key].to_dict() if key in row.scores else None for key in SEARCH_METRICS},
         "n": row.scores["map"].n if "map" in row.scores else 0,

@@ -35,7 +35,8 @@ class ToldApart:
     how : str
         What was compared by which test, as a clause.
     test : str
-        Name of the statistic: "mcnemar", "over_splits", "corrected_t" or "paired_bootstrap".
+        Name of the statistic: "mcnemar", "over_splits", "corrected_t" or "paired_bootstrap"; of searches what was
+        compared (`headstart.report.told_values`).
     metric : str
         What the methods are compared by, e.g. "balanced_accuracy".
     """

@@ -40,8 +40,9 @@ METRIC_WORDS = {
     "macro_f1": "macro F1",
     "macro_precision": "macro precision",
     "macro_recall": "macro recall",
+    "map": "mAP",
 }
-"""What methods can be compared by, and how it is called."""
+"""What methods can be compared by, and how it is called; "map" of searches."""
 MCNEMAR, OVER_SPLITS, CORRECTED_T, BOOTSTRAP = "mcnemar", "over_splits", "corrected_t", "paired_bootstrap"
 N_DRAWS, SEED = 4999, 0
 Runs = Mapping[str, Mapping[int, CellResult]]

@@ -43,11 +43,6 @@ def accuracy(summary: MethodSummary) -> Score | None:
     return summary.scores.get("accuracy")
 
 
-def overlaps(one: Score, other: Score) -> bool:
-    """Whether two 95 % intervals share a point."""
-    return one.low <= other.high and other.low <= one.high
-
-
 def datasets(record: StudyRecord) -> list[str]:
     """Every dataset of the study, in order; also one whose images were not scanned before it stopped."""
     return list(dict.fromkeys([*record.tables, *(row.dataset for row in record.summaries)]))

@@ -1,18 +1,24 @@
-"""A study record without the paths of the machine it ran on: they are shortened to their last name."""
+"""A study record without the paths of the machine it ran on: they are shortened to their last name.
+
+So are the names of backbones whose weights are a file or folder (`timm:resnet18@FILE`), wherever they stand: in cells,
+names of methods, summaries. The ids of runs stay, for they know the weights by their content.
+"""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from headstart.backbones.catalog import local_weights
 from headstart.study.records import MethodSummary, StudyRecord
 
 
 def without_paths(record: StudyRecord) -> StudyRecord:
-    """The record with its folder, the roots of its tables and the user's home left out of every text."""
+    """The record with its folder, its weights files, the roots of its tables and the home left out of every text."""
+    record = _with_short_backbones(record)
     short = _shortener(record)
     tables = {
         name: replace(
@@ -48,6 +54,62 @@ def without_paths(record: StudyRecord) -> StudyRecord:
         retrieval=rows(record.retrieval),
         joint=rows(record.joint),
     )
+
+
+def short_backbones(record: StudyRecord) -> dict[str, str]:
+    """The name in an archive of each backbone whose weights are a file or folder of the machine, by its whole name.
+
+    Files of one name are told apart by a folder with a number.
+    """
+    named = [*(record.spec.get("backbone") or ()), record.spec.get("teacher") or "", *record.cards]
+    named += [result.cell.backbone for result in record.results]
+    found: dict[str, str] = {}
+    for name in dict.fromkeys(map(str, named)):
+        if (own := local_weights(name)) is None:
+            continue
+        last = Path(own[1]).name
+        taken = [each for each in found.values() if Path(each.partition(own[0])[2]).name == last]
+        found[name] = own[0] + (f"{len(taken) + 1}/{last}" if taken else last)
+    return found
+
+
+def _with_short_backbones(record: StudyRecord) -> StudyRecord:
+    short = short_backbones(record)
+    if not any(name != kept for name, kept in short.items()):
+        return record
+    places = dict(short)
+    for name in short:
+        path = Path((local_weights(name) or ("", ""))[1]).expanduser()
+        places |= {str(each): path.name for each in (path, path.absolute()) if each.is_absolute()}
+    order = sorted(places, key=len, reverse=True)
+
+    def shortened(text: str) -> str:
+        for place in order:
+            text = text.replace(place, places[place])
+        return text
+
+    kept = ("folder", "tables", "test_rows", "probabilities")
+    return replace(
+        record,
+        **{
+            each.name: _each_text(getattr(record, each.name), shortened)
+            for each in fields(record)
+            if each.name not in kept
+        },
+    )
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """A copy of nested values in which every text is changed, keys too."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {_each_text(name, change): _each_text(each, change) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_each_text(each, change) for each in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: _each_text(getattr(value, f.name), change) for f in fields(value)})
+    return value
 
 
 def _shortener(record: StudyRecord) -> Callable[[str], str]:

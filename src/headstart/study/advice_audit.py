@@ -13,7 +13,7 @@ from typing import Any
 
 from headstart.base.errors import UsageError
 from headstart.methods.training_options import TrainingOptions
-from headstart.study.advice_record import META
+from headstart.study.advice_record import COSTLY, META
 from headstart.study.record import load_record
 from headstart.study.records import MethodSummary, StudyRecord
 from headstart.study.store import StudyStore
@@ -68,6 +68,11 @@ class Audit:
         return tuple(row for row in self.rows if row.followed)
 
     @property
+    def n_costly(self) -> int:
+        """Data sets of studies so short that advice would have cost more than half of them: the shares are not of such."""
+        return sum(COSTLY in each.reason for each in self.silent)
+
+    @property
     def within_a_point(self) -> float | None:
         """Share of data sets whose advice was the best method or within one point of it; None for none."""
         rows = self.followed
@@ -90,6 +95,7 @@ class Audit:
             "within_a_point": self.within_a_point,
             "mean_regret": self.mean_regret,
             "held": self.held,
+            "n_costly": self.n_costly,
             "rows": [asdict(row) for row in self.rows],
             "silent": [asdict(each) for each in self.silent],
         }

@@ -19,6 +19,7 @@ MISSING = "advice_missing"
 FOLDS = "with folds every image is tested on, and the adviser may see none of those"
 SEVERAL = "the adviser is of one target, and the study has several outputs"
 UNWANTED = "the study was told not to ask for it (--no-advice)"
+COSTLY = "it costs more than half of the study"
 LATE = "runs were done before it was asked for"
 MOST_BACKBONES = 2
 """Backbones that the adviser measures; those named first."""

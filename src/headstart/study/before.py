@@ -94,7 +94,7 @@ def advice_due(
         return ()
     expected = advice_record.advice_seconds(silent, _backbones(plan))
     if not asked and not advice_record.is_worth_it(expected, plan.estimate.seconds):
-        why = f"at about {spoken(expected)} it costs more than half of the study"
+        why = f"at about {spoken(expected)} {advice_record.COSTLY}"
         advice_record.keep_reasons(
             store, [data.table.name for data in silent], f"{why}; --advice asks for it"
         )

@@ -33,6 +33,8 @@ NUMERIC_ERRORS = (
 class CellOutcome:
     """A result with the test probabilities (n_test, n_classes) and their rows; None where it failed.
 
+    Of a search the one column is the average precision of each query.
+
     `maps` are of its surest errors; None where none were asked for.
     """
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,11 @@ GUESSED_TRIALS = 50
 _TRAIN_RATES = {"head": 1200.0, "last:1": 450.0, "last:2": 100.0}
 """Images a second in a step of training, for lite0 at 224 pixels on two processors."""
 
+Timed = Mapping[int, tuple[float, ...]]
+"""By the number of images that a fit learned from: measured seconds, the mean over runs."""
+Uncached = Callable[[str, Variant, Sequence[Cell]], int]
+"""From a dataset, a backbone and the cells that need its features to the images that it has yet to run over."""
+
 
 @dataclass(frozen=True)
 class Rates:
@@ -29,16 +35,16 @@ class Rates:
     images_per_second : dict
         (backbone, height, width) to a measured rate; others are guessed from `reference` for lite0 at 224 pixels.
     fit_seconds : dict
-        Head to measured seconds a fit; others are guessed from the number of images.
+        Head to measured seconds a fit (`Timed`); others are guessed from the number of images.
     train_seconds : dict
-        (dataset, method) to measured seconds an epoch and seconds of all the rest of a fit.
+        (dataset, method) to measured seconds an epoch and seconds of all the rest of a fit (`Timed`).
     reference : float
         Images a second, decoding included, of lite0 at 224 pixels.
     """
 
     images_per_second: Mapping[tuple[str, int, int], float] = field(default_factory=dict)
-    fit_seconds: Mapping[str, float] = field(default_factory=dict)
-    train_seconds: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    fit_seconds: Mapping[str, Timed] = field(default_factory=dict)
+    train_seconds: Mapping[tuple[str, str], Timed] = field(default_factory=dict)
     reference: float = 120.0
 
 
@@ -64,6 +70,7 @@ def estimated(
     variants: Sequence[Variant],
     rates: Rates,
     others: Mapping[str, tuple[int, int]] | None = None,
+    uncached: Uncached | None = None,
 ) -> Estimate:
     """The cost of these cells.
 
@@ -76,16 +83,26 @@ def estimated(
     rates : Rates
     others : mapping of dataset to (int, int), optional
         Other test images (a second folder, corrupted ones), under every condition: in all, and of one run.
+    uncached : callable, optional
+        Images whose features are not in the cache, other test images among them; all where it is not given.
     """
     more = others or {}
     by_name = {data.table.name: data for data in datasets}
     cards = {_sized(each): each for each in variants}
-    passes = {(cell.dataset, (cell.backbone, cell.height, cell.width)) for cell in pending}
-    n_images = {name: len(data.table) + more.get(name, (0, 0))[0] for name, data in by_name.items()}
-    extract = sum(n_images[name] / _rate(cards[key], rates) for name, key in passes)
+    passes: dict[tuple[str, tuple[str, int, int]], list[Cell]] = {}
+    for cell in pending:
+        passes.setdefault((cell.dataset, (cell.backbone, cell.height, cell.width)), []).append(cell)
+    n_left = {
+        (name, key): uncached(name, cards[key], cells)
+        if uncached is not None
+        else len(by_name[name].table) + more.get(name, (0, 0))[0]
+        for (name, key), cells in passes.items()
+    }
+    extract = sum(n / _rate(cards[key], rates) for (_, key), n in n_left.items())
     fit, train, disk = 0.0, 0.0, 0
     taps = {
-        (cell.dataset, cell.backbone, cell.height, cell.width, cell.module, cell.pooling) for cell in pending
+        ((cell.dataset, (cell.backbone, cell.height, cell.width)), cell.module, cell.pooling)
+        for cell in pending
     }
     for cell in pending:
         data = by_name[cell.dataset]
@@ -97,10 +114,11 @@ def estimated(
             train += times * cell_seconds(cell, data, variant, rates)
             train += more.get(cell.dataset, (0, 0))[1] * len(partition.folds) / _rate(variant, rates)
         else:
-            fit += times * rates.fit_seconds.get(cell.head, 0.2 + n_train / 2000) * len(partition.folds)
+            known = rates.fit_seconds.get(cell.head)
+            fit += times * scaled(known, n_train, lambda n: (_head_guess(n),))[0] * len(partition.folds)
         disk += _CELL_BYTES + 4 * len(partition.test_rows) * len(data.classes())
-    disk += sum(n_images[name] * _WIDTH * 4 for name, *_ in taps)
-    measured = all(key in rates.images_per_second for _, key in passes)
+    disk += sum(n_left[key] * _WIDTH * 4 for key, *_ in taps)
+    measured = all(key in rates.images_per_second for (_, key), n in n_left.items() if n)
     measured = measured and all(_is_measured(cell, rates) for cell in pending)
     return Estimate(extract, fit, disk, measured, train)
 
@@ -124,24 +142,59 @@ def cell_seconds(cell: Cell, data: Dataset, variant: Variant, rates: Rates) -> f
     """Expected seconds of a run that trains: all its fits, the range test and the views among them."""
     options, partition = cell.options, data.partition(cell.seed, cell.per_class)
     n_train, n_folds = len(partition.folds[0].train), len(partition.folds)
-    known = rates.train_seconds.get((cell.dataset, cell.base_method))
-    speed = _rate(variant, rates)
-    scale = speed / rates.reference
-    rate = scale * (_TRAIN_RATES.get(cell.cut, _WHOLE_RATE) if cell.scenario == "finetune" else _WHOLE_RATE)
-    epoch = known[0] if known else n_train / rate
-    if known:
-        rest = known[1]
-    else:
-        rest = 0.0 if options["learning_rate"] else _RANGE_TEST_STEPS * options["batch_size"] / rate
-        rest += n_train * options["views"] / speed if cell.scenario == "finetune" else 0.0
-        rest += len(partition.folds[0].test) / (_WHOLE_RATE * 2 * scale)
-    if not known:  # sharpness-aware steps pass twice; mixed pixels run the frozen part in every epoch
-        epoch *= 2 if options.get("sam") else 1
-        epoch += n_train / speed if cell.scenario == "finetune" and _mixes(options) else 0.0
+    known, n_test = rates.train_seconds.get((cell.dataset, cell.base_method)), len(partition.folds[0].test)
+    epoch, rest = scaled(known, n_train, lambda n: _training_guess(cell, n, n_test, variant, rates))
     training = options["seconds"] or epoch * (options["epochs"] or 1) * options.get("soup", 1)
     # separate networks are fits of their own, which rates are of; tied ones are one fit
     alike = cell.sharing == "separate" or (cell.sharing == "soft" and not known)
     return float((training + rest) * n_folds * (len(data.outputs) if alike else 1))
+
+
+def scaled(
+    known: Timed | None, n: int, guess: Callable[[int], tuple[float, ...]]
+) -> tuple[float, ...]:  # fmt: skip
+    """Seconds of a fit on `n` images: those measured on the nearest number, carried over as the guess grows.
+
+    Parameters
+    ----------
+    known : Timed or None
+        None or empty: the guess stands as it is.
+    n : int
+    guess : callable
+        Number of images to guessed seconds, one a part.
+
+    Examples
+    --------
+    >>> scaled({100: (2.0,), 1000: (50.0,)}, 2000, lambda n: (n / 10,))
+    (100.0,)
+    """
+    if not known:
+        return guess(n)
+    near = min(known, key=lambda each: abs(math.log(max(1, each) / max(1, n))))
+    if near == n:
+        return known[n]
+    parts = zip(known[near], guess(n), guess(near), strict=True)
+    return tuple(seconds * here / there if there else seconds for seconds, here, there in parts)
+
+
+def _head_guess(n_train: int) -> float:
+    return 0.2 + n_train / 2000
+
+
+def _training_guess(
+    cell: Cell, n_train: int, n_test: int, variant: Variant, rates: Rates
+) -> tuple[float, float]:
+    """Seconds an epoch, and of the rest of a fit: range test, views, test images."""
+    options, speed = cell.options, _rate(variant, rates)
+    scale = speed / rates.reference
+    rate = scale * (_TRAIN_RATES.get(cell.cut, _WHOLE_RATE) if cell.scenario == "finetune" else _WHOLE_RATE)
+    rest = 0.0 if options["learning_rate"] else _RANGE_TEST_STEPS * options["batch_size"] / rate
+    rest += n_train * options["views"] / speed if cell.scenario == "finetune" else 0.0
+    rest += n_test / (_WHOLE_RATE * 2 * scale)
+    # sharpness-aware steps pass twice; mixed pixels run the frozen part in every epoch
+    epoch = n_train / rate * (2 if options.get("sam") else 1)
+    epoch += n_train / speed if cell.scenario == "finetune" and _mixes(options) else 0.0
+    return epoch, rest
 
 
 def _mixes(options: Mapping[str, Any]) -> bool:

@@ -19,7 +19,7 @@ from headstart.base.hashing import digest_json
 from headstart.images.table import Problem
 from headstart.study.cells import NUMERIC_ERRORS
 from headstart.study.cost import measured
-from headstart.study.estimate import Rates
+from headstart.study.estimate import Rates, Timed
 from headstart.study.records import Cell, CellResult
 from headstart.study.resolve import Variant
 from headstart.study.retrieval import RETRIEVAL
@@ -93,30 +93,60 @@ def known_rates(store: StudyStore, runs: Sequence[StoredRun] | None = None) -> R
         for f in passes
         if f.get("images_per_second") and f.get("kind", "data") == "data"
     }
-    times: dict[str, list[float]] = {}
+    times: dict[str, dict[int, list[tuple[float, ...]]]] = {}
     for run in store.runs() if runs is None else runs:
         if run.fit_seconds is not None and run.head and not run.sharing:
-            times.setdefault(run.head, []).append(run.fit_seconds / max(1, run.n_fits or 1))
+            each = times.setdefault(run.head, {}).setdefault(run.n_train or 0, [])
+            each.append((run.fit_seconds / max(1, run.n_fits or 1),))
     trained = [
         result
         for result in store.results(trained_only=True).values()
         if result.whole  # its last epoch is a part of one
     ]
-    return Rates(
-        rates, {head: sum(each) / len(each) for head, each in times.items()}, _train_seconds(trained)
-    )
+    return Rates(rates, {head: _means(each) for head, each in times.items()}, _train_seconds(trained))
 
 
-def _train_seconds(results: Sequence[CellResult]) -> dict[tuple[str, str], tuple[float, float]]:
-    """Seconds an epoch, and of the rest of a fit, of each method that trained; later runs win."""
-    found = {}
+def _train_seconds(results: Sequence[CellResult]) -> dict[tuple[str, str], Timed]:
+    """Seconds an epoch, and of the rest of a fit, of each method that trained."""
+    found: dict[tuple[str, str], dict[int, list[tuple[float, ...]]]] = {}
     for result in results:
         trained, n_fits = result.train_seconds or 0.0, len(result.training)
         n_epochs = sum(len(fit.get("curve") or ()) for fit in result.training)
         if n_epochs:
             rest = result.seconds["fit"] + result.seconds["predict"] - trained
-            found[result.cell.dataset, result.cell.method] = (trained / n_epochs, max(0.0, rest) / n_fits)
-    return found
+            own = found.setdefault((result.cell.dataset, result.cell.method), {})
+            own.setdefault(result.n_train, []).append((trained / n_epochs, max(0.0, rest) / n_fits))
+    return {key: _means(own) for key, own in found.items()}
+
+
+def _means(measured: Mapping[int, Sequence[tuple[float, ...]]]) -> Timed:
+    """The mean over runs that learned from as many images, part by part."""
+    return {
+        n: tuple(sum(part) / len(part) for part in zip(*each, strict=True)) for n, each in measured.items()
+    }
+
+
+def n_uncached(source: Source, variant: Variant, places: Places, served: tuple[str, str], of: Source) -> int:
+    """Readable images whose features at any of these places are not in the cache.
+
+    Parameters
+    ----------
+    source : Source
+    variant : Variant
+    places : Places
+    served : (str, str)
+        Engine and precision.
+    of : Source
+        The dataset: a network of lower precision is the same for its other test images.
+    """
+    from headstart.features.extract import n_uncached
+
+    digests = [
+        digest
+        for path, digest in zip(source.table.paths, source.table.digests, strict=True)
+        if path not in source.bad
+    ]
+    return n_uncached(digests, variant.card, places, *served, like=of.table.digests) if places else 0
 
 
 def run_pass(

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from headstart.study.estimate import Estimate, Rates, estimated, spoken
+from headstart.study.estimate import Estimate, Rates, Uncached, estimated, spoken
 from headstart.study.partition import Dataset
 from headstart.study.records import Cell
 from headstart.study.resolve import Place, Variant
@@ -64,9 +64,14 @@ class Plan:
         )
         trains = self.estimate.train_seconds
         training = f", {spoken(trains)} for training networks" if trains else ""
+        extract = self.estimate.extract_seconds
+        features = (
+            f"{spoken(extract)} for features that are not cached yet"
+            if extract
+            else "all features are cached"
+        )
         return (
-            f"{start}{already}; about {spoken(self.estimate.seconds)} "
-            f"({spoken(self.estimate.extract_seconds)} for features that are not cached yet, "
+            f"{start}{already}; about {spoken(self.estimate.seconds)} ({features}, "
             f"{spoken(self.estimate.fit_seconds)} for classifiers{training}; {how}) "
             f"and {self.estimate.disk_bytes / 1e6:.0f} MB of disk"
         )
@@ -85,6 +90,7 @@ def make_plan(
     rates: Rates | None = None,
     tuned: Mapping[str, str] | None = None,
     shifted: Mapping[str, Shifts] | None = None,
+    uncached: Uncached | None = None,
 ) -> Plan:
     """Plan a study.
 
@@ -110,6 +116,8 @@ def make_plan(
         once more with tuned options, after all others of the seed.
     shifted : mapping of dataset to Shifts, optional
         Other test images.
+    uncached : callable, optional
+        See `headstart.study.estimate.Uncached`.
 
     Returns
     -------
@@ -132,7 +140,7 @@ def make_plan(
     away = frozenset(cell.id for cell in cells if (cell.dataset, cell.base_method) in cut)
     pending = [cell for cell in cells if cell.id not in done and cell.id not in away]
     n_others = {name: (each.n, each.n_a_run) for name, each in others.items()}
-    expected = estimated(pending, datasets, variants, rates or Rates(), n_others)
+    expected = estimated(pending, datasets, variants, rates or Rates(), n_others, uncached)
     return Plan(cells, done & ids, expected, away)
 
 

@@ -6,6 +6,7 @@ Every step asks the store first: features that it holds are not extracted again,
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import product
@@ -166,11 +167,26 @@ class Prepared:
             rates=passes.known_rates(self.store, runs),
             shifted=self.shifts,
             tuned=how_tuned(self.spec),
+            uncached=lambda name, variant, cells: self._uncached(
+                name, variant, cells, engine_of(name, variant)
+            ),
         )
         plan = planned()
         check_plan(plan.cells)
         cut = stored_cut(self.store, plan.cells) if self.spec.budget else ()
         return planned(cut=frozenset((each.dataset, each.method) for each in cut)) if cut else plan
+
+    def _uncached(
+        self, dataset: str, variant: Variant, cells: Sequence[Cell], served: tuple[str, str]
+    ) -> int:
+        """Images of a dataset, its other test images among them, that a backbone has yet to run over."""
+        source = self.sources[dataset]
+        n = passes.n_uncached(source, variant, passes.places_of(cells, source, variant), served, source)
+        for shift in self.shifts[dataset].every():
+            own = [cell for cell in cells if shift in self._others(cell)]
+            places = passes.shift_places(own, shift.source, variant)
+            n += passes.n_uncached(shift.source, variant, places, served, source)
+        return n
 
     def _shifts_of(self, at: int, data: Dataset) -> Shifts:
         """Other test images of a dataset as it is now; looked for once."""

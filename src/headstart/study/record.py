@@ -56,6 +56,7 @@ def load_record(folder: str | Path) -> StudyRecord:
         tables = {name: table for name in meta["targets"] if (table := store.table(name)) is not None}
         best_joint = choose_best(together, results)
         shown = [row for row in summaries if best.get(row.dataset) == row.method]
+        shown += retrieval
         shown += [row for row in together if row.trains or best_joint.get(row.dataset) == row.method]
         rows, probabilities = _held(store, shown, tables)
         maps = {cell: found for cell in rows if (found := store.maps(cell))}

@@ -9,10 +9,10 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from headstart.base.findings import Finding
-from headstart.base.hashing import digest_json
 from headstart.images.table import ImageTable
 from headstart.measure.values import Score
 from headstart.study.error_map import ErrorMap
+from headstart.study.identity import content_id
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 DEFAULT_AUGMENT = "medium"
 """Augmentation that the name of a method that trains leaves out."""
-NEW = ("cut", "training", "per_class", "tuned", "tricks", "fold", "shifted", "sharing", "outputs")
-"""Fields of a cell that its id leaves out where they are empty."""
 TUNED = ", tuned"
 """What the name of a tuned method ends with."""
 
@@ -137,8 +135,7 @@ def most_images(cells: Iterable[Cell]) -> dict[str, int]:
 
 @lru_cache(maxsize=1 << 16)
 def _cell_id(cell: Cell) -> str:
-    # a run of the scenario features keeps the id that it had before there were others
-    return digest_json({name: value for name, value in asdict(cell).items() if name not in NEW or value})
+    return content_id(asdict(cell))
 
 
 @dataclass(frozen=True)
@@ -339,7 +336,8 @@ class StudyRecord:
 
     `tables` are the datasets with the splits of the first seed; `test_rows[cell id]` are the row numbers
     (in the dataset's table) behind the rows of `probabilities[cell id]`, held for the best method of each
-    dataset, and for the networks with several outputs that train. `best[dataset]` is a method name, or absent where
+    dataset, for the networks with several outputs that train, and for searches (one column: the average precision of
+    each query, NaN where there is nothing to find). `best[dataset]` is a method name, or absent where
     nothing finished. `n_planned` counts no runs of methods that the budget cut; `findings` are those of the runs and
     of the study as a whole.
 

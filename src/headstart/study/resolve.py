@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from headstart.backbones.card import BackboneCard, Preprocessing
+from headstart.backbones.catalog import PACKAGED
 from headstart.backbones.classic import require_pretrained
 from headstart.base.errors import BadOptions, HeadstartError, MissingPackage, UnknownName
 from headstart.study.spec import ENGINES, PRECISIONS, StudySpec, spec_mistakes, uses
@@ -136,8 +137,6 @@ def _size_mistakes(
 
 def _run_once(backbone: str, shape: Preprocessing) -> None:
     """Packaged networks are spared: they take every size there is, and a finished study loads no torch."""
-    from headstart.backbones.catalog import PACKAGED
-
     if backbone not in PACKAGED:
         from headstart.backbones.load import load
 
@@ -145,28 +144,39 @@ def _run_once(backbone: str, shape: Preprocessing) -> None:
 
 
 def _cut_mistakes(trainable: tuple[str, ...], card: BackboneCard) -> list[str]:
-    """Cuts that the network has not; it is loaded only for those that its card does not name."""
+    """Cuts that the network has not, and two that are one; it is loaded only where its card does not say so."""
     known = card.layers or {}
     n_stages = sum(bool(re.fullmatch(r"stage\d+", name)) for name in known)
     plain = {"head", "all", "norm", "bias", *(f"last:{k}" for k in range(1, n_stages + 1)), *known}
+    # words alone never train the same part of a packaged network
+    apart = card.name in PACKAGED and all(not cut or cut in plain - set(known) for cut in trainable)
+    needs = dict.fromkeys(cut for cut in trainable if cut and cut not in plain)
+    if not apart and len(set(trainable)) > 1:
+        needs = dict.fromkeys(cut for cut in trainable if cut)
     found: list[str] = []
-    for cut in trainable:
-        if not cut or cut in plain:
-            continue
+    same: dict[tuple[str, ...], str] = {}
+    for cut in needs:
         try:
-            _find_cut(card.name, cut)
+            trains = _find_cut(card.name, cut)
         except BadOptions as error:
             found.extend(error.mistakes)
         except HeadstartError as error:
             found.append(f"trainable: {error} (backbone {card.name})")
+        else:
+            first = same.setdefault(trains, cut)
+            if first != cut:
+                found.append(
+                    f"trainable: {first!r} and {cut!r} train the same part of {card.name}; leave one of them out"
+                )
     return found
 
 
-def _find_cut(backbone: str, cut: str) -> None:
+def _find_cut(backbone: str, cut: str) -> tuple[str, ...]:
+    """The parameters that a cut trains."""
     from headstart.backbones.freeze import find_cut
     from headstart.backbones.load import load
 
-    find_cut(load(backbone), cut)
+    return find_cut(load(backbone), cut).trainable
 
 
 def _engine_mistakes(spec: StudySpec) -> list[str]:

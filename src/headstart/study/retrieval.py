@@ -2,7 +2,8 @@
 
 An image of the query's class is relevant; copies and near-copies of the query are left out of the ranking. The
 mean average precision of the validation images (searched among the same training images) chooses, that of the
-test images is reported.
+test images is reported. The average precision of each test image stays in the store, as the probabilities of a
+classifier do: by it ways of searching are told apart.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def run_retrieval_cell(
         raise UsageError(f"{len(features)} rows of features for {len(data.table)} images")
     try:
         with collected_warnings() as notes:
-            found = _run(cell, data, features, judge)
+            found, each, rows = _run(cell, data, features, judge)
     except NUMERIC_ERRORS as error:
         return CellOutcome(failed(cell, error), None, ())
     seconds = {} if extract_seconds is None else {"extract": extract_seconds}
@@ -62,10 +63,13 @@ def run_retrieval_cell(
         "model_bytes": weights_bytes,
         "notes": tuple(notes),
     }
-    return CellOutcome(CellResult(cell=cell, status="done", **fields), None, ())
+    return CellOutcome(CellResult(cell=cell, status="done", **fields), each[:, None], rows)
 
 
-def _run(cell: Cell, data: Dataset, features: np.ndarray, judge: np.ndarray) -> dict[str, Any]:
+def _run(
+    cell: Cell, data: Dataset, features: np.ndarray, judge: np.ndarray
+) -> tuple[dict[str, Any], np.ndarray, tuple[int, ...]]:
+    """Fields of the result; average precision (NaN where there is nothing to find) and row of each test image."""
     import numpy as np
 
     from headstart.measure.retrieval import summarise
@@ -86,11 +90,11 @@ def _run(cell: Cell, data: Dataset, features: np.ndarray, judge: np.ndarray) -> 
         copies += n_copies
         fit_seconds, search_seconds = fit_seconds + fitting.seconds, search_seconds + searching.seconds
         peaks += [fitting.peak_bytes, searching.peak_bytes]
-    tested = [row for fold in folds for row in fold.test]
+    tested = data.partition(cell.seed).test_rows
     together = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    quality = summarise(together, [classes[code] for code in codes[tested]], K)
+    quality = summarise(together, [classes[code] for code in codes[list(tested)]], K)
     scores: dict[str, Score] = quality.scores
-    return {
+    fields = {
         "classes": classes,
         "selection": float(np.mean(choices)),
         "selected_on": "validation" if all(fold.validation for fold in folds) else "train, each image left out once",
@@ -103,8 +107,10 @@ def _run(cell: Cell, data: Dataset, features: np.ndarray, judge: np.ndarray) -> 
         "seconds": {"fit": fit_seconds, "search": search_seconds},
         "peak_bytes": max(peaks),
         "n_fits": len(folds),
+        "tested": tuple(len(fold.test) for fold in folds),
         "test_reads": reads,
     }  # fmt: skip
+    return fields, together["map"], tested
 
 
 def _compared(features: np.ndarray, fold: Fold, cell: Cell) -> np.ndarray:

@@ -55,6 +55,7 @@ class StoredRun:
     fit_seconds: float | None
     n_fits: int | None = None
     sharing: str | None = None
+    n_train: int | None = None
     cut_short: bool = False
 
 
@@ -117,6 +118,7 @@ class StudyStore:
         ----------
         result : CellResult
         probabilities : ndarray of shape (n_test, n_classes), optional
+            Of a search one column: the average precision of each query.
         test : sequence of (path, digest)
             The test images behind the rows of `probabilities`.
         """
@@ -191,7 +193,7 @@ class StudyStore:
         # one call, so that SQLite parses each result once
         rows = self._rows(
             "SELECT id, status, json_extract(result, '$.cell.dataset', '$.cell.data_digest', '$.cell.head', "
-            "'$.seconds.fit', '$.n_fits', '$.cell.sharing'), EXISTS (SELECT 1 FROM json_each(cells.result, "
+            "'$.seconds.fit', '$.n_fits', '$.cell.sharing', '$.n_train'), EXISTS (SELECT 1 FROM json_each(cells.result, "
             "'$.training') AS fit WHERE json_extract(fit.value, '$.cut_short')) FROM cells"
         )
         return [StoredRun(*(id, status, *json.loads(parts), bool(cut))) for id, status, parts, cut in rows]

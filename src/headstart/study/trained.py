@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from headstart.backbones.catalog import local_weights
 from headstart.images.views import policy
 from headstart.methods.training_options import DEFAULT_EPOCHS, TrainingOptions, told
 from headstart.methods.tricks.registry import options_with
@@ -33,6 +34,9 @@ EQUAL_EPOCHS = 8
 WHOLE = "all"
 NO_RESULT = ("trainable", "checkpoint_minutes", "compile")
 """Options that a cell's id leaves out: the cut stands in it already, the others change no result."""
+
+DIGESTS = ("augment_digest", "teacher_digest")
+"""Options that are no option of the estimator: what the files say that others name."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +114,14 @@ def options_of(spec: StudySpec, scenario: str, augment: str = "") -> dict[str, A
 
 
 def _with_digest(options: dict[str, Any]) -> dict[str, Any]:
-    """The id of a run hangs on what a file of a policy says, not on its name."""
-    kept = {name: value for name, value in options.items() if name != "augment_digest"}
+    """The id of a run hangs on what a file of a policy or of a teacher's weights says, not on its name."""
+    kept = {name: value for name, value in options.items() if name not in DIGESTS}
     if str(kept["augment"]).endswith(".toml"):
         kept["augment_digest"] = policy(kept["augment"]).digest()
+    if local_weights(str(kept.get("teacher") or "")):
+        from headstart.backbones.load import card
+
+        kept["teacher_digest"] = card(kept["teacher"]).weights_digest
     return kept
 
 
@@ -170,6 +178,6 @@ def classifier_of(cell: Cell, *, cache_gb: float, **changed: Any) -> FineTuneCla
 def estimator_options(cell: Cell, cache_gb: float) -> dict[str, Any]:
     """Every option of the estimator of a run that trains, less its scenario and seed."""
     cut = {"trainable": cell.cut} if cell.scenario == "finetune" else {}
-    options = {name: value for name, value in cell.options.items() if name != "augment_digest"}
+    options = {name: value for name, value in cell.options.items() if name not in DIGESTS}
     size = (cell.height, cell.width)
     return {"backbone": cell.backbone, "input_size": size, "cache_gb": cache_gb, **cut, **options}

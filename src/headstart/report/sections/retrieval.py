@@ -1,4 +1,7 @@
-"""The task retrieval on one dataset: layers and backbones ranked for search, mAP by layer, classes hard to find."""
+"""The task retrieval on one dataset: layers and backbones ranked for search, mAP by layer, classes hard to find.
+
+What is said of who is better, in words, table and drawing, is `headstart.report.told_search`.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,12 @@ from headstart.report.document import (
 from headstart.report.figure_style import Mark
 from headstart.report.figures import accuracy_by_step
 from headstart.report.run_links import RUNS
-from headstart.report.sections.results import cells_of, depth_order, run_entry
+from headstart.report.sections.results import against_entry, cells_of, depth_order, run_entry
 from headstart.report.sections.sizes import pixels
-from headstart.report.verdict import overlaps, results_of
+from headstart.report.sections.told_apart import HOLM, gap_column, gap_entry, told_figure
+from headstart.report.told import ToldApart
+from headstart.report.told_search import search_told
+from headstart.report.verdict import results_of, told_claims
 from headstart.report.wording import (
     DASH,
     count,
@@ -52,18 +58,24 @@ def search_claims(record: StudyRecord, dataset: str) -> list[Claim]:
         return []
     best, score = rows[0], rows[0].scores["map"]
     said = (
-        f"For search in {dataset}, {_name(best)} is best by the choosing score: mAP {scored(score)}, "
+        f"For search in {dataset}, {best.method} is best by the choosing score: mAP {scored(score)}, "
         f"{percent(best.scores['precision_at_k'].value)} of the ten nearest are of the query's class."
     )
     claims = [Claim(said, best.cells, strong=True)]
-    if len(rows) > 1:
-        near = [row for row in rows[1:] if overlaps(score, row.scores["map"])]
+    told = search_told(record, ranked_for_search(record, dataset))
+    if told is not None:
+        claims += told_claims(told)
+    elif len(rows) > 1:
         others = count(len(rows) - 1, "other way", "other ways")
-        said = f"Of {others} of searching, {len(near)} cannot be told from it by the intervals."
-        if not near:
-            said = f"Its interval lies apart from those of the {others} of searching."
-        claims.append(Claim(said, tuple(cell for row in near for cell in row.cells)))
+        said = f"Whether it is better than the {others} of searching was not tested: {_untold(rows)}."
+        claims.append(Claim(said, tuple(cell for row in rows for cell in row.cells)))
     return claims
+
+
+def _untold(rows: list[MethodSummary]) -> str:
+    if rows[0].status != "done" or all(row.status != "done" for row in rows[1:]):
+        return "not all of their runs are there"
+    return "what each query found is not in the record"
 
 
 def retrieval_section(record: StudyRecord, dataset: str, id: str) -> Section | None:
@@ -76,10 +88,12 @@ def retrieval_section(record: StudyRecord, dataset: str, id: str) -> Section | N
         "Each test image is searched among the training images; an image of its class is a hit. Copies and near-copies "
         "of the query are left out of the ranking."
     )
+    found = search_told(record, rows)
     blocks: list[Block] = [
         *search_claims(record, dataset),
         Paragraph(told),
-        _table(record, rows, dataset, id),
+        _table(record, rows, found, id),
+        *(told_figure(record, found, id) if found is not None else ()),
     ]
     drawn = _figures(record, [row for row in rows if "map" in row.scores], id)
     blocks += [Beside(tuple(drawn))] if drawn else []
@@ -92,12 +106,14 @@ def _name(row: MethodSummary) -> str:
     return " ".join(filter(None, parts))
 
 
-def _table(record: StudyRecord, rows: list[MethodSummary], dataset: str, id: str) -> Table:
-    cells, best = cells_of(record), record.best_retrieval.get(dataset)
+def _table(record: StudyRecord, rows: list[MethodSummary], told: ToldApart | None, id: str) -> Table:
+    cells, best = cells_of(record), record.best_retrieval.get(rows[0].dataset)
     columns = (
         *(Column(title) for title in ("backbone", "pixels", "layer", "pooling", "compared by")),
         Column("choosing score", "mAP on images outside test; picks the best", numeric=True),
         *(Column(title, told, numeric=True) for _, title, told in METRICS),
+        *((gap_column(told),) if told is not None else ()),
+        Column("against the best", "by the paired test of mAP, with Holm's correction over all pairs"),
         Column("n", "queries that have something to find", numeric=True),
         Column("seconds", "wall clock: features of all images, and the search", numeric=True),
         Column("status"),
@@ -110,6 +126,8 @@ def _table(record: StudyRecord, rows: list[MethodSummary], dataset: str, id: str
                 Entry(row.head, row.head),
                 Entry(percent(row.selection), row.selection),
                 *(_score(row.scores.get(key)) for key, *_ in METRICS),
+                *((gap_entry(told.pair(row.method)),) if told is not None else ()),
+                against_entry(row, told),
                 Entry(f"{row.scores['map'].n:,}" if "map" in row.scores else DASH),
                 Entry(duration(total_seconds(row.seconds)), total_seconds(row.seconds)),
                 Entry(row.status, row.status, small="; ".join(row.errors)[:160]),
@@ -119,7 +137,10 @@ def _table(record: StudyRecord, rows: list[MethodSummary], dataset: str, id: str
         )
         for row in rows
     )  # fmt: skip
-    caption = "Layers and backbones for search, the best first. Under each score stands its 95 % interval over queries."
+    caption = "Layers and backbones for search, the best first. Under each score stands its 95 % interval over queries"
+    caption += (
+        "." if told is None else f", under a difference the one at the confidence that {HOLM} asks for."
+    )
     return Table(f"{id}-table", caption, columns, made, sortable=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headstart.images.augment.corruptions import SEVERITIES
 from headstart.measure.shift import mean_corruption_error
@@ -12,13 +12,11 @@ from headstart.report.document import Beside, Block, Claim, Column, Entry, Figur
 from headstart.report.figure_style import Mark
 from headstart.report.figures import accuracy_by_step
 from headstart.report.run_links import RUNS, runs_entry
-from headstart.report.verdict import best_of, ranked, results_of
+from headstart.report.told_shift import shift_told
+from headstart.report.verdict import best_of, ranked
 from headstart.report.wording import DASH, count, decimal, interval, percent, signed_points
-from headstart.study.records import CellResult, MethodSummary, ShiftResult, StudyRecord
-from headstart.study.shifted import CORRUPTED, FOLDER, unpacked
-
-if TYPE_CHECKING:
-    import numpy as np
+from headstart.study.records import MethodSummary, ShiftResult, StudyRecord
+from headstart.study.shifted import CORRUPTED, FOLDER
 
 LINES_SHOWN = 6
 TITLES = {FOLDER: "second folder", CORRUPTED: "corrupted"}
@@ -93,60 +91,22 @@ def _corrupted_words(shift: ShiftResult) -> str:
 def _rival(
     record: StudyRecord, dataset: str, best: MethodSummary, shift: ShiftResult
 ) -> tuple[str, tuple[str, ...]]:
-    """The method that is highest there, compared with the best on the same images."""
+    """The method that is highest there, and what the paired test on the same images says of it and the best."""
     others = [row for row in ranked(record, dataset) for each in row.shifts if each.kind == shift.kind]
     top = max(others, key=lambda row: _of(row, shift.kind).accuracy.value)
     if top.method == best.method:
         return "No other method is higher there.", best.cells
-    gap = paired_gap(record, top, best, shift.kind)
-    said = f"Highest there is {top.method} with {percent(_of(top, shift.kind).accuracy.value)}"
-    if gap is not None:
-        said += f", {signed_points(gap[0])} points on the same images (95 %: {signed_points(*gap[1:])})"
-    return f"{said}. It was not chosen for that.", (*best.cells, *top.cells)
+    said = f"Highest there is {top.method} with {percent(_of(top, shift.kind).accuracy.value)}, not chosen for that"
+    told = shift_told(record, dataset, shift.kind)
+    pair = told.pair(top.method) if told is not None else None
+    if told is None or pair is None:
+        why = "what both said of the same images is not in the record"
+        return f"{said}; whether it is better there was not tested: {why}.", (*best.cells, *top.cells)
+    return f"{said}; {told.how}: {pair.words}", (*best.cells, *top.cells)
 
 
 def _of(row: MethodSummary, kind: str) -> ShiftResult:
     return next(shift for shift in row.shifts if shift.kind == kind)
-
-
-def paired_gap(
-    record: StudyRecord, one: MethodSummary, other: MethodSummary, kind: str
-) -> tuple[float, float, float] | None:
-    """Accuracy of one method less that of another on the same other test images, with its 95 % interval.
-
-    Mean and interval are those of each seed that both have, averaged: seeds share images, so that an interval
-    narrowed by their number would be too narrow. None where the two saw no images in common.
-    """
-    import numpy as np
-
-    first, second = (_by_images(results_of(record, row), kind) for row in (one, other))
-    gaps = [first[each] - second[each] for each in first if len(first[each]) == len(second.get(each, ())) > 1]
-    if not gaps:
-        return None
-    mean, low, high = np.mean([_mean_interval(gap) for gap in gaps], axis=0)
-    return float(mean), float(low), float(high)
-
-
-def _mean_interval(gap: np.ndarray) -> tuple[float, float, float]:
-    """Mean of differences, and its 95 % interval by Student's t."""
-    from scipy.stats import ttest_1samp
-
-    mean = float(gap.mean())
-    if gap.max() == gap.min():
-        return mean, mean, mean
-    span = ttest_1samp(gap, 0.0).confidence_interval(0.95)
-    return mean, float(span.low), float(span.high)
-
-
-def _by_images(results: Sequence[CellResult], kind: str) -> dict[tuple[str, int], np.ndarray]:
-    """Share of right answers of each image in finished runs, by which images they were and their order (the seed)."""
-    found = {}
-    for result in results:
-        shift = next((each for each in result.shifts if each.kind == kind), None)
-        if shift is not None and result.whole:
-            n_times = max(1, len(shift.by) or result.n_fits)
-            found[result.cell.shifted, result.cell.seed or 0] = unpacked(shift.right).astype(float) / n_times
-    return found
 
 
 def shift_blocks(record: StudyRecord, dataset: str, id: str) -> list[Block]:

@@ -12,11 +12,12 @@ from headstart.report.document import Block, Column, Entry, Figure, Paragraph, R
 from headstart.report.figures_told import Gap, gaps_from_the_best
 from headstart.report.naming import short_names
 from headstart.report.told import ToldApart
-from headstart.report.verdict import ranked, told_claims
+from headstart.report.verdict import told_claims
 from headstart.report.wording import DASH, decimal, percent
 from headstart.study.records import StudyRecord
 
 DRAWN = 16
+HOLM = "Holm's correction over all pairs of methods"
 
 
 def told_apart_section(record: StudyRecord, found: ToldApart | None, id: str) -> Section | None:
@@ -31,9 +32,10 @@ def told_apart_section(record: StudyRecord, found: ToldApart | None, id: str) ->
 
 
 def told_figure(record: StudyRecord, found: ToldApart, id: str) -> list[Figure]:
-    """The gaps to the best, the methods in the order of the results table; [] where none has an interval."""
-    rows = [row for row in ranked(record, found.best.dataset) if row.method in found.verdicts.methods]
-    names = short_names(rows)
+    """The gaps to the best, the methods in the order of the verdicts; [] where none has an interval."""
+    dataset, methods = found.best.dataset, set(found.verdicts.methods)
+    rows = [row for row in (*record.summaries, *record.retrieval) if row.dataset == dataset]
+    names = short_names([row for row in rows if row.method in methods])
     gaps = [
         Gap(names[pair.b], found.kind(pair.b), *(100 * value for value in (gap.value, gap.low, gap.high)))
         for pair in found.verdicts.pairs
@@ -62,19 +64,14 @@ def told_table(found: ToldApart, id: str, most_rows: int = 0) -> Table:
     pairs = found.verdicts.pairs[: most_rows or None]
     scores = dict(zip(found.verdicts.methods, found.verdicts.scores, strict=True))
     caption = f"Each method against the best, {found.best.method}, {found.how}. "
-    caption += (
-        "Under a difference stands its interval at the confidence that Holm's correction over all pairs of "
-    )
-    caption += (
-        "methods asks for; p is adjusted by it. The last column is what this comparison would have found "
-    )
-    caption += "four times in five."
+    caption += f"Under a difference stands its interval at the confidence that {HOLM} asks for; p is adjusted by it. "
+    caption += "The last column is what this comparison would have found four times in five."
     if len(pairs) < len(found.verdicts.pairs):
         caption += f" The first {len(pairs)} of {len(found.verdicts.pairs)} are shown."
     columns = (
         Column("method"),
         Column(found.measure, "on the images that are compared", numeric=True),
-        Column("best is better by", f"points of {found.measure}", numeric=True),
+        gap_column(found),
         Column("p", "Holm-adjusted", numeric=True),
         Column("effect", "Cohen's h of two shares, or d of paired scores", numeric=True),
         Column("it is", "this method, against the best"),
@@ -84,15 +81,25 @@ def told_table(found: ToldApart, id: str, most_rows: int = 0) -> Table:
     return Table(f"{id}-told", caption, columns, rows, sortable=True)
 
 
+def gap_column(found: ToldApart) -> Column:
+    """By how much the best is better than a method."""
+    return Column("best is better by", f"points of {found.measure}", numeric=True)
+
+
+def gap_entry(pair: Verdict | None) -> Entry:
+    """The entry of a pair with the best under `gap_column`, with its interval; a dash where it cannot be told."""
+    if pair is None or isinstance(gap := pair.difference, CannotTell):
+        return Entry(DASH, None)
+    return Entry(points(gap.value), gap.value, small=f"{points(gap.low)} to {points(gap.high)}")
+
+
 def _entries(pair: Verdict, found: ToldApart, score: float) -> tuple[Entry, ...]:
-    gap, effect, least = pair.difference, pair.effect, pair.smallest
-    told = not isinstance(gap, CannotTell)
+    effect, least = pair.effect, pair.smallest
+    told = not isinstance(pair.difference, CannotTell)
     return (
         Entry(pair.b, pair.b.casefold(), target=f"run-{found.runs[pair.b][0]}"),
         Entry(percent(score), score),
-        Entry(points(gap.value), gap.value, small=f"{points(gap.low)} to {points(gap.high)}")
-        if not isinstance(gap, CannotTell)
-        else Entry(DASH, None),
+        gap_entry(pair),
         Entry(p_short(pair.p, pair.alpha), pair.p) if told else Entry(DASH, None),
         Entry(decimal(effect.value, 2), effect.value, small=effect.magnitude)
         if not isinstance(effect, CannotTell)

@@ -1,0 +1,76 @@
+"""Every method of a dataset against its best on other test images, image by image: who is better there, and how sure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.measure.paired_values import compare_all_values, compare_all_values_over_splits
+from headstart.report.told import ToldApart
+from headstart.report.told_values import VALUES
+from headstart.report.verdict import best_of, ranked, results_of
+from headstart.study.records import MethodSummary, StudyRecord
+from headstart.study.shifted import FOLDER, unpacked
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Seen = tuple[str, int]
+
+
+def shift_told(record: StudyRecord, dataset: str, kind: str) -> ToldApart | None:
+    """The finished methods by the share of conditions (or fits) under which each image was right.
+
+    Where every run saw the same images in one order, over images and seeds; where each seed drew images of its own, or
+    folds put them in another order, seed by seed (`headstart.measure.paired_values`). Holm's correction is over all
+    pairs of methods: which one is highest there was not known before. None where the best or all others have no such
+    record.
+
+    Parameters
+    ----------
+    record : StudyRecord
+    dataset : str
+    kind : {"folder", "corruptions"}
+    """
+    best = best_of(record, dataset)
+    rows = [row for row in ranked(record, dataset) if row.status == "done"]
+    shares = {row.method: found for row in rows if (found := _shares(record, row, kind))}
+    if best is None or best.method not in shares or len(shares) < 2:
+        return None
+    names = [best.method, *(name for name in shares if name != best.method)]
+    sizes = {seen: len(part) for each in shares.values() for seen, part in each.items()}
+    if any(len(part) != sizes[seen] for each in shares.values() for seen, part in each.items()):
+        return None
+    if kind == FOLDER or _one_order(record, rows):
+        if len(set(sizes.values())) > 1:
+            return None
+        verdicts = compare_all_values(
+            names, [np.stack([*shares[name].values()]) for name in names], against=0
+        )
+        how = "on the same images, by a paired t-test over images and seeds"
+    else:
+        number = {seen: at for at, seen in enumerate(sizes)}
+        parts = [{number[seen]: part for seen, part in shares[name].items()} for name in names]
+        verdicts = compare_all_values_over_splits(names, parts, against=0)
+        how = "on the same images of each seed, by a paired t-test over images and splits"
+    cells = {row.method: row.cells for row in rows if row.method in shares}
+    return ToldApart(best, verdicts, cells, how, VALUES)
+
+
+def _one_order(record: StudyRecord, rows: list[MethodSummary]) -> bool:
+    """Whether all runs read one set of images, in one order."""
+    runs = [run for row in rows for run in results_of(record, row)]
+    return len({run.cell.shifted for run in runs}) == 1 and all(run.n_fits <= 1 for run in runs)
+
+
+def _shares(record: StudyRecord, row: MethodSummary, kind: str) -> dict[Seen, Floats]:
+    """Share of right answers of each image in every run, by which images they were and the seed; {} of older runs."""
+    found = {}
+    for run in results_of(record, row):
+        shift = next((each for each in run.shifts if each.kind == kind), None)
+        if shift is not None and shift.right and run.whole:
+            n_times = max(1, len(shift.by) or run.n_fits)
+            found[run.cell.shifted, run.cell.seed or 0] = unpacked(shift.right).astype(float) / n_times
+    return found
