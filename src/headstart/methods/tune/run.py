@@ -17,13 +17,14 @@ from headstart.images.table import ImageTable, Problem
 from headstart.methods.heads_shared import shared_spaces
 from headstart.methods.training_options import TRAINED
 from headstart.methods.tune.divide import divide
+from headstart.methods.tune.ended import all_tried, ended, finished, unused_starts
 from headstart.methods.tune.found import FILE, SearchRecord, Tuning, Worth, load_tuning
 from headstart.methods.tune.job import Job, Search, write_job
 from headstart.methods.tune.judge import search_record, worth_of
 from headstart.methods.tune.plan import FEATURES, TunePlan, checked, spaces_of
 from headstart.methods.tune.processes import run_workers
 from headstart.methods.tune.storage import load_optuna, open_storage
-from headstart.methods.tune.work import begin, finished, study_of, work
+from headstart.methods.tune.work import begin, study_of, work
 
 SEEN = "tuned_on.json"
 TASK = "trials"
@@ -94,6 +95,7 @@ def _tuned(job: Job, folder: Path, command: str, started: float, heard: list[str
         for search in searches:
             begin(job, storage, search)
         _search(job, folder, storage, searches)
+        _tell_all_tried(job, storage, searches)
         records = [search_record(job, storage, each) for each in searches]
     finally:
         storage.engine.dispose()
@@ -224,6 +226,16 @@ def _count(job: Job, storage: Any, searches: Sequence[Search], counted: Any) -> 
         counted(search, len(finished(study_of(job, storage, search, job.trials(search)))))
 
 
+def _tell_all_tried(job: Job, storage: Any, searches: Sequence[Search]) -> None:
+    for search in searches:
+        study = study_of(job, storage, search, job.trials(search))
+        most, n = job.plan.most_trials, len(finished(study))
+        if (most is None or n < most) and (said := all_tried(study, search.space)):
+            warn(
+                f"{search.method}: {said}, so its search ended before its {'time' if most is None else 'trials'} did"
+            )
+
+
 def _tell_borders(records: Sequence[SearchRecord]) -> None:
     for record in records:
         for each in record.borders:
@@ -281,8 +293,12 @@ def _complete(job: Job, storage: Any, searches: Sequence[Search], earlier: Tunin
     kept = {**earlier.plan, "workers": 1}
     if asked == kept:
         return True
-    most = job.plan.most_trials
-    if most is None or asked.get("test_seeds") != kept.get("test_seeds") or asked["start"] != kept["start"]:
+    if asked.get("test_seeds") != kept.get("test_seeds"):
         return False
-    counts = [len(finished(study_of(job, storage, each, job.trials(each)))) for each in searches]
-    return min(counts) >= most
+    studies = [study_of(job, storage, each, job.trials(each)) for each in searches]
+    if not all(ended(job, study, each) for study, each in zip(studies, searches, strict=True)):
+        return False
+    for study, search in zip(studies, searches, strict=True):
+        if left := unused_starts(job, study, search):
+            warn(left)
+    return True

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,16 @@ class Dimension:
     def point(self) -> Any:
         """The only value of a point."""
         return self.search.choices[0] if self.search.choices else self.search.low
+
+    @property
+    def values(self) -> tuple[Any, ...] | None:
+        """Every value that may be tried; None where they cannot be counted."""
+        s = self.search
+        if s.choices:
+            return s.choices
+        if s.low is None or s.high is None or not s.whole:
+            return (s.low,) if s.low == s.high else None
+        return tuple(range(int(s.low), int(s.high) + 1))
 
     def holds(self, value: Any) -> bool:
         """Whether the value may be tried."""
@@ -103,6 +114,18 @@ class Space:
     def fixed(self) -> dict[str, Any]:
         """The others with their value."""
         return {each.name: each.point for each in self.dimensions if each.is_point}
+
+    @property
+    def n_points(self) -> int | None:
+        """Points of the space; None where they cannot be counted."""
+        values = [each.values for each in self.free]
+        return None if None in values else math.prod(len(each or ()) for each in values)
+
+    def points(self) -> Iterator[dict[str, Any]]:
+        """Every point of a finite space, as its free dimensions; nothing where they cannot be counted."""
+        if self.n_points is not None:
+            for point in itertools.product(*(each.values or () for each in self.free)):
+                yield {each.name: value for each, value in zip(self.free, point, strict=True)}
 
     def to_dict(self) -> list[dict[str, Any]]:
         """Every dimension, JSON-like."""
