@@ -221,6 +221,19 @@ def test_the_best_value_on_a_border_is_warned_of(table, tmp_path, monkeypatch, b
     assert all(f"the {side} values tried" in each for each in warned)
 
 
+def test_the_best_of_ordered_choices_on_a_border_is_warned_of():
+    from headstart.methods.tune.found import SearchRecord
+
+    border = {"name": "trainable", "value": "last:4", "end": "high"}
+    record = SearchRecord("finetune", 0, [], (), None, {}, {}, borders=(border,))
+    heard = []
+    with listening(lambda event: heard.append(event.message)):
+        running._tell_borders([record])
+    assert (
+        "the best trainable, last:4, lies on the border of the space (the highest values tried)" in heard[0]
+    )
+
+
 def test_several_layers_are_searched_together(table, tmp_path):
     found = tune_table(table, TunePlan(head=("knn",), layer=("stage4", "pool"), trials=12), tmp_path / "out")
     assert {each.params["layer"] for each in found.searches[0].trials} == {"stage4", "pool"}
