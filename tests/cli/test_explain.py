@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from headstart.cli.main import main
 from headstart.testing.backbones import tiny_weights
 
 QUICK = ("--draws", "1", "--fractions", "3")
@@ -112,6 +113,111 @@ def test_a_second_model_that_cannot_be_compared_layer_by_layer_is_told(run, smal
     few = run("explain", small, image, "--no-check", "--beside", small)
     assert few.status == 0 and "CKA with" not in few.out
     assert "no CKA of 1 images, it needs 4 or more" in few.err
-    other = run("explain", small, photos / "disc", "--no-check", "--beside", small, "--input-size", "64")
+    other = run("explain", small, photos / "disc", "--no-check", "--beside", "lite0", "--input-size", "64")
     assert other.status == 0 and "CKA with" not in other.out
-    assert "prepare images differently: height 64 and 160; width 64 and 160" in other.err
+    assert "prepare images differently: " in other.err and "height" not in other.err
+
+
+def test_a_backbone_beside_is_opened_at_the_size_of_the_first(run, small, photos, as_documented):
+    ran = run(
+        "explain", small, photos / "disc", "--no-check", "--beside", small, "--input-size", "64", "--json"
+    )
+    assert ran.status == 0, ran.err
+    (change,) = as_documented("explain", ran.out)["changes"]
+    assert change["n"] == 10 and change["cka"][0][0] == pytest.approx(1)
+
+
+def test_the_class_and_layer_that_were_asked_for_are_those_of_the_second_model_too(
+    run, small, image, tmp_path, as_documented
+):
+    page = tmp_path / "page.html"
+    ran = run(
+        "explain", small, image, "--no-check", "--beside", small, "--label", "7", "--layer", "stage2", "--json",
+        "--html", page,
+    )  # fmt: skip
+    assert ran.status == 0, ran.err
+    found = as_documented("explain", ran.out)
+    first, second = (each["images"][0]["outputs"]["class"]["number"] for each in (found, found["beside"]))
+    assert first == second == 7
+    assert found["methods"][0]["layer"] == found["beside"]["methods"][0]["layer"] == "layer2"
+    assert page.read_text("utf-8").count("Grad-CAM at stage2") >= 2
+
+
+@pytest.mark.parametrize("method", ["occlusion", "integrated_gradients"])
+def test_a_page_without_class_activation_maps_has_feature_maps_of_a_layer(
+    run, small, image, tmp_path, method
+):
+    page = tmp_path / "page.html"
+    few = ("--windows", "2") if method == "occlusion" else ("--steps", "2")
+    ran = run("explain", small, image, "--no-check", "--method", method, *few, "--html", page)
+    assert ran.status == 0, ran.err
+    assert "000.jpg at stage" in page.read_text("utf-8") and "at None" not in page.read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def neighbours(photos, tmp_path_factory):
+    """A model that ends in nearest neighbours."""
+    out = tmp_path_factory.mktemp("models") / "knn"
+    options = ["--head", "knn", "--layer", "stage4", "--input-size", "48", "--engine", "torch"]
+    assert main(["fit", str(photos), *options, "--out", str(out)]) == 0
+    return out
+
+
+def test_nearest_neighbours_have_a_page_too(run, neighbours, image, photos, tmp_path):
+    page = tmp_path / "page.html"
+    options = ("--method", "occlusion", "--windows", "2", "--fractions", "2")
+    ran = run("explain", neighbours, image, *options, "--set", photos, "--most", "5", "--html", page)
+    assert ran.status == 0, ran.err
+    text = page.read_text("utf-8")
+    assert "Feature maps of 000.jpg at stage4: the channels that it excites most" in text
+    assert "among 5 of 30 images of the set" in text and "disc/" in text
+    refused = run("explain", neighbours, image, "--method", "occlusion,gradcam")
+    assert refused.status == 2 and "take occlusion" in refused.err and len(refused.err.splitlines()) == 1
+
+
+def test_an_image_of_the_set_that_cannot_be_read_is_told_and_left_out(run, small, image, photos, tmp_path):
+    folder = tmp_path / "set" / "disc"
+    folder.mkdir(parents=True)
+    for each in sorted((photos / "disc").iterdir())[:5]:
+        (folder / each.name).write_bytes(each.read_bytes())
+    whole = (folder / "000.jpg").read_bytes()
+    (folder / "000.jpg").write_bytes(whole[: len(whole) // 2])
+    page = tmp_path / "page.html"
+    ran = run(
+        "explain", small, image, "--no-check", "--set", tmp_path / "set", "--channel", "1", "--html", page
+    )
+    assert ran.status == 0, ran.err
+    assert "set: 1 of 5 images cannot be read and are left out (first: disc/000.jpg" in ran.err
+    text = page.read_text("utf-8")
+    assert "the channels that were asked for" in text and "among 4 images of the set" in text
+    for each in folder.iterdir():
+        each.write_bytes(whole[: len(whole) // 2])
+    none = run(
+        "explain", small, image, "--no-check", "--set", tmp_path / "set", "--html", tmp_path / "no.html"
+    )
+    assert none.status == 2 and "none of 5 images can be read" in none.err
+    assert not (tmp_path / "no.html").exists()
+
+
+def test_a_landscape_without_two_classes_is_refused_in_one_line(run, small, image, photos, tmp_path):
+    options = ("--no-check", "--set", photos / "disc", "--landscape", "--html", tmp_path / "page.html")
+    ran = run("explain", small, image, *options)
+    assert ran.status == 2 and len(ran.err.splitlines()) == 1, ran.err
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        (("--channel", "3"), "channel: say where the page goes"),
+        (("--set", "photos"), "set: only a page or a second model looks at it"),
+        (("--layer", "stage2", "--method", "occlusion"), "layer: occlusion is computed in the pixels"),
+        (("--steps", "3"), "steps: only for --method integrated_gradients"),
+        (("--windows", "3"), "windows: only for --method occlusion"),
+        (("--no-check", "--draws", "2"), "draws: nothing is checked"),
+        (("--most", "5"), "most: say of which images"),
+        (("--landscape-grid", "5"), "landscape-grid: only with --landscape"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused_before_any_work(run, given, said):
+    ran = run("explain", "no such model", "no such image", *given)
+    assert ran.status == 2 and said in ran.err and len(ran.err.splitlines()) == 1, ran.err

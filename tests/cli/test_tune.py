@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sqlite3
 import subprocess
@@ -165,8 +166,6 @@ def test_a_study_tunes_its_methods_and_says_what_that_was_worth(run, photos, tmp
 
 
 def test_a_tuning_begins_with_what_the_adviser_would_take(run, photos, tmp_path, monkeypatch):
-    import json
-
     from headstart.testing.situations import tiny_situation
 
     monkeypatch.setattr(
@@ -185,3 +184,36 @@ def test_a_tuning_begins_with_what_the_adviser_would_take(run, photos, tmp_path,
     ran = run("tune", photos, *options, "--trials", "3", "--advice", "--json", "--out", tmp_path / "out")
     (search,) = json.loads(ran.out)["searches"]
     assert [trial["params"]["layer"] for trial in search["trials"]] == ["pool", "stage6", "stage5"]
+
+
+def test_advice_that_has_nothing_to_say_of_a_search_is_refused_before_it_measures(
+    run, photos, tmp_path, monkeypatch
+):
+    def measured(*given, **named):
+        raise AssertionError("it must not measure")
+
+    monkeypatch.setattr("headstart.study.measure_situation.measure", measured)
+    ran = run("tune", photos, "--head", "lda,knn", "--advice", "--trials", "3", "--out", tmp_path / "out")
+    assert ran.status == 2 and len(ran.err.splitlines()) == 1, ran.err
+    assert "advice: it ranks layers of features and cuts of finetune, and none is left open here" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_folder_of_a_model_teaches_every_trial(run, photos, tiny_model, tiny_name, tmp_path, workers):
+    ran = run(
+        "tune", photos, "--scenario", "finetune", "--backbone", tiny_name, "--input-size", "32", "--trainable",
+        "last:1", "--epochs", "1", "--views", "1", "--augment", "none", "--batch-size", "16", "--learning-rate", "0.01",
+        "--teacher", tiny_model, "--trials", "2", "--workers", workers, "--out", tmp_path / "out", "--json",
+    )  # fmt: skip
+    assert ran.status == 0, ran.err
+    (search,) = json.loads(ran.out)["searches"]
+    assert [each["state"] for each in search["trials"]] == ["done", "done"], search["trials"]
+
+
+def test_a_teacher_that_is_no_model_is_refused_before_anything_is_read(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    ran = run(
+        "tune", "no such data", "--scenario", "finetune", "--teacher", tmp_path / "empty", "--trials", "2"
+    )
+    assert ran.status == 2 and "empty" in ran.err and "no such data" not in ran.err

@@ -160,3 +160,10 @@ def test_the_map_of_another_image_is_compared_with_where_there_is_one(looks_at_t
     assert found.others.shape == (2, 6) and np.isfinite(found.other)
     one = sanity(target, with_patch[:1], explain(target, with_patch[:1], [0], method="layercam"), draws=1)
     assert np.isnan(one.other)
+
+
+def test_correlations_of_both_signs_do_not_cancel_out():
+    found = Sanity("gradcam", np.array([[0.8, -0.8]]), np.array([[np.nan, np.nan]]))
+    assert found.mean == 0 and found.size == pytest.approx(0.8) and not found.passed
+    assert found.verdict.startswith("not below 0.3 in size (0.80)")
+    assert Sanity("gradcam", np.array([[0.1, -0.2]]), np.zeros((1, 2))).passed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import product
 
 import numpy as np
 import pytest
@@ -13,9 +14,19 @@ from hypothesis import strategies as st
 
 from headstart.backbones.card import Preprocessing
 from headstart.base.errors import BadOptions, UnknownName
-from headstart.explain.cam import CAMS, class_activation, enlarged, grad_cam_pp, layer_cam
+from headstart.base.events import listening
+from headstart.explain.cam import (
+    CAMS,
+    class_activation,
+    eigen_cam,
+    enlarged,
+    grad_cam,
+    grad_cam_pp,
+    layer_cam,
+)
 from headstart.explain.filters import feature_maps
 from headstart.explain.gradients import METHODS, explain, integrated_gradients
+from headstart.explain.see import see
 from headstart.explain.target import target_of_backbone, target_of_head, target_of_network
 from headstart.methods.heads import make_head
 from headstart.testing.backbones import tiny_backbone
@@ -133,8 +144,30 @@ def test_occlusion_serves_nearest_neighbours_and_gradients_do_not():
 
 def test_integrated_gradients_add_up_to_the_difference_of_scores(looks_at_the_corner, with_patch):
     _, target = looks_at_the_corner
-    missing = integrated_gradients(target, with_patch, np.zeros(6, np.int64), steps=48)[1]
+    signed, missing = integrated_gradients(target, with_patch, np.zeros(6, np.int64), steps=48)
     assert missing.max() < 0.1
+    image = target.images(with_patch)
+    scores = [target.scores(each)[:, 0].detach().numpy() for each in (image, torch.zeros_like(image))]
+    np.testing.assert_allclose(signed.sum((1, 2)), scores[0] - scores[1], rtol=0.1)
+
+
+def test_integrated_gradients_of_few_steps_say_what_they_miss(looks_at_the_corner, with_patch):
+    _, target = looks_at_the_corner
+    heard = []
+    with listening(lambda event: heard.append(getattr(event, "message", ""))):
+        few = see(
+            target, list(with_patch), list("abcdef"), methods=("integrated_gradients",), steps=2, check=False
+        )
+    gap = few.views[0].maps["integrated_gradients"].gap
+    assert gap.shape == (6,) and gap.max() > 0.1
+    assert any(
+        f"the maps of {int((gap > 0.1).sum())} of 6 images miss more than 10 %" in each for each in heard
+    )
+    facts = few.to_dict()
+    assert facts["methods"][0]["gap"] == pytest.approx(gap.max())
+    assert facts["images"][0]["outputs"]["label"]["maps"]["integrated_gradients"]["gap"] == pytest.approx(
+        gap[0]
+    )
 
 
 def test_a_network_is_left_as_it_was(looks_at_the_corner, with_patch):
@@ -159,6 +192,76 @@ def test_mistakes_are_told():
         explain(target, pixels, [0, 0], method="occlusion", layer="stage1")
     with pytest.raises(BadOptions, match="windows: 1"):
         explain(target, pixels, [0, 0], method="occlusion", windows=1)
+
+
+def drawn(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Activations (as behind a ReLU) and slopes of two images: five channels of 3 x 4 places."""
+    draw = torch.Generator().manual_seed(seed)
+    maps = torch.randn(2, 5, 3, 4, generator=draw, dtype=torch.float64).clamp(min=0)
+    return maps, torch.randn(2, 5, 3, 4, generator=draw, dtype=torch.float64)
+
+
+def test_grad_cam_pp_is_the_papers_sum_of_weighted_positive_slopes():
+    """Chattopadhay et al. 2018, equations 10 and 19, loop by loop.
+
+    Of a score exp(S) its derivatives are exp(S) times powers of the slope of S, so that exp(S) falls out of alpha.
+    """
+    maps, slopes = drawn()
+    expected = np.zeros((2, 3, 4))
+    for n in range(2):
+        for k in range(5):
+            total = sum(float(maps[n, k, a, b]) for a in range(3) for b in range(4))
+            weight = 0.0
+            for i in range(3):
+                for j in range(4):
+                    slope = float(slopes[n, k, i, j])
+                    alpha = slope**2 / (2 * slope**2 + total * slope**3)
+                    weight += alpha * max(slope, 0.0)
+            expected[n] += weight * maps[n, k].numpy()
+    np.testing.assert_allclose(grad_cam_pp(maps, slopes).numpy(), expected, rtol=1e-9)
+
+
+def test_layer_cam_weighs_every_place_by_its_own_positive_slope():
+    """Jiang et al. 2021, equation 5, loop by loop."""
+    maps, slopes = drawn(1)
+    expected = np.zeros((2, 3, 4))
+    for n, k, i, j in product(range(2), range(5), range(3), range(4)):
+        expected[n, i, j] += max(float(slopes[n, k, i, j]), 0.0) * float(maps[n, k, i, j])
+    np.testing.assert_allclose(layer_cam(maps, slopes).numpy(), expected, rtol=1e-9)
+
+
+def test_eigen_cam_is_the_layer_along_its_first_direction():
+    """By the eigenvectors of the channels' products; and of a layer made of one pattern, that pattern."""
+    maps, slopes = drawn(2)
+    for n, found in enumerate(eigen_cam(maps, slopes).numpy()):
+        places = maps[n].reshape(5, 12).numpy().T
+        values, vectors = np.linalg.eigh(places.T @ places)
+        along = places @ vectors[:, values.argmax()]
+        np.testing.assert_allclose(found.ravel(), along * np.sign(along.sum()), rtol=1e-7, atol=1e-9)
+    pattern = torch.tensor([[0.0, 1.0], [2.0, 3.0]])
+    channels = torch.tensor([3.0, 0.0, 4.0])
+    alone = channels[None, :, None, None] * pattern
+    torch.testing.assert_close(eigen_cam(alone, alone)[0], 5 * pattern)
+
+
+def test_grad_cam_of_numbers_by_hand():
+    maps = torch.tensor([[[[1.0, 2.0]], [[0.0, 4.0]]]])
+    slopes = torch.tensor([[[[2.0, 0.0]], [[-1.0, 0.0]]]])
+    assert grad_cam(maps, slopes).tolist() == [[[1.0, 0.0]]]  # 1 * (1, 2) - 0.5 * (0, 4)
+    assert layer_cam(maps, slopes).tolist() == [[[2.0, 0.0]]]
+
+
+def test_a_layer_behind_what_the_head_reads_is_refused_with_one_that_serves():
+    backbone, images, _ = features_of(30, 0)
+    known = np.random.default_rng(0).normal(size=(30, 16))
+    with torch.no_grad():
+        net = backbone.module
+        known = net.blocks[0](net.stem(target_of_backbone(backbone).images(images))).mean((2, 3)).numpy()
+    head = make_head("logistic").fit(known, np.array(["a", "b", "c"])[np.arange(30) % 3])
+    target = target_of_head(backbone, [("blocks.0", "avg")], head)
+    assert class_activation(target, images[:1], [0], layer="stage1").layer == "net.blocks.0"
+    with pytest.raises(BadOptions, match="layer: the scores do not depend on stage3; take stage1"):
+        class_activation(target, images[:1], [0], layer="stage3")
 
 
 @given(st.integers(0, 1000), st.floats(0.1, 10))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart.cli.explain import open_target
+from headstart.cli.explain_parts import open_target
 from headstart.explain.see import see
 from headstart.export.bundle import load_bundle
 

@@ -117,11 +117,10 @@ def test_a_head_in_torch_gives_the_probabilities_of_the_head(name):
     target = target_of_head(backbone, [("flatten", "avg")], head)
     assert target.output().classes == ("a", "b", "c")
     np.testing.assert_allclose(target.probabilities(images), head.predict_proba(known), atol=1e-4)
+    assert target.last.name == "net.blocks", "of nearest neighbours what their features hang on"
     if name == "knn":
         with pytest.raises(BadOptions, match="take occlusion"):
-            _ = target.last
-    else:
-        assert target.last.name == "net.blocks"
+            target.check_gradient()
 
 
 class Two(nn.Module):

@@ -169,6 +169,7 @@ def test_every_view_of_an_image_runs_through_the_frozen_part_once(backbone, pict
     assert sum(seen) == 3 * len(pictures) and kept.n_computed == len(pictures)
     _, again = open_cache(stream, folder, range(3), 10**9, "frozen part")
     assert again.n_computed == 0 and sum(seen) == 3 * len(pictures)
+    assert again.all_seconds == kept.all_seconds > 0, "what they took is known to the run that finds them"
 
 
 def test_images_that_are_not_augmented_run_through_the_frozen_part_once(backbone, pictures, monkeypatch):

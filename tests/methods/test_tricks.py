@@ -25,7 +25,7 @@ from headstart.methods.sharpness import climbed
 from headstart.methods.soup import greedy, mean_of
 from headstart.methods.training_options import NEWER, TrainingOptions, told
 from headstart.methods.tricks.needs import unfit
-from headstart.methods.tricks.registry import TRICKS, bag, clashes, options_with, owned
+from headstart.methods.tricks.registry import TRICKS, bag, clashes, idle, options_with, owned
 from headstart.testing.backbones import tiny_backbone, tiny_network, tiny_weights
 
 
@@ -100,6 +100,19 @@ def test_what_a_network_cannot_have_is_named(resnet):
     assert "no pretrained" in unfit(["l2_sp"], "scratch", "lite0", "all")["l2_sp"]
     assert "no cut" in unfit(["manifold_mixup"], "full", "lite0", "all")["manifold_mixup"]
     assert unfit(["fixres", "mixup"], "finetune", "lite0", "last:1") == {}
+    of_body = unfit(["l2_sp", "layer_decay", "dropout"], "finetune", "lite0", "head")
+    assert set(of_body) == {"l2_sp", "layer_decay"} and "the head alone trains" in of_body["l2_sp"]
+
+
+def test_tricks_that_leave_training_as_it_is_are_named():
+    base = {name: field.default for name, field in TrainingOptions.__dataclass_fields__.items()}
+    base |= {"teacher": "lite1", "augment": "rand_augment"}
+    said = "it changes nothing here: training without it has"
+    assert idle(["rand_augment", "ema"], base, 224) == {"rand_augment": f"{said} augment rand_augment too"}
+    assert idle(["fixres"], base, 64) == {"fixres": f"{said} train_size 64 too"}, (
+        "6/7 of 64 pixels round to 64"
+    )
+    assert idle(TRICKS, {**base, "augment": "medium"}, 224) == {}
 
 
 # ---- sharpness-aware minimisation -------------------------------------------------------------------------

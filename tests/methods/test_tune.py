@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from headstart.images.table import ImageTable  # noqa: E402
 from headstart.methods.heads_shared import once, shared_spaces  # noqa: E402
 from headstart.methods.tune import run as running  # noqa: E402
 from headstart.methods.tune.divide import divide  # noqa: E402
+from headstart.methods.tune.ended import spent  # noqa: E402
 from headstart.methods.tune.found import load_tuning  # noqa: E402
 from headstart.methods.tune.job import Job, read_job, write_job  # noqa: E402
 from headstart.methods.tune.plan import TunePlan  # noqa: E402
@@ -162,6 +164,33 @@ def test_start_values_are_tried_right_after_the_defaults(table, tmp_path):
     assert tried[2]["shrinkage"] == 0.456
 
 
+def test_other_start_values_are_tried_too_and_the_same_ones_are_not_tried_again(table, tmp_path):
+    def tuned(trials, *values):
+        start = {"lda": [{"shrinkage": each} for each in values]}
+        return tune_table(table, TunePlan(head=("lda",), trials=trials, start=start), tmp_path / "out")
+
+    tuned(3, 0.123)
+    tried = [each.params["shrinkage"] for each in tuned(6, 0.456, 0.123).searches[0].trials]
+    assert tried[3] == 0.456 and tried.count(0.123) == 1
+
+
+def test_start_values_that_find_no_trial_left_are_said_and_no_test_image_is_read_for_them(table, tmp_path):
+    plan = TunePlan(head=("lda",), trials=3, start={"lda": [{"shrinkage": 0.123}]})
+    tune_table(table, plan, tmp_path / "out")
+    new = {"lda": [{"shrinkage": 0.123}, {"shrinkage": 0.456}, {"shrinkage": 0.789}]}
+    heard = []
+    with listening(lambda event: heard.append(getattr(event, "message", ""))):
+        found = tune_table(table, dataclasses.replace(plan, start=new), tmp_path / "out")
+    assert found.n_test_reads == 1
+    said = "lda: 2 new configurations to begin with are not tried, as all 3 trials are done"
+    assert [each for each in heard if each.startswith(said)]
+    more = tune_table(table, dataclasses.replace(plan, start=new, trials=4), tmp_path / "out")
+    assert more.searches[0].trials[3].params["shrinkage"] == 0.456
+    assert any(
+        "1 new configuration to begin with is not tried, as only 1 of 4" in each for each in more.warnings
+    )
+
+
 def test_defaults_outside_a_narrowed_space_are_compared_with_but_no_trial(table, tmp_path):
     plan = TunePlan(head=("lda",), trials=4, space={"lda": {"standardise": True}})
     found = tune_table(table, plan, tmp_path / "out")
@@ -190,6 +219,19 @@ def test_the_best_value_on_a_border_is_warned_of(table, tmp_path, monkeypatch, b
     side = {"low": "lowest", "high": "highest"}.get(end)
     assert len(warned) == bool(end) and all(f"the best alpha, {best:.3g}, lies" in each for each in warned)
     assert all(f"the {side} values tried" in each for each in warned)
+
+
+def test_the_best_of_ordered_choices_on_a_border_is_warned_of():
+    from headstart.methods.tune.found import SearchRecord
+
+    border = {"name": "trainable", "value": "last:4", "end": "high"}
+    record = SearchRecord("finetune", 0, [], (), None, {}, {}, borders=(border,))
+    heard = []
+    with listening(lambda event: heard.append(event.message)):
+        running._tell_borders([record])
+    assert (
+        "the best trainable, last:4, lies on the border of the space (the highest values tried)" in heard[0]
+    )
 
 
 def test_several_layers_are_searched_together(table, tmp_path):
@@ -236,9 +278,43 @@ def test_ctrl_c_gives_the_trial_back_and_the_same_command_goes_on(table, tmp_pat
 
 def test_a_budget_is_shared_equally_and_ends_the_search(table, tmp_path):
     found = tune_table(table, TunePlan(head=("knn", "lda"), seconds=1.0), tmp_path / "out")
-    for record in found.searches:
-        spent = [each.seconds for each in record.trials if not each.default]
-        assert sum(spent) >= 0.5 and sum(spent[:-1]) < 0.5
+    storage = open_storage(tmp_path / "out")
+    for record, name in zip(found.searches, found.names, strict=True):
+        took = spent(open_study(storage, name, seed=0))
+        assert took >= 0.5 and took > sum(each.seconds for each in record.trials if not each.default)
+
+
+def test_a_budget_is_time_on_the_clock_and_not_of_runs_alone(table, tmp_path, monkeypatch):
+    """Trials of a head take a hundredth of the time that Optuna needs to propose and keep them."""
+    from headstart.methods.tune.trials import HeadTrials, Measured
+
+    def at_once(self, params, tell):
+        options = {"shrinkage": 0.1, **params}
+        return Measured(
+            0.5, None, {each.name: options.get(each.name, each.default) for each in self.space.dimensions}
+        )
+
+    monkeypatch.setattr(HeadTrials, "measure", at_once)
+    start = time.monotonic()
+    found = tune_table(table, TunePlan(head=("lda",), seconds=2.0), tmp_path / "out")
+    took = time.monotonic() - start
+    assert 2.0 <= took < 12.0
+    assert sum(each.seconds for each in found.searches[0].trials) < 1.0
+
+
+@pytest.mark.parametrize("asked", [{"seconds": 600.0}, {"trials": 200}])
+def test_a_search_ends_when_every_point_of_a_finite_space_was_tried(table, tmp_path, asked):
+    start = time.monotonic()
+    found = tune_table(table, TunePlan(head=("nearest_mean",), **asked), tmp_path / "out")
+    (record,) = found.searches
+    points = {tuple(each.params.items()) for each in record.trials}
+    assert len(points) == 8 and len(record.trials) <= 16
+    assert time.monotonic() - start < 120
+    assert any("every one of the 8 points of its space was tried" in each for each in found.warnings)
+    again = tune_table(
+        table, dataclasses.replace(TunePlan(head=("nearest_mean",)), trials=300), tmp_path / "out"
+    )
+    assert again.n_test_reads == 1, "more trials would find nothing new"
 
 
 def test_two_processes_keep_exactly_the_asked_number_of_trials(table, tmp_path):

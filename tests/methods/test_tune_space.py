@@ -143,6 +143,39 @@ def test_an_end_that_is_the_options_own_limit_is_no_border():
     assert Dimension("metric", among("a", "b")).border("a") == ""
 
 
+@pytest.mark.parametrize(
+    ("choices", "limits", "value", "expected"),
+    [
+        ((16, 32, 64), (1, 4096), 64, "high"),
+        ((16, 32, 64), (1, 4096), 16, "low"),
+        ((16, 32, 64), (1, 4096), 32, ""),
+        ((16, 32, 64), (16, 64), 64, ""),
+        (("last:1", "last:2"), (1, 5), "last:2", "high"),
+        (("last:1", "last:2"), (1, 5), "last:1", ""),
+        (("last:2", "last:5"), (1, 5), "last:5", ""),
+        ((True, False), (None, None), True, ""),
+        (("none", "crop"), (None, None), "crop", ""),
+        (("head", "last:1"), (1, 5), "last:1", ""),
+    ],
+)
+def test_choices_with_an_order_have_borders_too(choices, limits, value, expected):
+    assert Dimension("option", among(*choices), limits=limits).border(value) == expected
+
+
+def test_the_last_cut_of_a_network_is_no_border():
+    (cuts,) = (each for each in training_space("finetune", 3).dimensions if each.name == "trainable")
+    assert [cuts.border(f"last:{k}") for k in (1, 2, 3)] == ["", "", ""]
+    (more,) = (each for each in training_space("finetune", 7).dimensions if each.name == "trainable")
+    assert more.border("last:4") == "high"
+
+
+def test_a_finite_space_counts_its_points():
+    space = head_space("nearest_mean")
+    assert space.n_points == 8 == len({tuple(each.items()) for each in space.points()})
+    assert head_space("lda").n_points is None and list(head_space("lda").points()) == []
+    assert head_space("knn").n_points == 16 * 100 // 2 * 2
+
+
 def test_the_table_of_spaces_has_a_line_for_each_option():
     lines = spaces_table().splitlines()[2:]
     assert any(line.startswith("| features, logistic | `C` | 1e-06 to 100 (logarithmic)") for line in lines)

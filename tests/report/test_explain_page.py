@@ -6,13 +6,16 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 from headstart.backbones.card import Preprocessing
 from headstart.explain.optimisers import race
-from headstart.explain.see import see
+from headstart.explain.see import counterpart, see
 from headstart.explain.target import target_of_network
-from headstart.report.explain_page import Parts, write_explain_page
+from headstart.report.explain_page import Parts, explain_document, write_explain_page
+from headstart.report.html import render
 from headstart.testing.backbones import tiny_network
 
 HOSTILE = "<script>document.title='hacked'</script>"
@@ -46,3 +49,33 @@ def test_it_fits_and_loads_nothing(browser, page, width):
         assert opened.evaluate("document.documentElement.scrollWidth") <= width
         assert opened.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
         assert not said and [each for each in asked if not each.startswith("data:")] == [page.as_uri()]
+
+
+class Two(nn.Module):
+    """Two outputs of the same classes that never agree."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__()
+        self.body, self.names = tiny_network(), (first, second)
+
+    def forward(self, images):
+        scores = self.body(images)
+        sure = 100 * torch.eye(10)
+        return {self.names[0]: scores + sure[3], self.names[1]: scores + sure[8]}
+
+
+def test_side_by_side_an_output_stands_beside_the_one_of_its_name():
+    names = [f"c{number}" for number in range(10)]
+    orders = (("kind", "size"), ("size", "kind"))
+    one, two = (
+        target_of_network(
+            Two(*each), Preprocessing(32, 32), dict.fromkeys(each, names), name=f"net-{each[0]}"
+        )
+        for each in orders
+    )
+    image = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)
+    seen, beside = (see(each, [image], ["a.png"], check=False) for each in (one, two))
+    page = render(explain_document(seen, Parts(beside=beside)))
+    assert "c3, 100 %; net-size: c8, 100 %" in page and "c8, 100 %; net-size: c3, 100 %" in page
+    assert [counterpart(beside.views, each).output.name for each in ("kind", "size")] == ["kind", "size"]
+    assert counterpart(beside.views, "colour") is None

@@ -25,7 +25,7 @@ def effect(name, value, half, **more):
     plain = half / 1.5
     return TrickEffect(
         name, (), ("photos",), kind, value, value - half, value + half, value - plain, value + plain, p / 2, p, 300, 3,
-        4.0, 5.0, 1.4, ("run1",), **more,
+        4.0, 5.0, 1.4, ("run1",), run_times=1.3, **more,
     )  # fmt: skip
 
 
@@ -61,6 +61,12 @@ def test_who_helps_who_hurts_what_it_costs_and_what_is_not_there(section):
     first = [entry.text for entry in rows.rows[0].entries]
     assert first[:3] == ["average of the weights", "+3.0", "helps"] and first[4] == "1.40x"
     assert rows.rows[0].entries[1].small == "+2.0 to +4.0"
+    costs = [(entry.text, entry.small) for entry in rows.rows[0].entries[4:6]]
+    assert costs == [("1.40x", "+4.0 s"), ("1.30x", "+5.0 s")]
+    screen = "\n".join(
+        trick_lines(table(effect("ema", 0.03, 0.01), replace(effect("sam", 0.0, 0.1), seconds=-5.0)))
+    )
+    assert "1.40x (+4.0 s)  1.30x (+5.0 s)" in screen and "1.30x (-5.0 s)" in screen
     page = render(Document("t", "s", (made,)))
     assert "Forest plot of tricks" in page
 

@@ -71,6 +71,15 @@ def test_a_trick_that_no_network_can_have_is_refused_and_with_all_it_is_named():
     assert both == set(TRICKS) - {"distillation"}
 
 
+def test_a_trick_that_changes_nothing_is_refused_and_with_all_it_is_named():
+    with pytest.raises(BadOptions, match="rand_augment: it changes nothing here"):
+        resolved(StudySpec(**TRAINS, tricks=("rand_augment", "ema"), augment=("rand_augment",)))
+    with pytest.raises(BadOptions, match="l2_sp: the head alone trains"):
+        resolved(StudySpec(**TRAINS, tricks=("l2_sp", "ema"), trainable=("head",)))
+    everything = StudySpec(**TRAINS, tricks=("all",), augment=("rand_augment",))
+    assert "rand_augment" in fitting(everything, "finetune", "lite0", "last:1").left_out
+
+
 # ---- designs -------------------------------------------------------------------------------------------------
 
 
@@ -180,7 +189,9 @@ def test_a_large_gain_helps_a_large_loss_hurts_and_nothing_cannot_be_told():
     assert [found[name].kind for name in ("ema", "mixup", "sam")] == ["helps", "hurts", "cannot tell"]
     assert found["ema"].effect == pytest.approx(0.15, abs=0.03)
     assert found["ema"].low <= found["ema"].plain_low < found["ema"].effect < found["ema"].plain_high
-    assert found["ema"].times == pytest.approx(2.0) and found["ema"].seconds == pytest.approx(10.0)
+    assert found["ema"].times == found["ema"].run_times == pytest.approx(2.0) and found[
+        "ema"
+    ].seconds == pytest.approx(10.0)
 
 
 @given(st.integers(0, 10_000))

@@ -1,4 +1,4 @@
-"""A kept model as the teacher of `fit --teacher FOLDER`."""
+"""A kept model as the teacher of `fit --teacher FOLDER` and `tune --teacher FOLDER`."""
 
 from __future__ import annotations
 

@@ -23,21 +23,27 @@ def trick_lines(found: TrickTable) -> list[str]:
         _cells(each)
         for each in sorted(found.effects, key=lambda one: 1.0 if one.effect is None else -one.effect)
     ]
-    header = ["trick", "points gained", "interval", "verdict", "p", "training"]
+    header = ["trick", "points gained", "interval", "verdict", "p", "training", "whole run"]
     left = [f"not there: {name} ({reason})" for name, reason in found.left_out.items()]
-    return [title + start, *table(header, rows, right=(1, 2, 4, 5)), *left]
+    return [title + start, *table(header, rows, right=(1, 2, 4, 5, 6)), *left]
 
 
 def _cells(each: TrickEffect) -> list[str]:
     from headstart.report.wording import signed_points
 
     if each.effect is None or each.low is None or each.high is None:
-        return [each.trick, each.kind, "", each.why, "", ""]
+        return [each.trick, each.kind, "", each.why, "", "", ""]
     return [
         each.trick, signed_points(each.effect), signed_points(each.low, each.high),
         f"{each.kind} ({each.doubt})" if each.doubt else each.kind,
-        f"{each.adjusted_p:.3f}", "" if each.times is None else f"{each.times:.2f}x",
+        f"{each.adjusted_p:.3f}", _times(each.times, each.train_seconds), _times(each.run_times, each.seconds),
     ]  # fmt: skip
+
+
+def _times(times: float | None, seconds: float | None) -> str:
+    from headstart.report.wording import longer
+
+    return "" if times is None else f"{times:.2f}x ({longer(seconds)})"
 
 
 def write_effects(found: Sequence[TrickTable], path: Path) -> Path:

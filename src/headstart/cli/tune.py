@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from headstart.base.errors import BadOptions
+from headstart.base.events import warn
 from headstart.base.files import source_name
 from headstart.base.options import option
 from headstart.cli.declared import DataOptions, TrainFlags, misplaced, same
 from headstart.cli.flags import Data, Json, build, verb
 from headstart.cli.screen import shown
 from headstart.cli.sources import open_table
+from headstart.cli.teacher import teacher_of
 from headstart.cli.text import printable, say, say_json, table
 from headstart.methods.training_options import TRAINED
 from headstart.methods.tune.plan import TunePlan
@@ -109,11 +111,16 @@ def tune(
     from headstart.report.tune_page import write_tuning_page
 
     spaces_of(checked(plan))
+    named = plan.training.get("teacher")
+    teacher = teacher_of(named)  # what is no model is told before anything is read
     with shown():
         table = open_table(data, source)
         if options.advice:
             plan = _advised(plan, table, source.target)
-        found = tune_table(table, plan, out, target=source.target or None, command=command)
+        found = tune_table(
+            table, plan, out, target=source.target or None, command=command,
+            teacher=None if teacher is named else teacher, worker="headstart.cli.tune_worker",
+        )  # fmt: skip
         page = write_tuning_page(found, out / "tuning.html")
     if json:
         say_json(as_json(found, page))
@@ -125,18 +132,20 @@ def tune(
 def _advised(plan: TunePlan, table: ImageTable, target: str) -> TunePlan:
     """The plan with what the adviser would take before what was given to begin with; what is no option stays out."""
     from headstart.methods.tune.plan import spaces_of
-    from headstart.study.advice_starts import advised_starts
+    from headstart.study.advice_starts import advised_starts, open_methods
 
-    found = advised_starts(
-        table, table.target(target or None), plan.methods, backbone=plan.backbone, layers=plan.layer, seed=plan.seed,
-        folds=plan.folds, engine=plan.engine, cache_gb=plan.cache_gb,
-    )  # fmt: skip
     spaces = spaces_of(plan)
+    found = advised_starts(
+        table, table.target(target or None), open_methods(spaces), backbone=plan.backbone, layers=plan.layer,
+        seed=plan.seed, folds=plan.folds, engine=plan.engine, cache_gb=plan.cache_gb,
+    )  # fmt: skip
     start = {name: list(each) for name, each in plan.start.items()}
     for name, each in found.items():
         known = {dimension.name: dimension for dimension in spaces[name].dimensions}
         fits = [one for one in each if all(key in known and known[key].holds(one[key]) for key in one)]
         start[name] = fits + [one for one in start.get(name, []) if one not in fits]
+        if not fits:
+            warn(f"advice: of what the adviser would take nothing lies in the space of {name}")
     return dataclasses.replace(plan, start=start)
 
 

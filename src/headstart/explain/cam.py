@@ -43,6 +43,8 @@ class Maps:
         Where it was computed; "" for the image itself.
     signed : ndarray of float32
         As `coarse`, with what speaks against the class below 0.
+    gap : ndarray of float64, shape (n,), or None
+        Of integrated gradients: what is missing of the difference of scores that they add up to, as a share of it.
     """
 
     method: str
@@ -52,6 +54,7 @@ class Maps:
     values: np.ndarray
     layer: str
     signed: np.ndarray
+    gap: np.ndarray | None = None
 
 
 def class_activation(
@@ -85,6 +88,7 @@ def class_activation(
     """
     if method not in CAMS:
         raise UnknownName("map", method, CAMS)
+    target.check_gradient()
     numbers = checked_classes(target, pixels, classes, output)
     part = target.of(output)
     place = part.layer(layer, output)
@@ -120,6 +124,11 @@ def activations(
     """What the layer gives and the slope of each image's score in it: both (n, channels, rows, columns).
 
     `target` is `Target.of(output)`.
+
+    Raises
+    ------
+    BadOptions
+        The scores do not depend on the layer: it lies behind what a head on frozen features reads, say.
     """
     kept: dict[str, Tensor] = {}
     calls = 0
@@ -141,10 +150,14 @@ def activations(
             torch.set_grad_enabled(False)
             scores = target.scores(images, output)
             picked = scores.gather(1, chosen[:, None]).sum()
-            slopes = torch.autograd.grad(picked, kept["leaf"])[0]
+            leads = picked.requires_grad
+            slopes = torch.autograd.grad(picked, kept["leaf"], allow_unused=True)[0] if leads else None
     finally:
         torch.set_grad_enabled(before)
         hook.remove()
+    if slopes is None:
+        near = target.called(target.layer(None, output).name)
+        raise BadOptions([f"layer: the scores do not depend on {target.called(place.name)}; take {near}"])
     return place.maps(kept["leaf"]).detach().float(), place.maps(slopes).float()
 
 

@@ -26,6 +26,8 @@ from headstart.explain.target import Target
 BOUND = 0.3
 PLACE = 0.1
 """How much less a map may agree with another image's than with its own, and be said to agree in place alone."""
+SIGNS = 0.05
+"""Where the mean size of correlations is so much above their mean's, the words name it."""
 DRAWS = 3
 FRACTIONS = 20
 BLUR_CELLS = 8
@@ -60,27 +62,34 @@ class Sanity:
         return _known_mean(self.others)
 
     @property
+    def size(self) -> float:
+        """Mean size of the correlations: those of either sign do not cancel out."""
+        return _known_mean(np.abs(self.correlations))
+
+    @property
     def passed(self) -> bool:
-        """Whether the mean is below 0.3 in size."""
-        return abs(self.mean) < BOUND
+        """Whether the mean size is below 0.3."""
+        return self.size < BOUND
 
     @property
     def verdict(self) -> str:
         """In words."""
-        if np.isnan(self.mean):
+        if np.isnan(self.size):
             return "cannot tell: every map is flat"
+        signs = f" in size ({self.size:.2f})" if self.size - abs(self.mean) > SIGNS else ""
         if self.passed:
-            return f"below {BOUND}: the map hangs on what the network has learned"
-        if np.isnan(self.other):
-            return f"not below {BOUND}: with two images or more it can be told whether it shows the image or the place"
-        if self.mean - self.other < PLACE:
+            return f"below {BOUND}{signs}: the map hangs on what the network has learned"
+        said, other = f"not below {BOUND}{signs}", _known_mean(np.abs(self.others))
+        if np.isnan(other):
+            return f"{said}: with two images or more it can be told whether it shows the image or the place"
+        if self.size - other < PLACE:
             return (
-                f"not below {BOUND}, and as high with the map of another image ({self.other:.2f}): what stays is the "
-                "place (centre, borders), which random weights favour too"
+                f"{said}, and as high with the map of another image ({self.other:.2f}): what stays is the place "
+                "(centre, borders), which random weights favour too"
             )
         return (
-            f"not below {BOUND}, and higher than with the map of another image ({self.other:.2f}): it shows the image "
-            "more than the network"
+            f"{said}, and higher than with the map of another image ({self.other:.2f}): it shows the image more than "
+            "the network"
         )
 
 

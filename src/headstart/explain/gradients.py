@@ -7,6 +7,7 @@ the mean colour. Occlusion: Zeiler and Fergus, ECCV 2014: how far a score falls 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from headstart.explain.target import Target
 METHODS = (*CAMS, "integrated_gradients", "occlusion")
 STEPS = 32
 WINDOWS = 7
+MOST_GAP = 0.1
+"""Gap of integrated gradients above which more steps are needed."""
 
 
 def explain(
@@ -60,11 +63,13 @@ def explain(
     if layer is not None:
         raise BadOptions([f"layer: {method} is computed in the pixels and takes no layer"])
     numbers = checked_classes(target, pixels, classes, output)
+    gap = None
     if method == "integrated_gradients":
-        signed = integrated_gradients(target, pixels, numbers, output=output, steps=steps)[0]
+        signed, gap = integrated_gradients(target, pixels, numbers, output=output, steps=steps)
     else:
         signed = occlusion(target, pixels, numbers, output=output, windows=windows)
-    return finished(method, target.output(output).name, numbers, signed, pixels.shape[1:3], "")
+    made = finished(method, target.output(output).name, numbers, signed, pixels.shape[1:3], "")
+    return replace(made, gap=gap)
 
 
 def integrated_gradients(
@@ -75,7 +80,7 @@ def integrated_gradients(
     The second, (n,), is the distance of the sum of a map from score(image) - score(mean colour), over that difference:
     0 where the integral is exact.
     """
-    _gradient_needed(target, "integrated_gradients")
+    target.check_gradient()
     attribute = require("captum.attr", extra="explain", purpose="integrated gradients")
     method: Any = attribute.IntegratedGradients(_scores(target, output))
     maps, missing = [], []
@@ -128,10 +133,3 @@ def _scores(target: Target, output: str | None) -> Any:
         return target.scores(images, output)
 
     return scores
-
-
-def _gradient_needed(target: Target, method: str) -> None:
-    if not target.has_gradient:
-        raise BadOptions(
-            [f"method: {method} needs a gradient, which the head of {target.name} lacks; take occlusion"]
-        )

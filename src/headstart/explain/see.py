@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from headstart.base.errors import BadImage, DataError
+from headstart.base.events import warn
 from headstart.explain.cam import Maps
 from headstart.explain.faithful import DRAWS, FRACTIONS, Faithful, Sanity, faithfulness, sanity
-from headstart.explain.gradients import STEPS, WINDOWS, explain
+from headstart.explain.gradients import MOST_GAP, STEPS, WINDOWS, explain
 from headstart.explain.target import Output, Target
 from headstart.images.decode import ImageItem
 from headstart.images.prepare import prepare
@@ -101,6 +102,12 @@ class Seen:
         return {"path": path, "outputs": outputs}
 
 
+def counterpart(views: Sequence[View], output: str) -> View | None:
+    """Of another model's views the one of an output: by its name, or the only one (a backbone's classes)."""
+    same = next((each for each in views if each.output.name == output), None)
+    return views[0] if same is None and len(views) == 1 else same
+
+
 def peak(values: np.ndarray) -> tuple[float, float] | None:
     """Row and column of the largest value, 0 .. 1 of height and width; None for a map of zeros."""
     if values.max() <= 0:
@@ -121,6 +128,8 @@ def spread(values: np.ndarray) -> float:
 def _map(view: View, name: str, at: int) -> dict[str, Any]:
     maps = view.maps[name]
     facts: dict[str, Any] = {"peak": peak(maps.values[at]), "half_of_mass": spread(maps.values[at])}
+    if maps.gap is not None:
+        facts["gap"] = float(maps.gap[at])
     if name in view.sanity:
         facts["randomised"] = (
             float(np.nanmean(view.sanity[name].correlations[:, at])) if _any(view, name, at) else None
@@ -140,6 +149,8 @@ def _method(view: View, name: str) -> dict[str, Any]:
         "method": name,
         "layer": view.maps[name].layer or None,
     }
+    if (gap := view.maps[name].gap) is not None:
+        facts["gap"] = float(gap.max())
     if name in view.sanity:
         found = view.sanity[name]
         other = None if np.isnan(found.other) else found.other
@@ -162,7 +173,7 @@ def see(
     methods: Sequence[str] = ("gradcam",),
     layer: str | None = None,
     output: str | None = None,
-    wanted: str | int | None = None,
+    wanted: str | int | Mapping[str, str | int] | None = None,
     check: bool = True,
     draws: int = DRAWS,
     fractions: int = FRACTIONS,
@@ -183,8 +194,8 @@ def see(
         For class-activation maps.
     output : str, optional
         One output of the model; every one by default.
-    wanted : str or int, optional
-        The class that is explained; the most probable of each image by default.
+    wanted : str, int or mapping, optional
+        The class that is explained, by output where it is a mapping; the most probable of each image by default.
     check : bool
         Compare with random weights, and measure deletion and insertion.
     draws, fractions, steps, windows, seed
@@ -198,12 +209,13 @@ def see(
     """
     start = time.perf_counter()
     outputs = target.outputs if output is None else (target.output(output),)
-    good, pixels, problems = _read(target, items, paths)
+    rows, pixels, problems = read(target, items, paths)
     own = {"integrated_gradients": {"steps": steps}, "occlusion": {"windows": windows}}
     views = []
     for each in outputs:
         probabilities = target.probabilities(pixels, each.name)
-        number = None if wanted is None else each.number(wanted)
+        one = wanted.get(each.name) if isinstance(wanted, Mapping) else wanted
+        number = None if one is None else each.number(one)
         classes = probabilities.argmax(1) if number is None else np.full(len(pixels), number)
         view = View(each, probabilities, classes.astype(np.int64), {}, {}, {})
         for method in methods:
@@ -213,22 +225,46 @@ def see(
                 target, pixels, view.classes.tolist(), method=method, layer=place, output=each.name, **given
             )
             view.maps[method] = maps
+            _warn_of_gaps(maps)
             if check:
                 if target.has_gradient:
                     view.sanity[method] = sanity(target, pixels, maps, draws=draws, seed=seed, **given)
                 view.faithful[method] = faithfulness(target, pixels, maps, steps=fractions, seed=seed)
         views.append(view)
-    return Seen(target, tuple(good), pixels, tuple(views), problems, time.perf_counter() - start)
+    good = tuple(paths[row] for row in rows)
+    return Seen(target, good, pixels, tuple(views), problems, time.perf_counter() - start)
 
 
-def _read(
+def _warn_of_gaps(maps: Maps) -> None:
+    if maps.gap is not None and (n := int((maps.gap > MOST_GAP).sum())):
+        most = share_text(float(maps.gap.max()))
+        warn(
+            f"{maps.method}: the maps of {n} of {len(maps.gap)} images miss more than {100 * MOST_GAP:.0f} % of the "
+            f"difference of scores that they should add up to (at most {most}); give more --steps"
+        )
+
+
+def share_text(gap: float) -> str:
+    """A gap of integrated gradients as a percentage; of a score that hardly differs it has no bound."""
+    return f"{100 * gap:.0f} %" if gap < 10 else "over 1,000 %"
+
+
+def read(
     target: Target, items: Sequence[ImageItem], paths: Sequence[str]
-) -> tuple[list[str], np.ndarray, tuple[Problem, ...]]:
-    good, pixels, problems = [], [], []
-    for item, path in zip(items, paths, strict=True):
+) -> tuple[list[int], np.ndarray, tuple[Problem, ...]]:
+    """Numbers of the images that can be read, their pixels as the network sees them, and why others cannot.
+
+    Raises
+    ------
+    DataError
+        None can.
+    """
+    good: list[int] = []
+    pixels, problems = [], []
+    for number, (item, path) in enumerate(zip(items, paths, strict=True)):
         try:
             pixels.append(prepare(item, target.preprocessing))
-            good.append(path)
+            good.append(number)
         except BadImage as error:
             problems.append(Problem(path, error.reason))
     if not good:

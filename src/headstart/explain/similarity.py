@@ -1,6 +1,7 @@
 """How alike two representations of the same images are: linear CKA, layer against layer.
 
-Kornblith, Norouzi, Lee and Hinton, Similarity of Neural Network Representations Revisited, ICML 2019, section 3.
+Kornblith, Norouzi, Lee and Hinton, Similarity of Neural Network Representations Revisited, ICML 2019, section 3, but
+with the unbiased estimator of HSIC: the plain one goes towards 1 for any two layers of more dimensions than images.
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ LEAST_IMAGES = 4
 
 
 def linear_cka(first: np.ndarray, second: np.ndarray) -> float:
-    """Linear centred kernel alignment of features (n, d) and (n, e): 0 .. 1, 1 where one is the other rotated.
+    """Linear centred kernel alignment of features (n, d) and (n, e): 1 where one is the other rotated, at most 1.
+
+    Of features that have nothing in common it is 0 in the mean, so that it may lie a little below. With the Gram matrices
+    K and L, their diagonals set to 0, HSIC is estimated without bias as
+
+        (tr(K L) + sum(K) sum(L) / ((n - 1) (n - 2)) - 2 sum(K L) / (n - 2)) / (n (n - 3))
+
+    and CKA is HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)).
 
     Parameters
     ----------
@@ -40,14 +48,23 @@ def linear_cka(first: np.ndarray, second: np.ndarray) -> float:
             f"images: CKA needs the same {LEAST_IMAGES} or more images twice, got {len(first)} and {len(second)}"
         ])  # fmt: skip
     one, two = (_gram(each) for each in (first, second))
-    below = float(np.sqrt((one * one).sum() * (two * two).sum()))
-    return float((one * two).sum() / below) if below > 0 else float("nan")
+    below = _hsic(one, one) * _hsic(two, two)
+    return _hsic(one, two) / float(np.sqrt(below)) if below > 0 else float("nan")
 
 
 def _gram(features: np.ndarray) -> np.ndarray:
+    """Products of centred features, without each image's own (the centre changes no HSIC, but the rounding)."""
     centred = features.astype(np.float64) - features.mean(0, dtype=np.float64)
     out: np.ndarray = centred @ centred.T
+    np.fill_diagonal(out, 0.0)
     return out
+
+
+def _hsic(one: np.ndarray, two: np.ndarray) -> float:
+    n = len(one)
+    rows = one.sum(0) @ two.sum(0)
+    found = (one * two).sum() + one.sum() * two.sum() / ((n - 1) * (n - 2)) - 2 * rows / (n - 2)
+    return float(found / (n * (n - 3)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -134,17 +134,38 @@ class Target:
 
     def _last(self, output: str) -> Spatial:
         """The last layer whose positions the scores of an output depend on."""
+        if output not in self._lasts:
+            how = self.preprocessing
+            self._lasts[output] = last_layer(
+                self.net, self.layers, how.height, how.width, lambda images: self._slopes(images, output)
+            )
+        return self._lasts[output]
+
+    def _slopes(self, images: Tensor, output: str) -> Tensor:
+        """Scores of an output; of a head without a gradient what it is given."""
+        if self.has_gradient:
+            return self.scores(images, output)
+        given: list[Tensor] = []
+        heads = [part for part in self.net.modules() if isinstance(part, OpaqueHead)]
+        hooks = [head.register_forward_pre_hook(lambda part, known: given.append(known[0])) for head in heads]
+        try:
+            self.net(images)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return torch.cat(given, dim=1)
+
+    def check_gradient(self) -> None:
+        """Raise BadOptions where no map can go through the head."""
         if not self.has_gradient:
             raise BadOptions([
                 f"{self.name}: its head (knn) has no gradient, so no map can go through it; take occlusion, or a model "
                 "with the head logistic or linear_svm"
             ])  # fmt: skip
-        if output not in self._lasts:
-            how = self.preprocessing
-            self._lasts[output] = last_layer(
-                self.net, self.layers, how.height, how.width, lambda images: self.scores(images, output)
-            )
-        return self._lasts[output]
+
+    def called(self, module: str) -> str:
+        """The alias of a module, or its own name where it has none."""
+        return next((alias for alias, own in self.aliases.items() if own == module), module)
 
     def output(self, name: str | None = None) -> Output:
         """An output by name; the first by default."""

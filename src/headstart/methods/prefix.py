@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 GIGABYTE = 1_000_000_000
 PREFIX_VERSION = "1"
+SECONDS = "seconds.txt"
+"""Beside the rows of a cache: what they took, so that a run which finds them can be charged."""
 FLUSH_IMAGES = 256
 FREE_MARGIN = 0.05
 
@@ -53,6 +55,8 @@ class Kept:
         Images that went through the frozen part in this run (the others were there).
     seconds : float
         For these.
+    all_seconds : float
+        For all that are kept, in whichever run: what a run would take that found none.
     """
 
     n_images: int
@@ -61,6 +65,7 @@ class Kept:
     bytes: int
     n_computed: int
     seconds: float
+    all_seconds: float = 0.0
 
     @property
     def share(self) -> float:
@@ -111,12 +116,23 @@ class CachedBatches:
         start = time.perf_counter()
         done = self._open()
         todo = [int(row) for row in self.kept if not done[self.place[row]]]
+        before = self._seconds()
         if todo and processes.first():
-            self._compute(todo, done, task)
+            try:
+                self._compute(todo, done, task)
+            finally:
+                took = before + time.perf_counter() - start
+                (self.folder / SECONDS).write_text(repr(took))
         processes.wait()
+        seconds = time.perf_counter() - start
         return Kept(
-            self.n, len(self.kept), len(self.numbers), self.n_bytes, len(todo), time.perf_counter() - start
+            self.n, len(self.kept), len(self.numbers), self.n_bytes, len(todo), seconds, self._seconds()
         )
+
+    def _seconds(self) -> float:
+        """What the rows of the file took; 0 where it was written before that was kept."""
+        path = self.folder / SECONDS
+        return float(path.read_text()) if path.is_file() else 0.0
 
     def _open(self) -> np.ndarray:
         """Map the file (made by the first process); True for each kept image that it holds already."""
@@ -125,6 +141,7 @@ class CachedBatches:
         if processes.first() and not (
             done.exists() and rows.exists() and rows.stat().st_size == self.n_bytes
         ):
+            (self.folder / SECONDS).unlink(missing_ok=True)
             try:
                 _reserve(rows, self.n_bytes)
                 _reserve(done, len(self.kept))
@@ -270,7 +287,7 @@ def open_cache(
     try:
         kept = cached.build(task)
     except OSError as error:
-        for name in ("activations.f16", "done.u1"):
+        for name in ("activations.f16", "done.u1", SECONDS):
             (folder / name).unlink(missing_ok=True)
         warn(
             f"{task}: activations cannot be kept ({error.strerror or error}); they are computed in every epoch"

@@ -99,7 +99,9 @@ class Training(Measured):
             outcome = self._outcome(net, loop, held, source, frozen)
             self.record["seconds"] = {**self.record.get("seconds", {}), "all": time.perf_counter() - start}
         if self.lesson is not None:
-            self.record["teacher"] = {"name": self.lesson.teacher, "selection": self.lesson.selection}
+            self.record["teacher"] = {
+                "name": self.lesson.teacher, "selection": self.lesson.selection, "seconds": self.lesson.seconds,
+            }  # fmt: skip
         processes.wait()
         if processes.first() and not outcome.trained.cut_short:
             finished(folder)

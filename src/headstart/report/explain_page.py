@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headstart.base.files import write_text
-from headstart.explain.see import Seen, View
+from headstart.explain.cam import Maps
+from headstart.explain.see import Seen, View, counterpart, share_text
 from headstart.report import papers
 from headstart.report.cited import references_section, together
 from headstart.report.document import (
@@ -26,31 +26,21 @@ from headstart.report.document import (
     plain_table,
 )
 from headstart.report.explain_figures import (
-    blown_up,
     change_matrix,
-    coloured,
-    convolution_sum,
     faithfulness_curves,
-    filter_picture,
-    framed,
     landscapes,
     losses_by_step,
     optimiser_paths,
     overlay,
-    picture_svg,
-    sheet,
-    shown_range,
-    signed_picture,
 )
+from headstart.report.explain_parts import Parts, channels_section, made
 from headstart.report.html import render
 from headstart.report.pictures import PictureBook
 from headstart.report.wording import DASH, count, decimal, duration, percent
 
 if TYPE_CHECKING:
-    from headstart.explain.filters import Convolution, Exciting
     from headstart.explain.landscape import Starts
     from headstart.explain.optimisers import Race
-    from headstart.explain.similarity import Change
 
 PICTURE_BYTES = 30_000_000
 MOST_IMAGES = 48
@@ -58,49 +48,6 @@ METHOD_NAMES = {
     "gradcam": "Grad-CAM", "gradcam++": "Grad-CAM++", "layercam": "Layer-CAM", "eigencam": "Eigen-CAM",
     "integrated_gradients": "Integrated gradients", "occlusion": "Occlusion",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Channels:
-    """What single channels do: for one image, and over a set.
-
-    Attributes
-    ----------
-    layer : str
-    filters : ndarray or None
-        `first_filters`; None where the network has no convolution of colours.
-    convolution : Convolution or None
-    channels : list of int
-        Those of the layer that are shown.
-    maps : ndarray of float32, shape (channels, rows, columns)
-        Of the first image.
-    exciting : list of Exciting
-        Empty where no set was given.
-    set_pixels : ndarray of uint8 or None
-        The images that `exciting` counts.
-    output : str
-        Whose network they are of, where every output has its own; "" else.
-    """
-
-    layer: str
-    filters: np.ndarray | None
-    convolution: Convolution | None
-    channels: list[int]
-    maps: np.ndarray
-    exciting: list[Exciting] = field(default_factory=list)
-    set_pixels: np.ndarray | None = None
-    output: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """Everything that a page may show beside the maps."""
-
-    beside: Seen | None = None
-    channels: Channels | None = None
-    changes: dict[str, Change] = field(default_factory=dict)
-    starts: Starts | None = None
-    race: Race | None = None
 
 
 def write_explain_page(seen: Seen, path: str | Path, parts: Parts | None = None) -> Path:
@@ -118,7 +65,7 @@ def explain_document(seen: Seen, parts: Parts) -> Document:
     if any(view.faithful for view in seen.views):
         sections.append(_trust(seen))
     if parts.channels is not None:
-        sections.append(_channels(seen, parts.channels, book))
+        sections.append(channels_section(seen, parts.channels, book))
     if parts.changes:
         sections.append(_change(seen, parts))
     if parts.starts is not None:
@@ -156,7 +103,7 @@ def _claims(seen: Seen) -> list[Block]:
         for method, maps in view.maps.items():
             title = METHOD_NAMES[method]
             of = f" of “{view.output.name}”" if len(seen.views) > 1 else ""
-            where = f" at {maps.layer}" if maps.layer else ""
+            where = _where(seen, view, maps)
             if method not in view.sanity:
                 said.append(Claim(f"{title}{of}{where}: not checked against random weights."))
                 continue
@@ -187,11 +134,12 @@ def _map_sections(seen: Seen, beside: Seen | None, book: PictureBook) -> list[Se
 def _group(
     seen: Seen, view: View, at: int, book: PictureBook, beside: Seen | None
 ) -> tuple[str, str, tuple[Picture, ...]]:
-    pictures = [_made(book, seen.pixels[at], seen.paths[at], ("the image",))]
+    pictures = [made(book, seen.pixels[at], seen.paths[at], ("the image",))]
     pictures += _pictures(seen, view, at, book, "")
     remark = f"{view.name(at)}, {percent(view.probability(at))}"
-    if beside is not None and seen.paths[at] in beside.paths:
-        row, other = beside.paths.index(seen.paths[at]), beside.views[0]
+    other = None if beside is None else counterpart(beside.views, view.output.name)
+    if beside is not None and other is not None and seen.paths[at] in beside.paths:
+        row = beside.paths.index(seen.paths[at])
         pictures += _pictures(beside, other, row, book, f"{_short(beside.target.name)}: ")
         remark += f"; {_short(beside.target.name)}: {other.name(row)}, {percent(other.probability(row))}"
     return Path(seen.paths[at]).name, remark, tuple(each for each in pictures if each is not None)
@@ -200,20 +148,22 @@ def _group(
 def _pictures(seen: Seen, view: View, at: int, book: PictureBook, before: str) -> list[Picture | None]:
     found = []
     for method, maps in view.maps.items():
-        lines = [before + METHOD_NAMES[method]]
+        lines = [f"{before}{METHOD_NAMES[method]}{_where(seen, view, maps)}"]
         if method in view.faithful:
             scores = view.faithful[method].scores()
             lines.append(f"del {scores['deletion'][at]:.2f}, ins {scores['insertion'][at]:.2f}")
+        if maps.gap is not None:
+            lines.append(f"misses {share_text(float(maps.gap[at]))} of the score")
         if not maps.values[at].any():
             lines.append("nothing speaks for the class")
         picture = overlay(seen.pixels[at], maps.values[at])
-        found.append(_made(book, picture, f"{METHOD_NAMES[method]} of {view.name(at)}", tuple(lines)))
+        found.append(made(book, picture, f"{METHOD_NAMES[method]} of {view.name(at)}", tuple(lines)))
     return found
 
 
-def _made(book: PictureBook, pixels: np.ndarray, alt: str, lines: tuple[str, ...]) -> Picture | None:
-    made = book.small(pixels, alt)
-    return None if made is None else Picture(made.uri, alt, lines)
+def _where(seen: Seen, view: View, maps: Maps) -> str:
+    """` at stage5`; nothing of a map in the pixels."""
+    return f" at {seen.target.of(view.output.name).called(maps.layer)}" if maps.layer else ""
 
 
 def _trust(seen: Seen) -> Section:
@@ -254,85 +204,15 @@ def _trust(seen: Seen) -> Section:
     )
 
 
-def _channels(seen: Seen, found: Channels, book: PictureBook) -> Section:
-    blocks: list[Block] = []
-    if found.output:
-        blocks.append(
-            Paragraph(f"Every output has a network of its own; this one is that of “{found.output}”.")
-        )
-    if found.filters is not None:
-        n = len(found.filters)
-        pictures = [blown_up(filter_picture(each), 48) for each in found.filters[:192]]
-        whole = sheet(pictures, columns=min(16, n))
-        caption = f"The {count(n, 'filter')} of the first convolution; grey is 0."
-        blocks.append(Figure("filters", caption, picture_svg(whole), "Filters as small coloured pictures"))
-    if found.convolution is not None:
-        blocks += _convolution(seen, found.convolution, book)
-    tiles = [
-        _made(
-            book, blown_up(coloured(shown_range(values)), 112), f"channel {channel}", (f"channel {channel}",)
-        )
-        for channel, values in zip(found.channels, found.maps, strict=True)
-    ]
-    name = Path(seen.paths[0]).name
-    caption = f"Feature maps of {name} at {found.layer}: the channels that it excites most."
-    blocks.append(Gallery("feature-maps", caption, (("", "", tuple(each for each in tiles if each)),)))
-    if found.exciting and found.set_pixels is not None:
-        groups = tuple(_exciting(each, found.set_pixels, book) for each in found.exciting)
-        caption = f"The images of the set that excite each of these channels most; the frame is where (at {found.layer})."
-        blocks.append(Gallery("exciting", caption, groups))
-    return Section("channels", "What single channels do", tuple(blocks))
-
-
-def _convolution(seen: Seen, found: Convolution, book: PictureBook) -> list[Block]:
-    row, column = found.place
-    value = float(found.response[row, column])
-    pictures = (
-        _made(book, framed(seen.pixels[0], found.window), "input", ("input", "framed: one window")),
-        _made(
-            book, blown_up(filter_picture(found.kernel), 112), "kernel", (f"kernel, filter {found.channel}",)
-        ),
-        _made(book, blown_up(signed_picture(found.response), 224), "response", ("response", "red +, blue -")),
-    )
-    text = (
-        f"A convolution ({found.layer}): the kernel is laid on every window of the image; each number of the response is "
-        f"the sum of window times kernel. In the frame the products add up to {float(found.product.sum()):.3f}"
-        + (f", with the bias {found.bias:.3f} to {value:.3f}." if found.bias else ".")
-    )
-    blocks: list[Block] = [
-        Gallery("convolution", text, (("", "", tuple(each for each in pictures if each)),))
-    ]
-    if found.kernel.shape[0] <= 7:
-        caption = "The same sum number by number: input as the network gets it, kernel, product."
-        blocks.append(
-            Figure("convolution-sum", caption, convolution_sum(found), "Numbers of one convolution")
-        )
-    return blocks
-
-
-def _exciting(found: Exciting, pixels: np.ndarray, book: PictureBook) -> tuple[str, str, tuple[Picture, ...]]:
-    made = []
-    for row, value, place in zip(found.rows, found.values, found.places, strict=True):
-        image = pixels[int(row)]
-        side = max(image.shape[:2]) // 5
-        window = (
-            int(place[0] * image.shape[0] - side / 2),
-            int(place[1] * image.shape[1] - side / 2),
-            side,
-            side,
-        )
-        made.append(_made(book, framed(image, window), f"image {int(row)}", (f"{float(value):.2f}",)))
-    return f"channel {found.channel}", "", tuple(each for each in made if each)
-
-
 def _change(seen: Seen, parts: Parts) -> Section:
     name = _short(parts.beside.target.name) if parts.beside else "before"
     figures = []
     for at, (output, found) in enumerate(parts.changes.items()):
         text = (
-            f"{f'The network of “{output}”. ' if output else ''}Linear CKA (Kornblith et al. 2019) of mean-pooled layers "
-            f"on {count(found.n, 'image')}: 1 means that a layer still says the same of the images, up to a rotation; "
-            "small values mean that training has changed it."
+            f"{f'The network of “{output}”. ' if output else ''}Linear CKA (Kornblith et al. 2019, with the unbiased "
+            f"estimator of HSIC) of mean-pooled layers on {count(found.n, 'image')}: 1 means that a layer still says the "
+            "same of the images, up to a rotation; small values mean that training has changed it, and of layers that "
+            "have nothing in common it lies around 0, also below. Few images make it rough."
         )
         drawn = change_matrix(found, name, _short(seen.target.name))
         figures.append(Figure(f"cka-{at}" if at else "cka", text, drawn, "CKA of layers with layers"))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FIELDS = (
     "trick", "kind", "effect", "low", "high", "plain_low", "plain_high", "p", "adjusted_p", "n_images", "n_seeds",
-    "train_seconds", "seconds", "times", "why", "between", "differ_p", "doubt",
+    "train_seconds", "seconds", "times", "why", "between", "differ_p", "doubt", "run_times",
 )  # fmt: skip
 SETTING = ("scenario", "backbone", "cut", "pixels", "per_class", "design", "resolution")
 

@@ -66,6 +66,11 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def longer(seconds: float | None) -> str:
+    """A difference of seconds with its sign."""
+    return DASH if seconds is None else f"{'-' if seconds < 0 else '+'}{duration(abs(seconds))}"
+
+
 def size(n_bytes: float | None) -> str:
     """Bytes as kB, MB or GB (powers of ten)."""
     if not n_bytes or not math.isfinite(n_bytes):

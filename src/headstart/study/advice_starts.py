@@ -8,6 +8,7 @@ from typing import Any
 from headstart.base.errors import BadOptions
 from headstart.images.split import ensure_splits
 from headstart.images.table import ImageTable
+from headstart.methods.tune.space import Space
 from headstart.study.advise import Advice, predict
 
 MOST = 3
@@ -25,7 +26,7 @@ def advised_starts(
     table : ImageTable
     target : str
     methods : sequence of str
-        Heads, and scenarios that train.
+        Heads, and scenarios that train: those with an open place (see `open_methods`).
     layers : sequence of str
         Those that the tuning may take.
     seed : int
@@ -36,7 +37,7 @@ def advised_starts(
     Raises
     ------
     BadOptions
-        With folds every image is tested, and the adviser may see none of those.
+        With folds every image is tested, and the adviser may see none of those; no method has an open place.
     """
     from headstart.study.measure_situation import measure
 
@@ -44,9 +45,21 @@ def advised_starts(
         raise BadOptions(
             ["advice: with folds every image is tested, so the adviser may look at none; leave it out"]
         )
+    if not methods:
+        raise BadOptions([
+            "advice: it ranks layers of features and cuts of finetune, and none is left open here; name several, e.g. "
+            "--layer stage5,pool, or leave it out"
+        ])  # fmt: skip
     divided = ensure_splits(table, seed=seed, target=target)
     found = measure(divided, target, backbones=(backbone,), engine=engine, cache_gb=cache_gb, seed=seed)
     return starts_of(predict(found), methods, layers)
+
+
+def open_methods(spaces: Mapping[str, Space]) -> list[str]:
+    """Methods whose search may choose what the adviser ranks: the layer of a head, the cut of `finetune`."""
+    return [
+        name for name, space in spaces.items() if {"layer", "trainable"} & {each.name for each in space.free}
+    ]
 
 
 def starts_of(

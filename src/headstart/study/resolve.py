@@ -104,11 +104,10 @@ def resolve(
 
 
 def _trick_mistakes(spec: StudySpec, variants: Iterable[Variant]) -> list[str]:
-    from headstart.study.trained import trainings
+    from headstart.study.trained import fittings
     from headstart.study.trick_spec import network_mistakes
 
-    each = [(scenario, variant.card.name, cut) for scenario, variant, cut in trainings(spec, list(variants))]
-    return network_mistakes(spec, each)
+    return network_mistakes(spec, list(fittings(spec, list(variants)).values()))
 
 
 def _shapes(spec: StudySpec, card: BackboneCard) -> dict[Preprocessing, list[str]]:

@@ -19,7 +19,7 @@ from headstart.methods.tricks.registry import options_with
 from headstart.study.partition import Dataset
 from headstart.study.records import Cell
 from headstart.study.spec import StudySpec, trained_scenarios
-from headstart.study.trick_spec import design_of, fitting, label_of, note_of
+from headstart.study.trick_spec import Fitting, design_of, fitting, label_of, note_of
 
 if TYPE_CHECKING:
     from headstart.methods.finetune import FineTuneClassifier
@@ -56,17 +56,16 @@ class TrainedMethod:
 def trained_methods(spec: StudySpec, variants: Sequence[Variant]) -> tuple[TrainedMethod, ...]:
     """Every method of a spec that trains, in the order of its scenarios; with tricks, every run of their design."""
     found: list[TrainedMethod] = []
+    fit = fittings(spec, variants)
     for scenario, variant, cut in trainings(spec, variants):
         if not spec.tricks:
             for augment in spec.augment:
                 options = told(options_of(spec, scenario, augment))
                 found.append(TrainedMethod(scenario, variant, cut, _text(options)))
             continue
-        shape = variant.card.preprocessing
-        side = shape.height if shape.height == shape.width else 0
         given = options_of(spec, scenario)
-        for on in design_of(spec, fitting(spec, scenario, variant.card.name, cut).names).runs:
-            options = told(_with_digest(options_with(on, given, side)))
+        for on in design_of(spec, fit[scenario, variant.card.name, cut].names).runs:
+            options = told(_with_digest(options_with(on, given, _side(variant))))
             found.append(TrainedMethod(scenario, variant, cut, _text(options), label_of(on)))
     return tuple(found)
 
@@ -80,12 +79,24 @@ def trainings(spec: StudySpec, variants: Sequence[Variant]) -> Iterator[tuple[st
                     yield scenario, variant, cut
 
 
+def fittings(spec: StudySpec, variants: Sequence[Variant]) -> dict[tuple[str, str, str], Fitting]:
+    """The tricks of every scenario, backbone and cut that trains; {} where the study is not of tricks."""
+    sides: dict[tuple[str, str, str], list[int]] = {}
+    for scenario, variant, cut in trainings(spec, variants) if spec.tricks else ():
+        sides.setdefault((scenario, variant.card.name, cut), []).append(_side(variant))
+    return {key: fitting(spec, *key, sides=each) for key, each in sides.items()}
+
+
+def _side(variant: Variant) -> int:
+    shape = variant.card.preprocessing
+    return shape.height if shape.height == shape.width else 0
+
+
 def tricks_note(spec: StudySpec, variants: Sequence[Variant]) -> dict[str, Any]:
     """What the study keeps of its tricks; {} where it is not of tricks."""
     if not spec.tricks:
         return {}
-    keys = {(scenario, each.card.name, cut) for scenario, each, cut in trainings(spec, variants)}
-    return note_of(spec, {key: fitting(spec, *key) for key in sorted(keys)})
+    return note_of(spec, dict(sorted(fittings(spec, variants).items())))
 
 
 def _text(options: dict[str, Any]) -> str:

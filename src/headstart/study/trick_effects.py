@@ -19,6 +19,7 @@ from headstart.measure.between import ALPHA, Part, Pooled, pooled
 from headstart.measure.multiple import holm, holm_factors
 from headstart.study.records import CellResult, StudyRecord
 from headstart.study.store import FILE, StudyStore
+from headstart.study.trick_costs import charged
 from headstart.study.trick_designs import Contrast, Design, On, make_design
 from headstart.study.trick_spec import on_of
 
@@ -49,9 +50,9 @@ class TrickEffect:
     p, adjusted_p : float or None
     n_images, n_seeds : int
     train_seconds, seconds : float or None
-        What a run takes longer: training alone; fit and predict.
-    times : float or None
-        Training time with it over training time without.
+        What a run takes longer: training (its steps, the frozen part, a teacher); fit and test (see `trick_costs`).
+    times, run_times : float or None
+        Time of training, and of the whole run, with it over that without.
     runs : tuple of str
         Ids of the runs behind it.
     why : str
@@ -88,6 +89,7 @@ class TrickEffect:
     between: float | None = None
     differ_p: float | None = None
     doubt: str = ""
+    run_times: float | None = None
 
 
 @dataclass(frozen=True)
@@ -209,8 +211,7 @@ def _ran(record: StudyRecord, store: StudyStore, dataset: str, results: Sequence
     took = [[runs[seed] for seed in seeds] for runs in whole.values()]
     return Ran(
         dataset, {on: at for at, on in enumerate(whole)}, right, images, of_seed,
-        np.array([[run.train_seconds or 0.0 for run in each] for each in took]),
-        np.array([[run.seconds["fit"] + run.seconds["predict"] for run in each] for each in took]),
+        *charged(took),
         {on: tuple(run.cell.id for run in each) for on, each in zip(whole, took, strict=True)},
     )  # fmt: skip
 
@@ -238,8 +239,8 @@ def judged(design: Design, ran: Sequence[Ran]) -> tuple[TrickEffect, ...]:
         made.append(TrickEffect(
             contrast.name, contrast.aliases, names, kind, mean.value, low, high, *_interval(mean, ALPHA), p[at],
             float(adjusted[at]), each.n, each.n_seeds, each.cost["train_seconds"], each.cost["seconds"],
-            each.cost["times"] if math.isfinite(each.cost["times"]) else None, each.runs, "", each.values,
-            mean.between, mean.differ_p, _doubt(each),
+            _finite(each.cost["times"]), each.runs, "", each.values, mean.between, mean.differ_p, _doubt(each),
+            _finite(each.cost["run_times"]),
         ))  # fmt: skip
         at += 1
     return tuple(made)
@@ -250,6 +251,10 @@ def _interval(mean: Pooled, alpha: float) -> tuple[float, float]:
 
     half = float(t.isf(alpha / 2, mean.degrees)) * mean.error
     return max(-1.0, mean.value - half), min(1.0, mean.value + half)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _doubt(each: _Estimate) -> str:
@@ -327,12 +332,14 @@ def _over_seeds(one: Ran, weights: np.ndarray) -> Part:
 
 
 def _cost(one: Ran, weights: np.ndarray) -> dict[str, float]:
-    import numpy as np
-
     training, whole = one.train_seconds.mean(1), one.seconds.mean(1)
-    without = float(np.clip(-weights, 0, None) @ training)
-    with_it = float(np.clip(weights, 0, None) @ training)
     return {
-        "train_seconds": with_it - without, "seconds": float(weights @ whole),
-        "times": with_it / without if without else float("nan"),
+        "train_seconds": float(weights @ training), "seconds": float(weights @ whole),
+        "times": _ratio(training, weights), "run_times": _ratio(whole, weights),
     }  # fmt: skip
+
+
+def _ratio(seconds: np.ndarray, weights: np.ndarray) -> float:
+    """Seconds of the runs with a trick over those of the runs without it; NaN where these took none."""
+    without = float((-weights).clip(0) @ seconds)
+    return float(weights.clip(0) @ seconds) / without if without else float("nan")

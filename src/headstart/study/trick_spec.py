@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.base.errors import UnknownName
 from headstart.methods.training_options import TrainingOptions
-from headstart.methods.tricks.registry import ALL, TRICKS, bag, clashes, owned
+from headstart.methods.tricks.registry import ALL, TRICKS, bag, clashes, idle, owned
 from headstart.study.trick_designs import DESIGNS, FACTORIAL, MOST_RUNS, ONE, Design, make_design
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DISTILLATION = "distillation"
 BARE = "bare"
 SHOWN = 4
+PLAIN_SIDE = 224
 
 
 @dataclass(frozen=True)
@@ -105,12 +106,18 @@ def _size_mistakes(known: Sequence[str], resolution: int) -> list[str]:
     return []
 
 
-def fitting(spec: StudySpec, scenario: str, backbone: str, cut: str) -> Fitting:
-    """The tricks for one network in one scenario; of those that exclude one another a full bag takes the first."""
+def fitting(spec: StudySpec, scenario: str, backbone: str, cut: str, sides: Sequence[int] = ()) -> Fitting:
+    """The tricks for one network in one scenario; of those that exclude one another a full bag takes the first.
+
+    `sides` are those of its square inputs, in pixels: at none may a trick leave training as it is.
+    """
     from headstart.methods.tricks.needs import unfit
+    from headstart.study.trained import options_of
 
     names = asked(spec)
     left_out = unfit(names, scenario, backbone, cut)
+    for side in sides or (PLAIN_SIDE,):
+        left_out = {**idle(names, options_of(spec, scenario), side), **left_out}
     fit = tuple(name for name in names if name not in left_out)
     if spec.design in DISTRIBUTED and ALL in spec.tricks:
         together = bag(fit)
@@ -172,12 +179,9 @@ def told_of(note: dict[str, Any]) -> list[str]:
     ]
 
 
-def network_mistakes(spec: StudySpec, trainings: Sequence[tuple[str, str, str]]) -> list[str]:
-    """Tricks that are named and that none of these (scenario, backbone, cut) can have."""
-    if not spec.tricks:
-        return []
-    found = [fitting(spec, *each) for each in trainings]
-    if ALL in spec.tricks:
+def network_mistakes(spec: StudySpec, found: Sequence[Fitting]) -> list[str]:
+    """Tricks that are named and that none of these networks can have."""
+    if not spec.tricks or ALL in spec.tricks:
         return []
     return [
         f"tricks: {name}: {found[0].left_out[name]}; leave it out, or train something that can have it"

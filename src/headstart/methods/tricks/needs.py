@@ -26,17 +26,21 @@ def unfit(names: Iterable[str], scenario: str, backbone: str, cut: str) -> dict[
     found: dict[str, str] = {}
     for name in names:
         for need in TRICKS[name].needs:
-            lacking = _of_network(need, backbone, cut) if need in NETWORK else _of_scenario(need, scenario)
+            lacking = (
+                _of_network(need, backbone, cut) if need in NETWORK else _of_scenario(need, scenario, cut)
+            )
             if lacking:
                 found.setdefault(name, lacking)
     return found
 
 
-def _of_scenario(need: str, scenario: str) -> str:
+def _of_scenario(need: str, scenario: str, cut: str) -> str:
     if need == "pretrained" and scenario == "scratch":
         return "scratch has no pretrained weights"
     if need == "random" and scenario != "scratch":
         return f"it sets starting weights, and {scenario} starts from pretrained ones"
+    if need == "body" and scenario == "finetune" and cut == "head":
+        return "the head alone trains, and what it changes are the pretrained weights below it"
     if need == "cut" and scenario != "finetune":
         return f"{scenario} trains the whole network, so there is no cut to mix at"
     if need == "bfloat16" and not _has_bfloat16():

@@ -64,9 +64,9 @@ _trick("sam", "sharpness-aware minimisation", "Each step follows the gradient of
        "foret2021", {"sam": 0.05}, {"sam": 0.0}, cost="two passes a step")  # fmt: skip
 _trick("layer_decay", "layer-wise rates", "Each stage learns at 0.65 of the rate of the one behind it.",
        "howard2018",
-       {"layer_decay": 0.65}, {"layer_decay": 1.0}, needs=("pretrained",))  # fmt: skip
+       {"layer_decay": 0.65}, {"layer_decay": 1.0}, needs=("pretrained", "body"))  # fmt: skip
 _trick("l2_sp", "L2-SP", "Weights are pulled towards their pretrained values (0.01).", "li2018",
-       {"l2_sp": 0.01}, {"l2_sp": 0.0}, needs=("pretrained",))  # fmt: skip
+       {"l2_sp": 0.01}, {"l2_sp": 0.0}, needs=("pretrained", "body"))  # fmt: skip
 _trick("distillation", "knowledge distillation", "Half of the loss is of a teacher's softened answers.", "hinton2015",
        {"teacher": same("teacher")}, {"teacher": ""}, cost="the teacher's features and its classifier")  # fmt: skip
 _trick("progressive_resizing", "progressive resizing", "Images grow from about 0.57 of their side.", "tan2021",
@@ -133,3 +133,13 @@ def options_with(names: Iterable[str], options: dict[str, Any], side: int) -> di
         if name in chosen:
             bare.update(TRICKS[name].switched(base, on=True))
     return bare
+
+
+def idle(names: Iterable[str], options: dict[str, Any], side: int) -> dict[str, str]:
+    """Tricks that change nothing over these options, each with the reason; see `options_with`."""
+    base, bare, found = Base(options, side), options_with((), options, side), dict[str, str]()
+    for name in names:
+        if options_with((name,), options, side) == bare:
+            same = ", ".join(f"{key} {value}" for key, value in TRICKS[name].switched(base, on=True).items())
+            found[name] = f"it changes nothing here: training without it has {same} too"
+    return found

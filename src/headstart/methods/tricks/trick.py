@@ -38,7 +38,7 @@ class Trick:
     on, off : dict
         Options of training with and without it; a value may be a rule.
     needs : tuple of str
-        "pretrained", "random", "cut", "path", "norm", "sizes", "bfloat16": see `headstart.methods.tricks.needs`.
+        "pretrained", "random", "body", "cut", "path", "norm", "sizes", "bfloat16": see `headstart.methods.tricks.needs`.
     excludes : tuple of str
         Tricks that cannot be on beside it.
     cost : str

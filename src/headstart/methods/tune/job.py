@@ -50,6 +50,8 @@ class Job:
     parts : tuple of Part
     features : dict of (layer, pooling) to float32 array (n, d)
     n_stages : int
+    teacher : object or None
+        A fitted classifier in place of the backbone that the plan names as the teacher.
     """
 
     plan: TunePlan
@@ -58,6 +60,7 @@ class Job:
     parts: tuple[Part, ...]
     features: Mapping[tuple[str, str], np.ndarray]
     n_stages: int
+    teacher: Any = None
 
     def __post_init__(self) -> None:
         self.classes = self.table.classes(self.target)
@@ -90,6 +93,7 @@ class Job:
             fixed = {
                 "backbone": plan.backbone, "input_size": plan.input_size, "n_folds": plan.inner_folds,
                 "cache_gb": plan.cache_gb, **plan.training,
+                **({} if self.teacher is None else {"teacher": self.teacher}),
             }  # fmt: skip
             return NetworkTrials(search.space, self.table, self.target, self.classes, part, fixed, plan.seed)
         return HeadTrials(

@@ -11,10 +11,11 @@ from headstart.measure.intervals import accuracy_of
 from headstart.measure.paired import paired_accuracy
 from headstart.methods.heads_shared import shared_spaces
 from headstart.methods.training_options import TRAINED
+from headstart.methods.tune.ended import DEFAULT, KEPT, finished
 from headstart.methods.tune.found import DONE, FAILED, PRUNED, SearchRecord, TrialRecord, Worth
 from headstart.methods.tune.job import Job, Search
 from headstart.methods.tune.storage import load_optuna
-from headstart.methods.tune.work import DEFAULT, KEPT, finished, in_full, study_of
+from headstart.methods.tune.work import in_full, study_of
 
 FEWEST = 4
 """Different trials behind an importance."""

@@ -15,14 +15,15 @@ from headstart.base.runtime import n_threads
 
 POLL_SECONDS = 0.5
 STOP_SECONDS = 60
+WORKER = "headstart.methods.tune.worker"
 
 
 class WorkerFailed(HeadstartError):
     """A worker process ended with an error."""
 
 
-def run_workers(folder: Path, n: int, look: Callable[[], None]) -> None:
-    """Run `n` workers to their end, with their share of the threads each; `look` is called meanwhile.
+def run_workers(folder: Path, n: int, look: Callable[[], None], module: str = WORKER) -> None:
+    """Run `n` workers of a module to their end, with their share of the threads each; `look` is called meanwhile.
 
     Raises
     ------
@@ -32,7 +33,7 @@ def run_workers(folder: Path, n: int, look: Callable[[], None]) -> None:
     threads = str(max(1, n_threads() // n))
     named = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     environment = {**os.environ, **dict.fromkeys(named, threads)}
-    command = [sys.executable, "-m", "headstart.methods.tune.worker", str(folder)]
+    command = [sys.executable, "-m", module, str(folder)]
     log = folder / "work" / "workers.log"
     with log.open("wb") as said:
         workers = [

@@ -17,21 +17,23 @@ from headstart.images.table import ImageTable, Problem
 from headstart.methods.heads_shared import shared_spaces
 from headstart.methods.training_options import TRAINED
 from headstart.methods.tune.divide import divide
+from headstart.methods.tune.ended import all_tried, ended, finished, unused_starts
 from headstart.methods.tune.found import FILE, SearchRecord, Tuning, Worth, load_tuning
 from headstart.methods.tune.job import Job, Search, write_job
 from headstart.methods.tune.judge import search_record, worth_of
 from headstart.methods.tune.plan import FEATURES, TunePlan, checked, spaces_of
-from headstart.methods.tune.processes import run_workers
-from headstart.methods.tune.storage import load_optuna, open_storage
-from headstart.methods.tune.work import begin, finished, study_of, work
+from headstart.methods.tune.processes import WORKER, run_workers
+from headstart.methods.tune.storage import load_optuna, open_storage, take_back
+from headstart.methods.tune.work import begin, study_of, work
 
 SEEN = "tuned_on.json"
 TASK = "trials"
 
 
 def tune_table(
-    table: ImageTable, plan: TunePlan, out: str | Path, *, target: str | None = None, command: str = ""
-) -> Tuning:
+    table: ImageTable, plan: TunePlan, out: str | Path, *, target: str | None = None, command: str = "",
+    teacher: Any = None, worker: str = WORKER,
+) -> Tuning:  # fmt: skip
     """Tune, or go on with it, in the folder `out`.
 
     Parameters
@@ -45,6 +47,10 @@ def tune_table(
         Label column; the first by default.
     command : str
         The command line that would repeat it, for the report.
+    teacher : object, optional
+        A fitted classifier in place of the backbone that `plan.training` names as the teacher.
+    worker : str
+        The module that worker processes run: one that opens such a teacher.
 
     Returns
     -------
@@ -77,10 +83,11 @@ def tune_table(
     with folder_lock(out), listening(hear), shared_spaces():
         folder = Path(out)
         job = make_job(table, plan, target)
-        return _tuned(job, folder, command, started, heard)
+        job.teacher = teacher
+        return _tuned(job, folder, command, started, heard, worker)
 
 
-def _tuned(job: Job, folder: Path, command: str, started: float, heard: list[str]) -> Tuning:
+def _tuned(job: Job, folder: Path, command: str, started: float, heard: list[str], worker: str) -> Tuning:
     searches = job.searches()
     _refuse_tested(job, folder)
     earlier = _earlier(folder, searches)
@@ -93,7 +100,8 @@ def _tuned(job: Job, folder: Path, command: str, started: float, heard: list[str
         emit(Notice(described(job)))
         for search in searches:
             begin(job, storage, search)
-        _search(job, folder, storage, searches)
+        _search(job, folder, storage, searches, worker)
+        _tell_all_tried(job, storage, searches)
         records = [search_record(job, storage, each) for each in searches]
     finally:
         storage.engine.dispose()
@@ -200,7 +208,7 @@ def described(job: Job) -> str:
 # ---- the trials ------------------------------------------------------------------------------------------
 
 
-def _search(job: Job, folder: Path, storage: Any, searches: Sequence[Search]) -> None:
+def _search(job: Job, folder: Path, storage: Any, searches: Sequence[Search], worker: str) -> None:
     done = {
         search.name: len(finished(study_of(job, storage, search, job.trials(search)))) for search in searches
     }
@@ -216,7 +224,7 @@ def _search(job: Job, folder: Path, storage: Any, searches: Sequence[Search]) ->
         work(job, storage, counted=counted)
         return
     write_job(job, folder)
-    run_workers(folder, job.plan.workers, lambda: _count(job, storage, searches, counted))
+    run_workers(folder, job.plan.workers, lambda: _count(job, storage, searches, counted), worker)
 
 
 def _count(job: Job, storage: Any, searches: Sequence[Search], counted: Any) -> None:
@@ -224,12 +232,24 @@ def _count(job: Job, storage: Any, searches: Sequence[Search], counted: Any) -> 
         counted(search, len(finished(study_of(job, storage, search, job.trials(search)))))
 
 
+def _tell_all_tried(job: Job, storage: Any, searches: Sequence[Search]) -> None:
+    for search in searches:
+        study = study_of(job, storage, search, job.trials(search))
+        most, n = job.plan.most_trials, len(finished(study))
+        if (most is None or n < most) and (said := all_tried(study, search.space)):
+            warn(
+                f"{search.method}: {said}, so its search ended before its {'time' if most is None else 'trials'} did"
+            )
+
+
 def _tell_borders(records: Sequence[SearchRecord]) -> None:
     for record in records:
         for each in record.borders:
             side = "lowest" if each["end"] == "low" else "highest"
+            value = each["value"]
+            shown = f"{value:.3g}" if isinstance(value, float) else value
             warn(
-                f"{record.method}: the best {each['name']}, {each['value']:.3g}, lies on the border of the space "
+                f"{record.method}: the best {each['name']}, {shown}, lies on the border of the space "
                 f"(the {side} values tried); widen it with --space and tune on"
             )
 
@@ -281,8 +301,14 @@ def _complete(job: Job, storage: Any, searches: Sequence[Search], earlier: Tunin
     kept = {**earlier.plan, "workers": 1}
     if asked == kept:
         return True
-    most = job.plan.most_trials
-    if most is None or asked.get("test_seeds") != kept.get("test_seeds") or asked["start"] != kept["start"]:
+    if asked.get("test_seeds") != kept.get("test_seeds"):
         return False
-    counts = [len(finished(study_of(job, storage, each, job.trials(each)))) for each in searches]
-    return min(counts) >= most
+    studies = [study_of(job, storage, each, job.trials(each)) for each in searches]
+    for study in studies:
+        take_back(study, patience=0.0)
+    if not all(ended(job, study, each) for study, each in zip(studies, searches, strict=True)):
+        return False
+    for study, search in zip(studies, searches, strict=True):
+        if left := unused_starts(job, study, search):
+            warn(left)
+    return True

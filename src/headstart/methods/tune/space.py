@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,16 @@ class Dimension:
         """The only value of a point."""
         return self.search.choices[0] if self.search.choices else self.search.low
 
+    @property
+    def values(self) -> tuple[Any, ...] | None:
+        """Every value that may be tried; None where they cannot be counted."""
+        s = self.search
+        if s.choices:
+            return s.choices
+        if s.low is None or s.high is None or not s.whole:
+            return (s.low,) if s.low == s.high else None
+        return tuple(range(int(s.low), int(s.high) + 1))
+
     def holds(self, value: Any) -> bool:
         """Whether the value may be tried."""
         s = self.search
@@ -68,7 +79,11 @@ class Dimension:
     def border(self, value: Any) -> str:
         """ "low" or "high" where the value lies on that border and the option would allow more beyond; else ""."""
         s = self.search
-        if s.choices or s.low is None or s.high is None or self.is_point:
+        if self.is_point:
+            return ""
+        if s.choices:
+            return self._end_of_choices(value)
+        if s.low is None or s.high is None:
             return ""
         ends = [math.log(each) if s.log else each for each in (s.low, s.high, value)]
         share = (ends[2] - ends[0]) / (ends[1] - ends[0])
@@ -79,12 +94,32 @@ class Dimension:
             return "high"
         return ""
 
+    def _end_of_choices(self, value: Any) -> str:
+        """`border` of values to choose from that have an order: numbers, and cuts by their stages."""
+        places = [_place(each) for each in self.search.choices]
+        known = [each for each in places if each is not None]
+        place = _place(value)
+        if place is None or len(known) < len(places):
+            return ""
+        lowest, highest = self.limits
+        if place == min(known) and (lowest is None or place > lowest):
+            return "low"
+        return "high" if place == max(known) and (highest is None or place < highest) else ""
+
     def to_dict(self) -> dict[str, Any]:
         """The values that may be tried, JSON-like."""
         s = self.search
         if s.choices:
             return {"name": self.name, "choices": list(s.choices)}
         return {"name": self.name, "low": s.low, "high": s.high, "log": s.log, "whole": s.whole}
+
+
+def _place(value: Any) -> float | None:
+    """Where a value stands in the order of its option; None where that has none."""
+    if isinstance(value, str):
+        start, _, rest = value.partition(":")
+        return float(rest) if start == "last" and rest.isdecimal() else None
+    return None if isinstance(value, bool) else float(value)
 
 
 @dataclass(frozen=True)
@@ -103,6 +138,18 @@ class Space:
     def fixed(self) -> dict[str, Any]:
         """The others with their value."""
         return {each.name: each.point for each in self.dimensions if each.is_point}
+
+    @property
+    def n_points(self) -> int | None:
+        """Points of the space; None where they cannot be counted."""
+        values = [each.values for each in self.free]
+        return None if None in values else math.prod(len(each or ()) for each in values)
+
+    def points(self) -> Iterator[dict[str, Any]]:
+        """Every point of a finite space, as its free dimensions; nothing where they cannot be counted."""
+        if self.n_points is not None:
+            for point in itertools.product(*(each.values or () for each in self.free)):
+                yield {each.name: value for each, value in zip(self.free, point, strict=True)}
 
     def to_dict(self) -> list[dict[str, Any]]:
         """Every dimension, JSON-like."""
@@ -139,7 +186,7 @@ def _that_exist(dimension: Dimension, n_stages: int | None) -> Dimension:
     if dimension.name != "trainable" or n_stages is None:
         return dimension
     kept = [cut for cut in dimension.search.choices if int(cut.rpartition(":")[2]) <= n_stages]
-    return dataclasses.replace(dimension, search=among(*(kept or ["head"])))
+    return dataclasses.replace(dimension, search=among(*(kept or ["head"])), limits=(1, n_stages))
 
 
 def _declared(options: Any) -> list[Dimension]:

@@ -8,8 +8,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.base.errors import HeadstartError
+from headstart.base.events import warn
 from headstart.methods.heads_shared import shared_spaces
 from headstart.methods.training_options import TRAINED
+from headstart.methods.tune.ended import (
+    DEFAULT,
+    KEPT,
+    START,
+    TIME_UP,
+    add_seconds,
+    ended,
+    finished,
+    new_starts,
+    seconds_allowed,
+    spent,
+    untried,
+    unused_starts,
+)
 from headstart.methods.tune.job import Job, Search
 from headstart.methods.tune.space import Space
 from headstart.methods.tune.storage import (
@@ -23,7 +38,6 @@ from headstart.methods.tune.storage import (
 from headstart.methods.tune.trials import FAILURES, Measured, NetworkTrials, Trials
 from headstart.methods.watch import Abandoned
 
-DEFAULT, KEPT = "default", "kept"
 Counted = Callable[[Search, int], None]
 
 
@@ -58,27 +72,23 @@ class _Work:
         self.study = study_of(self.job, self.storage, self.search, self.trials, self.worker)
 
     def run(self) -> None:
-        """Ask, run and tell, until trials or time are used up."""
+        """Ask, run and tell, until trials, time or the space are used up."""
         take_back(self.study)
-        while not self._time_is_up():
+        while not ended(self.job, self.study, self.search):
+            start = time.monotonic()
             trial = claim(self.study, self.search.space, self.job.plan.most_trials)
             if trial is None:
                 return
-            self._run(trial)
+            self._run(trial, start)
+            add_seconds(self.study, self.worker, time.monotonic() - start)
             if self.counted is not None:
                 self.counted(self.search, len(finished(self.study)))
 
-    def _time_is_up(self) -> bool:
-        allowed = seconds_each(self.job)
-        if allowed is None:
-            return False
-        return spent(self.study) >= allowed * self.job.plan.workers
-
-    def _run(self, trial: Any) -> None:
+    def _run(self, trial: Any, claimed: float) -> None:
         start = time.monotonic()
-        params = in_full(self.search.space, trial.params)
+        params, known = in_full(self.search.space, trial.params), self._known(trial)
         try:
-            found = self._known(trial) or self.trials.measure(params, self._teller(trial, start))
+            found = known or self.trials.measure(params, self._teller(trial, claimed))
         except KeyboardInterrupt:
             lose(self.study, trial, again=True)
             raise
@@ -93,6 +103,8 @@ class _Work:
         else:
             self._keep(trial, start, **attributes(found))
             self.study.tell(trial, found.value)
+        if known is not None and (point := untried(self.study, self.search.space)) is not None:
+            self.study.enqueue_trial(point)  # of few points TPE may propose the best again and again
 
     def _keep(self, trial: Any, start: float, **kept: Any) -> None:
         """One note of all there is to keep: each one costs a commit."""
@@ -108,18 +120,16 @@ class _Work:
                 )
         return None
 
-    def _teller(self, trial: Any, start: float) -> Callable[[int, float], None]:
+    def _teller(self, trial: Any, claimed: float) -> Callable[[int, float], None]:
         """Tell optuna the score after an epoch, and give the trial up where the pruner or the time says so."""
-        allowed = seconds_each(self.job)
+        allowed = seconds_allowed(self.job)
 
         def tell(epoch: int, value: float) -> None:
             trial.report(value, epoch)
-            over = allowed is not None and (
-                spent(self.study) + time.monotonic() - start >= allowed * self.job.plan.workers
-            )
+            over = allowed is not None and spent(self.study) + time.monotonic() - claimed >= allowed
             whole = isinstance(self.trials, NetworkTrials) and epoch >= self.trials.epochs
             if not whole and (over or trial.should_prune()):
-                raise Abandoned("the time was up" if over else f"after epoch {epoch}")
+                raise Abandoned(TIME_UP if over else f"after epoch {epoch}")
 
         return tell
 
@@ -142,30 +152,6 @@ def attributes(found: Measured) -> dict[str, Any]:
     return {name: value for name, value in kept.items() if value not in (None, [])}
 
 
-def finished(study: Any) -> list[Any]:
-    """Trials that count and are done, whatever came of them."""
-    return [
-        each
-        for each in study.get_trials(deepcopy=False)
-        if each.state.is_finished() and not each.user_attrs.get("lost")
-    ]
-
-
-def spent(study: Any) -> float:
-    """Seconds of all trials that are done, those of the defaults left out."""
-    return sum(
-        float(each.user_attrs.get(KEPT, {}).get("seconds", 0.0))
-        for each in finished(study)
-        if not each.user_attrs.get(DEFAULT)
-    )
-
-
-def seconds_each(job: Job) -> float | None:
-    """Time of a search; None without a budget."""
-    n = len(job.plan.methods) * len(job.parts)
-    return None if job.plan.seconds is None else job.plan.seconds / n
-
-
 def begin(job: Job, storage: Any, search: Search) -> None:
     """Measure the defaults first, as trial number 0, and put what the caller starts from in the queue.
 
@@ -186,12 +172,11 @@ def begin(job: Job, storage: Any, search: Search) -> None:
             "value": found.value, "params": found.params, "seconds": seconds, "inside": inside,
             **attributes(found),
         })  # fmt: skip
-    queued = [each.user_attrs.get("start") for each in study.get_trials(deepcopy=False)]
-    for number, params in enumerate(job.plan.start.get(search.method, ())):
-        if number not in queued:
-            free = {each.name for each in search.space.free}
-            given = {name: value for name, value in params.items() if name in free}
-            study.enqueue_trial(given, user_attrs={"start": number})
+    if left := unused_starts(job, study, search):
+        warn(left)
+    if not ended(job, study, search):
+        for params in new_starts(job, study, search):
+            study.enqueue_trial(params, user_attrs={START: params})
 
 
 def _default_trial(space: Space, found: Measured, seconds: float) -> Any:

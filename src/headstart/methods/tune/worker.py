@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from headstart.methods.tune.job import Search, read_job
 from headstart.methods.tune.storage import open_storage
@@ -18,8 +20,11 @@ from headstart.methods.tune.work import work
 STOPPED = 130
 
 
-def main(arguments: list[str]) -> int:
-    """Work until nothing is left; 130 where Ctrl-C or the end of the parent stopped it."""
+def main(arguments: list[str], open_teacher: Callable[[Any], Any] | None = None) -> int:
+    """Work until nothing is left; 130 where Ctrl-C or the end of the parent stopped it.
+
+    `open_teacher` makes a fitted classifier of the teacher that the plan names.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     folder, number = Path(arguments[0]), int(arguments[1]) if len(arguments) > 1 else os.getpid()
     parent = os.getppid()
@@ -29,7 +34,10 @@ def main(arguments: list[str]) -> int:
             raise KeyboardInterrupt
 
     try:
-        work(read_job(folder), open_storage(folder), worker=number, counted=counted)
+        job = read_job(folder)
+        if open_teacher is not None:
+            job.teacher = open_teacher(job.plan.training.get("teacher"))
+        work(job, open_storage(folder), worker=number, counted=counted)
     except KeyboardInterrupt:
         return STOPPED
     return 0

@@ -12,7 +12,7 @@ from headstart.report.document import Block, Claim, Column, Entry, Figure, Parag
 from headstart.report.run_links import RUNS, runs_entry
 from headstart.report.sources import Bibliography
 from headstart.report.trick_figures import Line, forest
-from headstart.report.wording import DASH, count, duration, listed, percent, signed_points
+from headstart.report.wording import DASH, count, listed, longer, percent, signed_points
 from headstart.study.records import StudyRecord
 from headstart.study.trick_effects import (
     CANNOT_TELL,
@@ -39,8 +39,8 @@ COLUMNS = (
     Column("gains", "points of test accuracy, with the interval at Holm's correction", numeric=True),
     Column("verdict"),
     Column("p", "Holm-adjusted", numeric=True),
-    Column("training", "time with it over time without", numeric=True),
-    Column("whole run", "what a run takes longer: fit and test", numeric=True),
+    Column("training", "time with it over time without: steps, frozen part, teacher", numeric=True),
+    Column("whole run", "the same of fit and test together", numeric=True),
     RUNS,
     Column("what it does"),
 )
@@ -241,8 +241,8 @@ def _entries(each: TrickEffect) -> tuple[Entry, ...]:
         Entry(signed_points(each.effect), each.effect, small=signed_points(each.low, each.high)),
         Entry(each.kind, each.kind, small=_doubt(each)),
         Entry(p_short(each.adjusted_p or 0.0, 0.05), each.adjusted_p),
-        Entry(DASH if each.times is None else f"{each.times:.2f}x", each.times),
-        Entry(_seconds(each.seconds), each.seconds),
+        _times(each.times, each.train_seconds),
+        _times(each.run_times, each.seconds),
         runs_entry(each.runs),
         what,
     )
@@ -258,10 +258,8 @@ def _doubt(each: TrickEffect) -> str:
     return f"{each.doubt}: {', '.join(each_one)}"
 
 
-def _seconds(value: float | None) -> str:
-    if value is None:
-        return DASH
-    return f"{'-' if value < 0 else '+'}{duration(abs(value))}"
+def _times(times: float | None, seconds: float | None) -> Entry:
+    return Entry(DASH if times is None else f"{times:.2f}x", times, small=longer(seconds))
 
 
 def _title(name: str) -> str:
