@@ -300,8 +300,7 @@ def test_class_weights_reach_the_heads_of_frozen_networks(tools):
 
     def cell(**said):
         spec = spec_of(head=("logistic",), seeds=1, **said)
-        (one,) = make_plan(spec, [data], variants, uses_seed=lambda h, v: False).cells
-        return one
+        return make_plan(spec, [data], variants, uses_seed=lambda h, v: False).cells[0]
 
     plain, told = cell(), cell(class_weights=("worn",))
     assert plain.id != told.id and model_of(told, cache_gb=1.0).class_weights == ["worn"]
