@@ -366,7 +366,4 @@ def test_the_plan_of_a_resumed_study_counts_no_features_that_the_cache_holds(sma
     assert fresh.extract_seconds > 0
     assert first_estimate(layer=("pool",), head=("lda", "nearest_mean")).extract_seconds == 0
     more = first_estimate(layer=("stage3", "pool"), head=("lda",))
-    rate = 30 / more.extract_seconds  # all thirty images once more, at the rate that was measured
-    with StudyStore(tmp_path / "out") as store:
-        (facts,) = store.passes().values()
-    assert rate == pytest.approx(facts["images_per_second"], rel=0.5) or facts["images_per_second"] is None
+    assert more.extract_seconds == pytest.approx(fresh.extract_seconds)  # all thirty images for the new layer
