@@ -189,7 +189,7 @@ def test_an_image_of_the_set_that_cannot_be_read_is_told_and_left_out(run, small
     assert ran.status == 0, ran.err
     assert "set: 1 of 5 images cannot be read and are left out (first: disc/000.jpg" in ran.err
     text = page.read_text("utf-8")
-    assert "the channels that were asked for" in text and "among 4 images of the set" in text
+    assert "the channels that were asked for" in text and "among 4 of 5 images of the set" in text
     for each in folder.iterdir():
         each.write_bytes(whole[: len(whole) // 2])
     none = run(

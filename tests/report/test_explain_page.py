@@ -76,6 +76,6 @@ def test_side_by_side_an_output_stands_beside_the_one_of_its_name():
     image = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)
     seen, beside = (see(each, [image], ["a.png"], check=False) for each in (one, two))
     page = render(explain_document(seen, Parts(beside=beside)))
-    assert "c3, 100 %; net-size: c8, 100 %" in page and "c8, 100 %; net-size: c3, 100 %" in page
+    assert "c3, 100.0 %; net-size: c8, 100.0 %" in page and "c8, 100.0 %; net-size: c3, 100.0 %" in page
     assert [counterpart(beside.views, each).output.name for each in ("kind", "size")] == ["kind", "size"]
     assert counterpart(beside.views, "colour") is None
