@@ -45,7 +45,8 @@ from headstart.study.records import StudyRecord
 
 NAMED = 3
 """Runs that a sentence names; the others are counted."""
-RUNS_SHOWN = 60
+RUNS_SHOWN, FEW_RUNS = 60, 40
+"""Runs that are listed; the second of more datasets than `APART`."""
 KEPT = ("engines", "digests")
 
 
@@ -203,7 +204,8 @@ def runs_named(sections: Iterable[Section], *, short: bool = False) -> list[str]
 
 def _runs(record: StudyRecord, named: list[str]) -> tuple[Section, ...]:
     by_id = {result.cell.id: result for result in record.results}
-    shown = [by_id[id] for id in named if id in by_id][:RUNS_SHOWN]
+    most = FEW_RUNS if len(datasets(record)) > APART else RUNS_SHOWN
+    shown = [by_id[id] for id in named if id in by_id][:most]
     if not shown:
         return ()
     rows = []
