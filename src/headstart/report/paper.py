@@ -45,7 +45,7 @@ from headstart.study.records import StudyRecord
 
 NAMED = 3
 """Runs that a sentence names; the others are counted."""
-RUNS_SHOWN, FEW_RUNS = 60, 40
+RUNS_SHOWN, FEW_RUNS = 60, 32
 """Runs that are listed; the second of more datasets than `APART`."""
 KEPT = ("engines", "digests")
 
