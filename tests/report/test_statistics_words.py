@@ -82,7 +82,14 @@ def test_a_learning_curve_is_told_where_a_law_was_fitted(record):
 
 
 def test_other_test_images_and_given_folds_are_told_where_they_were(record):
-    assert statistics_used(with_shifts(record), {}, {}) == ["intervals", "folder", "corruptions"]
+    used = [
+        "intervals",
+        "values",
+        "holm",
+        "folder",
+        "corruptions",
+    ]  # methods are compared on these images, too
+    assert statistics_used(with_shifts(record), {}, {}) == used
     assert papers_of(record, ["folder", "corruptions"]) == {"newcombe1998", "hendrycks2019"}
     cell = replace(record.results[0].cell, fold=1)
     folded = replace(record, results=(replace(record.results[0], cell=cell), *record.results[1:]))

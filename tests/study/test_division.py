@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from headstart.images.table import ImageTable
-from headstart.report.division import by_given_folds, division_of, division_words
+from headstart.report.division import division_of, division_words, repeats
 from headstart.report.paper import build_paper
 from headstart.report.talk import build_talk
 from headstart.study.execute import run_study
@@ -92,7 +92,7 @@ def test_given_folds_are_told_so(study, shapes, tmp_path):
     (name,) = record.divided
     assert record.divided == {name: GIVEN_FOLDS} == {name: division_of(older(record), name)}
     assert "the folds came with the images, and each is a run" in slide(record)
-    assert by_given_folds(record, name)
+    assert repeats(record, name) == "fold"
 
 
 def test_a_test_split_may_be_drawn_out_of_the_given_train_split():

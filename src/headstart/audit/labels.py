@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from headstart.audit.finding import AuditFinding, RankedLabel, counted
 from headstart.base.events import Progress, emit
@@ -81,7 +82,9 @@ def principal(features: Floats, n_components: int = COMPONENTS) -> Floats:
     points -= points.mean(axis=0)
     if points.shape[1] <= n_components:
         return points
-    axes = np.linalg.eigh(points.T @ points)[1][:, ::-1][:, :n_components]
+    product = points.T @ points
+    with threadpool_limits(1, user_api="blas"):  # two threads wait for each other, see methods.heads_space
+        axes = np.linalg.eigh(product)[1][:, ::-1][:, :n_components]
     made: Floats = points @ axes
     return made
 
