@@ -151,7 +151,11 @@ def test_a_failed_cell_is_shown_and_tried_again(small, tmp_path, monkeypatch):
             return super().fit(X, y, seed=seed, **options)
 
     real = heads.make_head
-    monkeypatch.setattr(heads, "make_head", lambda name: Broken() if name == "lda" else real(name))
+
+    def make(name, **options):
+        return Broken() if name == "lda" else real(name, **options)
+
+    monkeypatch.setattr(heads, "make_head", make)
     record = run_study(small(layer=("pool",)), tmp_path / "out")
     row = next(row for row in record.summaries if row.head == "lda")
     assert (row.status, row.n_failed, row.errors) == ("partial", 1, ("LinAlgError: singular matrix",))

@@ -117,7 +117,9 @@ def test_a_head_that_looks_at_test_images_too_early_fails_its_run(small, tmp_pat
             return self
 
     real = heads.make_head
-    monkeypatch.setattr(heads, "make_head", lambda name: Careless() if name == "lda" else real(name))
+    monkeypatch.setattr(
+        heads, "make_head", lambda name, **own: Careless() if name == "lda" else real(name, **own)
+    )
     record = run_study(small(layer=("pool",), seeds=1), tmp_path / "out")
     failed = {each.cell.head: each.error for each in record.results if each.status == "failed"}
     assert set(failed) == {"lda"} and "before everything was chosen" in failed["lda"]
