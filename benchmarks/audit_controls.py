@@ -109,7 +109,9 @@ def drift(table: ImageTable, bars: Bars) -> None:
         new, at = scan(folder), dict(zip(drawn.paths, drawn.splits or (), strict=True))
         found = audit(new.with_splits([at[path] for path in new.paths]), only=("drift",))
     told = [each for each in found.of("drift") if each.facts["split"] == "test" and each.severity != "low"]
-    print(f"area under the curve of test against train: {max((e.facts['area'] for e in told), default=0.5):.2f}")
+    print(
+        f"area under the curve of test against train: {max((e.facts['area'] for e in told), default=0.5):.2f}"
+    )
     bars.bar("planted drift of test found, medium or high", len(told), ">=", 1)
 
 
