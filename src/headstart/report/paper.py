@@ -45,8 +45,7 @@ from headstart.study.records import StudyRecord
 
 NAMED = 3
 """Runs that a sentence names; the others are counted."""
-RUNS_SHOWN, FEW_RUNS = 60, 32
-"""Runs that are listed; the second of more datasets than `APART`."""
+RUNS_SHOWN = 60
 KEPT = ("engines", "digests")
 
 
@@ -204,8 +203,7 @@ def runs_named(sections: Iterable[Section], *, short: bool = False) -> list[str]
 
 def _runs(record: StudyRecord, named: list[str]) -> tuple[Section, ...]:
     by_id = {result.cell.id: result for result in record.results}
-    most = FEW_RUNS if len(datasets(record)) > APART else RUNS_SHOWN
-    shown = [by_id[id] for id in named if id in by_id][:most]
+    shown = [by_id[id] for id in named if id in by_id][:RUNS_SHOWN]
     if not shown:
         return ()
     rows = []

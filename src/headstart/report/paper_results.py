@@ -45,7 +45,7 @@ CROSSINGS_SHOWN, SHORT_CROSSINGS = 4, 2
 SHORT_LINES = 3
 """Methods of a table of images a class, where more datasets than `APART` are told."""
 MAP_BYTES = 400_000
-FEW_ROWS, FEW_FIGURES = 5, 1
+FEW_ROWS, FEW_FIGURES = 4, 1
 """Of more datasets than `APART` each is told in so many rows and figures."""
 
 
