@@ -129,3 +129,11 @@ def test_labels_are_each_probable_on_their_own_and_numbers_have_units():
 def test_an_output_returns_from_its_card():
     size = Output("size", "number", (), centre=10.0, scale=2.0)
     assert Output.from_dict(size.to_dict()) == size
+
+
+def test_levels_that_are_fractions_have_their_own_order():
+    cells = ["1", "0", "2/3", "1/3", "0"]
+    (output,) = outputs_of_columns({"defect": cells}, {"defect": "ordinal"})
+    assert output.levels == ("0", "1/3", "2/3", "1")
+    with pytest.raises(BadOptions, match="order cannot be read off"):
+        outputs_of_columns({"defect": ["1/0", "1", "2"]}, {"defect": "ordinal"})

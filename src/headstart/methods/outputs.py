@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -182,8 +183,8 @@ def _levels(
 
 
 def _in_order(name: str, found: Sequence[str]) -> tuple[str, ...]:
-    """Levels in the order of their numbers."""
-    values = [to_number(level) for level in found]
+    """Levels in the order of their numbers (or fractions: 1/3)."""
+    values = [_place(level) for level in found]
     if any(value is None for value in values):
         raise BadOptions([
             f"levels of {name}: their order cannot be read off {some_of(found)}; say it, lowest first: "
@@ -193,6 +194,14 @@ def _in_order(name: str, found: Sequence[str]) -> tuple[str, ...]:
     for value, level in zip(values, found, strict=True):
         first.setdefault(float(value or 0.0), level)
     return tuple(first[value] for value in sorted(first))
+
+
+def _place(level: str) -> float | None:
+    """The number or fraction that a level is."""
+    try:
+        return float(Fraction(level)) if "/" in level else to_number(level)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return None
 
 
 def _one_class(name: str, kind: str, names: Sequence[str]) -> str:
