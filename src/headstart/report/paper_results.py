@@ -40,12 +40,12 @@ from headstart.study.records import MethodSummary, StudyRecord
 
 ROWS_SHOWN, PAIRS_SHOWN, FIGURES_SHOWN = 12, 8, 3
 MATRIX_SHOWN, TUNED_SHOWN = 10, 4
-CROSSINGS_SHOWN, SHORT_CROSSINGS = 4, 2
+CROSSINGS_SHOWN, SHORT_CROSSINGS = 4, 1
 """Sentences on images a class: what two points more take, then where curves cross."""
 SHORT_LINES = 3
 """Methods of a table of images a class, where more datasets than `APART` are told."""
 MAP_BYTES = 400_000
-FEW_ROWS, FEW_FIGURES = 4, 1
+FEW_ROWS, FEW_FIGURES = 3, 1
 """Of more datasets than `APART` each is told in so many rows and figures."""
 
 
