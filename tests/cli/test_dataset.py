@@ -138,6 +138,36 @@ def test_a_truncated_file_is_in_the_card_and_what_was_left_out_is_there_once(
     assert limits.count("notes.txt") == 1
 
 
+def test_spaces_of_the_source_are_in_the_card_once_and_not_as_a_fault_of_the_new_set(
+    run, photos, tmp_path, tiny_name, monkeypatch
+):
+    from headstart.audit import run as auditing
+
+    real = auditing.audit
+    monkeypatch.setattr(
+        auditing, "audit", lambda table, seed: real(table, only=("balance",), seed=seed, backbone=tiny_name)
+    )
+    paths = sorted(photos.rglob("*.jpg"))
+    rows = "".join(
+        f"{path.relative_to(photos).as_posix()},{'' if at else ' '}{path.parent.name}\n"
+        for at, path in enumerate(paths)
+    )
+    (tmp_path / "truth.csv").write_text(f"path,label\n{rows}")
+    ran = run(
+        "dataset",
+        "build",
+        tmp_path / "truth.csv",
+        "--image-root",
+        photos,
+        "--audit",
+        "--out",
+        tmp_path / "set",
+    )
+    assert ran.status == 0, ran.err
+    limits = (tmp_path / "set" / "README.md").read_text().split("## Known limits")[1]
+    assert limits.count("spaces about them") == 1
+
+
 @pytest.mark.parametrize(
     "given, said",
     [

@@ -86,6 +86,18 @@ def test_numbers_are_split_by_fifths_and_not_forced_into_train(run, faces, tmp_p
     assert json.loads(plain.out)["parts"]["test"] == 0
 
 
+def test_ordered_levels_are_measured_as_classes_where_groups_stay_whole(run, faces, tiny_name):
+    rows = rows_of(faces)
+    columns = {name: [row[name] for row in rows] for name in ("path", "kind")}
+    columns["wear"] = [str(at % 2) for at in range(AGED)]
+    columns["person"] = [f"p{at // 4}" for at in range(AGED)]
+    worn = write_table(faces.parent / "worn.csv", columns)
+    given = ("--target", "wear", "--kind", "wear=ordinal", "--group", "person", "--backbone", tiny_name)
+    ran = run("split", worn, *given, "--json")
+    assert ran.status == 0, ran.err
+    assert [each["metric"] for each in json.loads(ran.out)["inflations"]] == ["accuracy"] * 2
+
+
 def test_printed_commands_carry_what_was_said(run, tiny, faces, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     columns = {name: [row[name] for row in rows_of(faces)] for name in ("path", "kind", "age")}

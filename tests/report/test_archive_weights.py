@@ -15,7 +15,7 @@ import pytest
 
 from headstart.backbones.catalog import local_weights, without_folder
 from headstart.report.archive import write_archive
-from headstart.report.without_paths import without_paths
+from headstart.report.without_paths import short_backbones, without_paths
 from headstart.study.execute import run_study
 from headstart.study.records import Cell
 from headstart.study.spec import StudySpec
@@ -98,6 +98,12 @@ def test_a_teacher_is_known_by_its_weights_wherever_they_lie(record, tmp_path):
     assert ids["one", 0] == ids["two", 0] != ids["one", 1] == ids["two", 1]
     taught = replace(record, spec={**record.spec, "teacher": spec.teacher})
     assert without_paths(taught).spec["teacher"] == "timm:test_resnet@3/test_resnet.safetensors"
+
+
+def test_two_files_of_one_name_get_two_places_whatever_the_networks_are_called(record):
+    names = ("timm:resnet18@a/model.safetensors", "timm:resnet50@b/model.safetensors")
+    short = short_backbones(replace(record, spec={"backbone": names}, cards={}, results=()))
+    assert [short[name].partition("@")[2] for name in names] == ["model.safetensors", "2/model.safetensors"]
 
 
 @pytest.mark.parametrize(

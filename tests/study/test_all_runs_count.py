@@ -5,8 +5,9 @@ import numpy as np
 from headstart.measure.resampled import corrected_t
 from headstart.report.answers import load_answers
 from headstart.report.told import told_apart
-from headstart.report.told_tests import fold_scores
+from headstart.report.told_tests import MCNEMAR, fold_scores
 from headstart.study.execute import run_study
+from headstart.testing.images import split_folders
 
 
 def test_a_study_with_folds_and_two_seeds_is_compared_fold_by_fold(small, tmp_path):
@@ -31,3 +32,15 @@ def test_a_study_with_a_split_a_seed_is_compared_over_both(small, tmp_path):
     assert [part.seed for part in answers.splits] == [0, 1]
     found = told_apart(made, name, answers)
     assert found.test == "over_splits" and all(len(runs) == 2 for runs in found.runs.values())
+
+
+def test_seeds_of_few_images_a_class_on_a_given_split_are_compared_image_by_image(small, tmp_path):
+    """Each seed learns from other images, but all are tested on the same ones: no splits that overlap at random."""
+    root = split_folders(tmp_path / "given", counts={"train": 8, "validation": 3, "test": 6})
+    spec = small(data=(str(root),), layer=("pool",), per_class=(3,), seeds=5)
+    record = run_study(spec, tmp_path / "out", advise=False, audits=False)
+    assert len({result.cell.split_digest for result in record.results}) == 5
+    answers = load_answers(record)["given"]
+    assert answers.rest == () and {len(said) for said in answers.said.values()} == {5}
+    found = told_apart(record, "given", answers)
+    assert found.test == MCNEMAR and "images and seeds" in found.how

@@ -63,7 +63,7 @@ def test_a_trick_that_no_network_can_have_is_refused_and_with_all_it_is_named():
     with pytest.raises(BadOptions, match="zero_gamma: it sets starting weights"):
         resolved(spec)
     everything = fitting(
-        replace(spec, tricks=("all",), design="leave-one-out"), "finetune", "lite0", "last:1"
+        replace(spec, tricks=("all",), design="leave-one-out"), "finetune", "lite0", "last:1", [224]
     )
     assert "one_cycle" in everything.left_out and "stochastic_depth" in everything.left_out
     assert "distillation" not in {*everything.names, *everything.left_out}, "there is no teacher"
@@ -77,7 +77,7 @@ def test_a_trick_that_changes_nothing_is_refused_and_with_all_it_is_named():
     with pytest.raises(BadOptions, match="l2_sp: the head alone trains"):
         resolved(StudySpec(**TRAINS, tricks=("l2_sp", "ema"), trainable=("head",)))
     everything = StudySpec(**TRAINS, tricks=("all",), augment=("rand_augment",))
-    assert "rand_augment" in fitting(everything, "finetune", "lite0", "last:1").left_out
+    assert "rand_augment" in fitting(everything, "finetune", "lite0", "last:1", [224]).left_out
 
 
 # ---- designs -------------------------------------------------------------------------------------------------

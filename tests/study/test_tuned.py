@@ -19,7 +19,7 @@ from headstart.methods.tune.trials import HeadTrials, Measured
 from headstart.report.answers import load_answers
 from headstart.report.build import build_document
 from headstart.report.document import Claim, Points
-from headstart.report.sections.tuned import all_worths, overall, tuned_lines
+from headstart.report.sections.tuned import overall, tuned_lines, worths_of
 from headstart.study import error_maps, execute
 from headstart.study.advice_starts import starts_of
 from headstart.study.advise import predict
@@ -223,9 +223,13 @@ def test_the_hand_over_fits_with_the_options_that_were_found(finished):
     assert made.classifier.selection_ == pytest.approx(lda.selection)
 
 
+def _worths(record):
+    return [each for found in worths_of(record, load_answers(record)).values() for each in found]
+
+
 def test_the_report_says_what_tuning_was_worth_from_the_same_numbers(finished):
     _, _, record = finished
-    worths = all_worths(record)
+    worths = _worths(record)
     assert {each.worth.method for each in worths} == {row.method for row in record.summaries if not row.tuned}
     chosen = [each.worth.chosen_by for each in worths]
     assert chosen == sorted(chosen, reverse=True)
@@ -256,7 +260,7 @@ def test_a_best_value_on_a_border_is_told(spec_of, tmp_path, monkeypatch):
     (knn,) = [each for each in record.results if each.cell.tuned]
     (border,) = knn.tuning[0]["borders"]
     assert (border["name"], border["value"], border["end"]) == ("n_neighbors", 3, "low")
-    assert any("lies on the border of the space" in line for line in tuned_lines(all_worths(record)))
+    assert any("lies on the border of the space" in line for line in tuned_lines(_worths(record)))
     document = build_document(record, load_answers(record))
     (section,) = [each for each in sections(document) if each.title == "What tuning was worth"]
     (points,) = [block for block in section.blocks if isinstance(block, Points)]

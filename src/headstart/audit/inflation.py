@@ -10,7 +10,8 @@ import numpy as np
 from headstart.audit.labels import MOST_CLASSES
 from headstart.base.errors import BadOptions
 from headstart.base.events import warn
-from headstart.images.split_whole import Kinds, parts_whole
+from headstart.images.column_kinds import Kinds, kind_of
+from headstart.images.split_whole import parts_whole
 from headstart.images.table import ImageTable
 from headstart.methods.heads import make_head
 from headstart.methods.heads_outputs import LabelsHead, NumberHead
@@ -91,8 +92,8 @@ def measure_inflation(
     from scipy.stats import t
 
     try:
-        said = {name: kind for name, kind in (kinds or {}).items() if name == target}
-        (output,) = outputs_of_columns({target: table.labels[target]}, said)
+        cells = table.labels[target]
+        (output,) = outputs_of_columns({target: cells}, {target: kind_of(target, cells, kinds)})
     except BadOptions:  # nothing to learn: no label, or the same for all
         return None
     unmeasured = f"{target}: what a random split would overstate is not measured"

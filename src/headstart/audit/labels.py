@@ -8,7 +8,7 @@ named as well as wrong labels; how many are wrong is told by the surest fifth of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -220,14 +220,14 @@ def ranked(judged: Judged, named: Rows) -> tuple[RankedLabel, ...]:
     """
     order = np.argsort(label_quality(judged.probabilities, judged.codes), kind="stable")
     looks_wrong = set(named.tolist())
-    return tuple(replace(_ranked(judged, at), named=at in looks_wrong) for at in order.tolist())
+    return tuple(_ranked(judged, at, named=at in looks_wrong) for at in order.tolist())
 
 
-def _ranked(judged: Judged, at: int) -> RankedLabel:
+def _ranked(judged: Judged, at: int, *, named: bool = False) -> RankedLabel:
     told, code = int(judged.probabilities[at].argmax()), int(judged.codes[at])
     return RankedLabel(
         int(judged.rows[at]), judged.classes[code], float(judged.probabilities[at, code]), judged.classes[told],
-        float(judged.probabilities[at, told]),
+        float(judged.probabilities[at, told]), named,
     )  # fmt: skip
 
 

@@ -13,14 +13,13 @@ from typing import Any
 
 
 @contextmanager
-def meanwhile(*loads: Callable[[], Any]) -> Iterator[None]:
-    """Run `loads` in another thread while the block runs.
+def meanwhile(load: Callable[[], Any]) -> Iterator[None]:
+    """Run `load` in another thread while the block runs.
 
-    What fails in them is met again where the module is wanted, so nothing is raised here.
+    What fails in it is met again where the module is wanted, so nothing is raised here.
     """
     with ThreadPoolExecutor(1) as pool:
-        for load in loads:
-            pool.submit(load)
+        pool.submit(load)
         yield
 
 

@@ -219,13 +219,13 @@ def _sources(
 
 
 def _audited(draft: Draft, options: BuildOptions) -> list[Finding]:
-    """What the whole audit finds; files that were left out are among the findings of the draft already."""
+    """What the whole audit finds; files left out and spaces of the source are among the draft's own findings."""
     from dataclasses import replace
 
     from headstart.audit.run import audit
     from headstart.base.findings import Finding
 
-    found = audit(replace(draft.table, problems=()), seed=options.seed)
+    found = audit(replace(draft.table, problems=(), spaced={}), seed=options.seed)
     emit(Notice(f"audit: {len(found.findings)} findings, which go into the data card"))
     return [
         Finding(each.kind, f"{each.message}{_files_of(each)} ({each.effect})", each.advice)

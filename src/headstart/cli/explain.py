@@ -21,8 +21,8 @@ headstart explain model photos/ --method gradcam,occlusion --label disc
 headstart explain model photo.jpg --beside lite0 --set photos/ --html seen.html
 headstart explain lite0 photo.jpg --set photos/ --landscape --optimisers beale --html seen.html
 """
-METHODS = ("gradcam", "gradcam++", "layercam", "eigencam", "integrated_gradients", "occlusion")
-IN_PIXELS = METHODS[-2:]
+CAMS = ("gradcam", "gradcam++", "layercam", "eigencam")  # as explain.cam has them, which loads torch
+METHODS = (*CAMS, "integrated_gradients", "occlusion")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ def explain(
 
 def _check(options: ExplainOptions, given: Sequence[str]) -> None:
     """Refuse what would be ignored, before any work."""
-    html, cams = options.html is not None, set(options.method) - set(IN_PIXELS)
+    html, cams = options.html is not None, set(options.method) & set(CAMS)
     page = "say where the page goes, e.g. --html seen.html"
     needed = {
         "landscape": (html, page), "optimisers": (html, page), "channel": (html, page),

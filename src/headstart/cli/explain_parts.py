@@ -149,11 +149,11 @@ def _see_beside(
     other: Target, seen: Seen, paths: list[Path], options: ExplainOptions, common: dict[str, Any]
 ) -> Seen:
     """The same images through the second model: the output, class and layer that were asked for, where it has them."""
-    from headstart.cli.explain import IN_PIXELS
+    from headstart.explain.cam import CAMS
     from headstart.explain.see import counterpart, see
 
     own = options.output if options.output in [each.name for each in other.outputs] else None
-    wanted, layer = {}, options.layer if set(options.method) - set(IN_PIXELS) else None
+    wanted, layer = {}, options.layer if set(options.method) & set(CAMS) else None
     for output in other.outputs:
         view = counterpart(seen.views, output.name)
         if options.label is not None and view is not None and view.name(0) in output.classes:

@@ -87,8 +87,9 @@ def study(
     The plan and an estimate of the time are printed first. Each run is kept as soon as it is done: after
     Ctrl-C the same command goes on where it stopped.
     """
+    from headstart.report.answers import load_answers
     from headstart.report.kept import keep_report
-    from headstart.report.sections.tuned import all_worths
+    from headstart.report.sections.tuned import worths_of
     from headstart.report.summary import summary_lines
     from headstart.study.execute import run_study
     from headstart.study.trick_effects import trick_tables
@@ -102,7 +103,9 @@ def study(
         tricks = trick_tables(record)
         if tricks:
             write_effects(tricks, folder / "tricks.csv")
-    summary, worths = summary_lines(record), all_worths(record)
+        answers = load_answers(record)
+    summary = summary_lines(record, answers)
+    worths = [each for found in worths_of(record, answers).values() for each in found]
     if json:
         tuned = [each.to_dict() for each in worths]
         say_json({**as_json(record, summary, report, tricks), "tuned": tuned})

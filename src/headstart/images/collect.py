@@ -97,7 +97,7 @@ def subfolders(folder: Path) -> list[Path]:
 
 def named_as_image(path: str) -> bool:
     """Whether the extension is that of an image."""
-    return f".{path.rpartition('.')[2].lower()}" in EXTENSIONS
+    return os.path.splitext(path)[1].lower() in EXTENSIONS  # noqa: PTH122 (a Path takes ten times as long)
 
 
 def looks_like_image(path: Path) -> bool:

@@ -17,6 +17,8 @@ from headstart.base.errors import BadOptions, UnknownName
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+Kinds = Mapping[str, str] | None
+"""What is said of label columns, by name."""
 KINDS = ("classes", "labels", "ordinal", "number")
 """What can be said of a label column; ordered levels are classes wherever their order plays no part."""
 SEPARATOR = ";"
@@ -51,7 +53,7 @@ def column_kind(cells: Sequence[str | None], separator: str = SEPARATOR) -> str:
     return "number" if measured and any(value and not value.is_integer() for value in values) else "classes"
 
 
-def kind_of(name: str, cells: Sequence[str | None], kinds: Mapping[str, str] | None = None) -> str:
+def kind_of(name: str, cells: Sequence[str | None], kinds: Kinds = None) -> str:
     """The kind that is said of a label column ("ordinal" is "classes" here), else what `column_kind` finds.
 
     Examples

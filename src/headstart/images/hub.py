@@ -33,7 +33,7 @@ ADDRESS = re.compile(
 )
 MAX_DOWNLOAD_BYTES = 50 << 30
 CONVERTED = "refs/convert/parquet"
-FORMAT = "1"
+FORMAT = "2"
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,7 @@ def _reader(schema: Any, target: str) -> Callable[[Any], str | None]:
             return None
         if isinstance(names, list) and isinstance(value, int) and value < len(names):
             return clean(str(names[value]))
-        text = cell_text(value) if isinstance(value, float) else str(value)
+        text = cell_text(value)
         return None if text is None else clean(text)
 
     return look

@@ -17,7 +17,7 @@ from headstart.images.collect import SPLIT_NAMES, Row, build_table, clean, each_
 from headstart.images.columns import LABEL_NAMES, NoColumns
 from headstart.images.scan_table import Wanted
 from headstart.images.table import ImageTable, Problem, Spaced, added
-from headstart.images.table_file import MAX_TABLE_BYTES, read_table_file
+from headstart.images.table_file import MAX_TABLE_BYTES, cell_text, read_table_file
 from headstart.images.whereabouts import Whereabouts, below
 
 LINES = ".jsonl"
@@ -118,9 +118,8 @@ def _of(record: dict[str, Any], name: str | None) -> Any:
 
 
 def _text(value: Any) -> str | None:
-    if value is None or value == "":
-        return None
-    return clean(str(value))
+    text = cell_text(value)
+    return None if text is None else clean(text)
 
 
 def _records(file: Path, where: Whereabouts, wanted: Wanted) -> tuple[list[dict[str, Any]], Spaced]:

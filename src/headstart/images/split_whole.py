@@ -10,14 +10,14 @@ wanting (the idea of Sechidis, Tsoumakas and Vlahavas 2011, iterative stratifica
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headstart.base.errors import BadOptions
 from headstart.base.events import warn
-from headstart.images.column_kinds import kind_of, split_labels, stratum_names
+from headstart.images.column_kinds import Kinds, kind_of, split_labels, stratum_names
 from headstart.images.split import Ratios, _checked, _codes
 from headstart.images.table import SPLITS, ImageTable
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.int64]
     Floats = NDArray[np.float64]
-
-Kinds = Mapping[str, str] | None
 
 FEW = 4
 """Images of a combination of labels, for each part, below which they are placed one by one."""

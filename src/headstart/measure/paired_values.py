@@ -17,7 +17,6 @@ from headstart.base.errors import UsageError
 from headstart.measure.cannot_tell import CannotTell
 from headstart.measure.paired import Difference, checked_level, t_limit, two_sided
 from headstart.measure.paired_splits import NO_SPLIT, OVER_SPLITS
-from headstart.measure.resampled import check_rope
 from headstart.measure.verdicts import ALPHA, ROPE, Verdicts, judge
 
 if TYPE_CHECKING:
@@ -168,7 +167,6 @@ def compare_all_values(
     against : int, optional
         Place of the method that all others are compared with.
     """
-    check_rope(rope)
     runs = [_runs(each) for each in scores]
     return judge(
         methods, [float(each.mean()) for each in runs],

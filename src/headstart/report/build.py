@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,9 +35,9 @@ from headstart.report.sections.several import several_section
 from headstart.report.sections.side_by_side import side_by_side_section
 from headstart.report.sections.told_apart import told_apart_section
 from headstart.report.sections.tricks import tricks_section
-from headstart.report.sections.tuned import tuned_section, worths_of
+from headstart.report.sections.tuned import TunedWorth, tuned_section, worths_of
 from headstart.report.sources import NUMBERED, Bibliography
-from headstart.report.statistics_words import statistics_section, statistics_used
+from headstart.report.statistics_words import Worths, statistics_section, statistics_used
 from headstart.report.summary import all_claims
 from headstart.report.told import Told, told_all
 from headstart.report.verdict import cut_claims, datasets, missing_claims
@@ -98,7 +99,8 @@ def build_document(
     budget = most // (2 * max(1, len(datasets(record))))
     pairs = (PAIR_BYTES if most else 0) // max(1, len(given := answers or {}))
     names, told = datasets(record), told_all(record, given)
-    tests = statistics_used(record, told, worths_of(record, given))
+    worths = worths_of(record, given)
+    tests = statistics_used(record, told, worths)
     cited = Bibliography(style)
     cited.cite(*used(record, tests))  # so that marks in the text and labels of the list agree
     sections = (
@@ -106,7 +108,7 @@ def build_document(
         _introduction(record, cited, told, budget),
         _methods(record, cited, tests),
         Section("implementation", "Implementation", (), (repeat_section(record),)),
-        _all_results(record, given, told, budget, pairs, cited),
+        _all_results(record, given, told, budget, pairs, cited, worths),
         _discussion(record, told),
         conclusion(record, told),
         references_of(record, tests, style),
@@ -166,14 +168,24 @@ def _methods(record: StudyRecord, cited: Bibliography, tests: list[str]) -> Sect
 
 
 def _all_results(
-    record: StudyRecord, answers: dict[str, Answers], told: Told, budget: int, pairs: int, cited: Bibliography
+    record: StudyRecord, answers: dict[str, Answers], told: Told, budget: int, pairs: int, cited: Bibliography,
+    worths: Worths,
 ) -> Section:  # fmt: skip
     """Dataset by dataset, then what was found over all of them."""
     names = datasets(record)
     classified = {row.dataset for row in record.summaries}
     others = {row.dataset for row in (*record.retrieval, *record.joint)}
     parts: list[Section | None] = [
-        _results(record, name, (PictureBook(budget), PictureBook(pairs)), at, answers.get(name), told, cited)
+        _results(
+            record,
+            name,
+            (PictureBook(budget), PictureBook(pairs)),
+            at,
+            answers.get(name),
+            told,
+            cited,
+            worths.get(name, ()),
+        )
         for at, name in enumerate(names)
         if name in classified or name not in others
     ]
@@ -201,7 +213,7 @@ def _verdict(record: StudyRecord, told: Told) -> Section:
 
 def _results(
     record: StudyRecord, name: str, books: tuple[PictureBook, PictureBook], at: int, answers: Answers | None,
-    told: Told, cited: Bibliography,
+    told: Told, cited: Bibliography, worths: Sequence[TunedWorth],
 ) -> Section:  # fmt: skip
     close = best_section(record, name, books[0], f"best-{at}")
     views = augmented_section(record, name, books[0], f"views-{at}") if name in record.tables else None
@@ -209,6 +221,6 @@ def _results(
     apart = told_apart_section(record, told.get(name), f"told-{at}")
     others = published_section(record, name, f"published-{at}", cited)
     pair = side_by_side_section(record, name, answers, books[1], f"pair-{at}")
-    tuned = tuned_section(record, name, answers, f"tuned-{at}")
+    tuned = tuned_section(record, answers, worths, f"tuned-{at}")
     parts = tuple(each for each in (apart, others, tuned, pair, images, close, views) if each is not None)
     return results_section(record, name, f"results-{at}", parts, told.get(name))

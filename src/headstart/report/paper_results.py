@@ -50,16 +50,15 @@ FEW_ROWS, FEW_FIGURES = 3, 1
 
 
 def results(
-    record: StudyRecord, cited: Bibliography, told: dict[str, ToldApart | None], worths: Worths | None = None
+    record: StudyRecord, cited: Bibliography, told: dict[str, ToldApart | None], worths: Worths
 ) -> Section:
     """A part for each dataset, what was found over all of them, what tricks did, and what is missing."""
-    tuned = worths or {}
     classified = {row.dataset for row in record.summaries}
     parts = [
         part
         for at, name in enumerate(datasets(record))
         for part in (
-            _classified(record, name, cited, told.get(name), f"found-{at}", tuned.get(name, ()))
+            _classified(record, name, cited, told.get(name), f"found-{at}", worths.get(name, ()))
             if name in classified
             else None,
             several_section(record, name, f"outputs-{at}"),

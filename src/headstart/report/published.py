@@ -187,9 +187,7 @@ def _mine(record: StudyRecord, dataset: str) -> Row:
     )
 
 
-def published_section(
-    record: StudyRecord, dataset: str, id: str, cited: Bibliography | None = None
-) -> Section | None:
+def published_section(record: StudyRecord, dataset: str, id: str, cited: Bibliography) -> Section | None:
     """The table under a heading, for the report; None where nothing is curated."""
     table = published_table(record, dataset, id, cited)
     return Section(id, "What others have published on these images", (table,)) if table is not None else None

@@ -20,13 +20,12 @@ from headstart.report.sharing import ways_of
 from headstart.report.sources import Bibliography
 from headstart.report.told import Told
 from headstart.report.told_search import search_told
-from headstart.report.told_shift import shift_told
+from headstart.report.told_shift import rival_told
 from headstart.report.told_tests import BOOTSTRAP, CORRECTED_T, MCNEMAR, OVER_SPLITS
 from headstart.report.told_values import VALUES
 from headstart.report.verdict import datasets
 from headstart.study.records import StudyRecord
 from headstart.study.shifted import CORRUPTED, FOLDER
-from headstart.study.trick_effects import trick_tables
 
 INTERVALS, OVER_FOLDS, HOLM, FRIEDMAN, CURVES, TRICKS, TUNED, TUNED_SPLITS = (
     "intervals", "over_folds", "holm", "friedman", "learning_curve", "tricks", "tuned", "tuned_splits",
@@ -89,8 +88,8 @@ STATISTICS: Mapping[str, Statistic] = {
         ((papers.TESTS["paired_bootstrap"], "differences of the metric, the paired bootstrap"),),
     ),
     VALUES: Statistic(
-        "Labels, numbers and searches were compared by what each image scores, by a paired t-test over images and seeds, "
-        "or over images and splits where every seed drew its own."
+        "Labels, numbers, searches and the answers on changed images were compared by what each image scores, by a paired "
+        "t-test over images and seeds, or over images and splits where every seed drew its own."
     ),
     HOLM: Statistic(
         "The comparisons of all pairs of methods are corrected together by Holm's procedure {}, so that the chance of "
@@ -146,20 +145,20 @@ def statistics_used(record: StudyRecord, told: Told, worths: Worths) -> list[str
     found = {each.test for each in told.values() if each is not None}
     for name in datasets(record):
         found |= {test for ways in ways_of(record, name) for test in ways.tests}
-        found |= {each.test for kind in (FOLDER, CORRUPTED) if (each := shift_told(record, name, kind))}
+        rivals = (rival_told(record, name, kind)[1] for kind in (FOLDER, CORRUPTED))
+        found |= {each.test for each in rivals if each is not None}
         found |= {each.test for each in (search_told(record, ranked_for_search(record, name)),) if each}
     if found:
         found.add(HOLM)
-    ways = {each.worth.difference["test"] for worth in worths.values() for each in worth}
-    if ways:
-        found.add(TUNED_SPLITS if paired_splits.OVER_SPLITS in ways else TUNED)
+    tests = {each.worth.difference["test"] for worth in worths.values() for each in worth}
+    found |= {TUNED_SPLITS if test == paired_splits.OVER_SPLITS else TUNED for test in tests}
     if any(result.cell.fold for result in record.results):
         found.add(OVER_FOLDS)
     if isinstance(over_datasets(record), Comparison):
         found.add(FRIEDMAN)
     if any(law["law"] for name in datasets(record) for law in laws_of(record, name)):
         found.add(CURVES)
-    if trick_tables(record):
+    if any(result.cell.tricks for result in record.results):
         found.add(TRICKS)
     found |= {shift.kind for row in (*record.summaries, *record.joint) for shift in row.shifts}
     return [name for name in STATISTICS if name in found or name == INTERVALS]

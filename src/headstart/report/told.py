@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from headstart.measure.verdict_words import EQUIVALENT, NOT_DISTINGUISHABLE
 from headstart.measure.verdicts import BETTER, WORSE, Verdict, Verdicts
 from headstart.report.answers import Answers
+from headstart.report.division import division_of
 from headstart.report.told_tests import ACCURACY, METRIC_WORDS, Found, on_images, over_given_splits
 from headstart.report.verdict import best_of, datasets, ranked, results_of
+from headstart.study.partition import GIVEN
 from headstart.study.records import CellResult, MethodSummary, StudyRecord
 
 OF_THE_OTHER = {BETTER: WORSE, WORSE: BETTER}
@@ -106,7 +108,7 @@ def told_apart(record: StudyRecord, dataset: str, answers: Answers | None) -> To
 def _found(record: StudyRecord, best: MethodSummary, answers: Answers | None) -> Found | None:
     metric = metric_of(record)
     runs = _seeded_runs(record, best)
-    if runs:
+    if runs and division_of(record, best.dataset) != GIVEN:
         names = [best.method, *(name for name in runs if name != best.method)]
         table = record.tables.get(best.dataset)
         found = over_given_splits(

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.measure.paired_values import compare_all_values, compare_all_values_over_splits
+from headstart.measure.verdicts import compare_all
 from headstart.report.told import ToldApart
+from headstart.report.told_tests import MCNEMAR
 from headstart.report.told_values import VALUES
 from headstart.report.verdict import best_of, ranked, results_of
 from headstart.study.records import MethodSummary, StudyRecord
@@ -18,6 +20,27 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Seen = tuple[str, int]
+
+
+def rival_told(record: StudyRecord, dataset: str, kind: str) -> tuple[MethodSummary | None, ToldApart | None]:
+    """The method that is highest on other test images where it is not the best, and the test of it and the best.
+
+    (None, None) where the best has no such images or is the highest itself.
+    """
+    best = best_of(record, dataset)
+    there = {
+        row.method: each.accuracy.value
+        for row in ranked(record, dataset)
+        for each in row.shifts
+        if each.kind == kind
+    }
+    if best is None or best.method not in there:
+        return None, None
+    top = max(there, key=lambda method: there[method])
+    if top == best.method:
+        return None, None
+    row = next(each for each in ranked(record, dataset) if each.method == top)
+    return row, shift_told(record, dataset, kind)
 
 
 def shift_told(record: StudyRecord, dataset: str, kind: str) -> ToldApart | None:
@@ -46,17 +69,24 @@ def shift_told(record: StudyRecord, dataset: str, kind: str) -> ToldApart | None
     if kind == FOLDER or _one_order(record, rows):
         if len(set(sizes.values())) > 1:
             return None
-        verdicts = compare_all_values(
-            names, [np.stack([*shares[name].values()]) for name in names], against=0
-        )
-        how = "on the same images, by a paired t-test over images and seeds"
+        stacked = [np.stack([*shares[name].values()]) for name in names]
+        how, test = "on the same images, by a paired t-test over images and seeds", VALUES
+        if all(np.isin(each, (0.0, 1.0)).all() for each in stacked):
+            verdicts, test = compare_all(names, [each > 0 for each in stacked], against=0), MCNEMAR
+            how = (
+                how
+                if any(len(each) > 1 for each in stacked)
+                else "on the same images, by McNemar's test (mid-p)"
+            )
+        else:
+            verdicts = compare_all_values(names, stacked, against=0)
     else:
         number = {seen: at for at, seen in enumerate(sizes)}
         parts = [{number[seen]: part for seen, part in shares[name].items()} for name in names]
         verdicts = compare_all_values_over_splits(names, parts, against=0)
-        how = "on the same images of each seed, by a paired t-test over images and splits"
+        how, test = "on the same images of each seed, by a paired t-test over images and splits", VALUES
     cells = {row.method: row.cells for row in rows if row.method in shares}
-    return ToldApart(best, verdicts, cells, how, VALUES)
+    return ToldApart(best, verdicts, cells, how, test)
 
 
 def _one_order(record: StudyRecord, rows: list[MethodSummary]) -> bool:

@@ -60,7 +60,7 @@ class Found:
 
 
 def over_given_splits(
-    names: Sequence[str], runs: Runs, metric: str, *, whole: bool, n_images: int = 0
+    names: Sequence[str], runs: Runs, metric: str, *, whole: bool, n_images: int
 ) -> Found | None:
     """The corrected t-test over given folds, or over five splits or more, from the scores of the runs alone.
 

@@ -64,12 +64,15 @@ def short_backbones(record: StudyRecord) -> dict[str, str]:
     named = [*(record.spec.get("backbone") or ()), record.spec.get("teacher") or "", *record.cards]
     named += [result.cell.backbone for result in record.results]
     found: dict[str, str] = {}
+    places: dict[str, str] = {}  # of each file or folder
     for name in dict.fromkeys(map(str, named)):
         if (own := local_weights(name)) is None:
             continue
-        last = Path(own[1]).name
-        taken = [each for each in found.values() if Path(each.partition(own[0])[2]).name == last]
-        found[name] = own[0] + (f"{len(taken) + 1}/{last}" if taken else last)
+        if own[1] not in places:
+            last = Path(own[1]).name
+            n = sum(Path(each).name == last for each in places)
+            places[own[1]] = f"{n + 1}/{last}" if n else last
+        found[name] = own[0] + places[own[1]]
     return found
 
 

@@ -14,7 +14,7 @@ from headstart.base.events import Notice, emit, warn
 from headstart.base.options import given_flags
 from headstart.images.column_kinds import SEPARATOR, split_labels
 from headstart.images.table import ImageTable
-from headstart.study.partition import DRAWN_FOLDS, GIVEN, GIVEN_FOLDS, Dataset
+from headstart.study.partition import DRAWN, DRAWN_FOLDS, GIVEN, GIVEN_FOLDS, Dataset
 from headstart.study.spec import StudySpec
 
 if TYPE_CHECKING:
@@ -104,4 +104,4 @@ def _splits(data: Dataset) -> str:
     """What the audit looked at: the given split, the one that the first seed drew, or none where there are folds."""
     if data.origin in (GIVEN_FOLDS, DRAWN_FOLDS):
         return "folds"
-    return "given" if data.origin == GIVEN else "drawn"
+    return GIVEN if data.origin == GIVEN else DRAWN

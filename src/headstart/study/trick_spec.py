@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 DISTILLATION = "distillation"
 BARE = "bare"
 SHOWN = 4
-PLAIN_SIDE = 224
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def _size_mistakes(known: Sequence[str], resolution: int) -> list[str]:
     return []
 
 
-def fitting(spec: StudySpec, scenario: str, backbone: str, cut: str, sides: Sequence[int] = ()) -> Fitting:
+def fitting(spec: StudySpec, scenario: str, backbone: str, cut: str, sides: Sequence[int]) -> Fitting:
     """The tricks for one network in one scenario; of those that exclude one another a full bag takes the first.
 
     `sides` are those of its square inputs, in pixels: at none may a trick leave training as it is.
@@ -116,8 +115,9 @@ def fitting(spec: StudySpec, scenario: str, backbone: str, cut: str, sides: Sequ
 
     names = asked(spec)
     left_out = unfit(names, scenario, backbone, cut)
-    for side in sides or (PLAIN_SIDE,):
-        left_out = {**idle(names, options_of(spec, scenario), side), **left_out}
+    options = options_of(spec, scenario)
+    for side in sides:
+        left_out = {**idle(names, options, side), **left_out}
     fit = tuple(name for name in names if name not in left_out)
     if spec.design in DISTRIBUTED and ALL in spec.tricks:
         together = bag(fit)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from headstart.report.division import division_of
 from headstart.report.document import Block, Entry, Paragraph, Section, Table, plain_table
 from headstart.report.sections.equal import equal_terms, tuning_terms
 from headstart.report.verdict import datasets, selected_on
 from headstart.report.wording import DASH, count, listed, size
+from headstart.study.partition import DRAWN_FOLDS
 from headstart.study.records import StudyRecord
 
 
@@ -134,7 +136,7 @@ def use_of_splits(record: StudyRecord, dataset: str) -> str:
         said = f"{n} folds that the source gives, a run each: fitted on the others ({one.n_train:,} images in the "
         said += f"first), tested on its own; options and best chosen on {on}. Intervals know that training sets of "
         return said + "folds overlap (corrected resampled t)."
-    if dataset in record.tables and one.n_train + one.n_test > len(record.tables[dataset]):
+    if division_of(record, dataset) == DRAWN_FOLDS:
         said = (
             f"cross-validated: each of {count(one.n_test, 'image')} is tested once, by a model fitted on the "
         )

@@ -12,7 +12,7 @@ from headstart.report.document import Beside, Block, Claim, Column, Entry, Figur
 from headstart.report.figure_style import Mark
 from headstart.report.figures import accuracy_by_step
 from headstart.report.run_links import RUNS, runs_entry
-from headstart.report.told_shift import shift_told
+from headstart.report.told_shift import rival_told
 from headstart.report.verdict import best_of, ranked
 from headstart.report.wording import DASH, count, decimal, interval, percent, signed_points
 from headstart.study.records import MethodSummary, ShiftResult, StudyRecord
@@ -92,12 +92,10 @@ def _rival(
     record: StudyRecord, dataset: str, best: MethodSummary, shift: ShiftResult
 ) -> tuple[str, tuple[str, ...]]:
     """The method that is highest there, and what the paired test on the same images says of it and the best."""
-    others = [row for row in ranked(record, dataset) for each in row.shifts if each.kind == shift.kind]
-    top = max(others, key=lambda row: _of(row, shift.kind).accuracy.value)
-    if top.method == best.method:
+    top, told = rival_told(record, dataset, shift.kind)
+    if top is None:
         return "No other method is higher there.", best.cells
     said = f"Highest there is {top.method} with {percent(_of(top, shift.kind).accuracy.value)}, not chosen for that"
-    told = shift_told(record, dataset, shift.kind)
     pair = told.pair(top.method) if told is not None else None
     if told is None or pair is None:
         why = "what both said of the same images is not in the record"

@@ -12,7 +12,7 @@ from headstart.measure.paired import Difference, paired_accuracy
 from headstart.measure.paired_splits import paired_over_splits
 from headstart.measure.values import Score
 from headstart.methods.tune.found import SearchRecord, Worth, search_from
-from headstart.report.answers import Answers, load_answers
+from headstart.report.answers import Answers
 from headstart.report.document import (
     Block,
     Claim,
@@ -79,13 +79,6 @@ class TunedWorth:
         }  # fmt: skip
 
 
-def all_worths(record: StudyRecord) -> list[TunedWorth]:
-    """Of every dataset; reads the answers from the store where something was tuned."""
-    if not any(row.tuned for row in record.summaries):
-        return []
-    return [each for found in worths_of(record, load_answers(record)).values() for each in found]
-
-
 def worths_of(record: StudyRecord, answers: Mapping[str, Answers]) -> dict[str, list[TunedWorth]]:
     """`tuned_worths` by dataset; a dataset where nothing was tuned is left out."""
     found = {name: tuned_worths(record, name, answers[name]) for name in datasets(record) if name in answers}
@@ -139,9 +132,10 @@ def _accuracy(answers: Answers, method: str) -> Score:
     return over_seeds(each, metric="accuracy")
 
 
-def tuned_section(record: StudyRecord, dataset: str, answers: Answers | None, id: str) -> Section | None:
-    """None where nothing was tuned, or no tuned method is done."""
-    found = tuned_worths(record, dataset, answers) if answers is not None else []
+def tuned_section(
+    record: StudyRecord, answers: Answers | None, found: Sequence[TunedWorth], id: str
+) -> Section | None:
+    """Of what `worths_of` found on one dataset; None where nothing was tuned, or no tuned method is done."""
     if not found or answers is None:
         return None
     blocks: list[Block] = [*_worth_claims(found), Paragraph(_how(record, answers))]
