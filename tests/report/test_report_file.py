@@ -15,6 +15,7 @@ from headstart.report.build import build_document, write_report
 from headstart.report.document import Entry
 from headstart.report.html import render, safe_href
 from headstart.report.sections import best as best_part
+from headstart.study.partition import DRAWN_FOLDS
 from headstart.testing.records import EXIF_TEXT, tiny_record
 
 HOSTILE = ("<script>alert(1)</script>", "a\"b' onload=alert(2) {{ 7*7 }}", "x" * 300 + "\udce9")
@@ -229,7 +230,10 @@ def test_datasets_of_pixels_without_splits_are_shown_too(record):
     names = tuple(f"row {row}" for row in range(n))
     table = ImageTable("shapes", "", names, names, {"class": labels}, pixels=pixels)
     rows = {id: tuple(range(n)) for id in record.test_rows}
-    page = render(build_document(dataclasses.replace(record, tables={"shapes": table}, test_rows=rows)))
+    changed = dataclasses.replace(
+        record, tables={"shapes": table}, test_rows=rows, divided={"shapes": DRAWN_FOLDS}
+    )
+    page = render(build_document(changed))
     assert "15 images in 3 classes" in page
     assert "cross-validated" in page
     assert page.count("data:image/jpeg") >= n
