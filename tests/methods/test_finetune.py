@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from headstart.images.views import policy
 from headstart.methods import prefix, processes
 from headstart.methods.finetune import FineTuneClassifier
 from headstart.methods.network import make_net, may_move, normaliser, set_mode
-from headstart.methods.prefix import open_cache
+from headstart.methods.prefix import SECONDS, open_cache
 from headstart.methods.probe import TransferClassifier
 from headstart.methods.sources import PixelBatches, StreamedBatches, Views
 from headstart.methods.training import Training
@@ -170,6 +171,23 @@ def test_every_view_of_an_image_runs_through_the_frozen_part_once(backbone, pict
     _, again = open_cache(stream, folder, range(3), 10**9, "frozen part")
     assert again.n_computed == 0 and sum(seen) == 3 * len(pictures)
     assert again.all_seconds == kept.all_seconds > 0, "what they took is known to the run that finds them"
+
+
+def test_what_the_frozen_part_took_is_whole_or_not_known(backbone, pictures, tmp_path, monkeypatch):
+    stream, folder = cache_of(backbone, pictures, tmp_path)
+
+    def killed(path, text, *args, **options):
+        path.write_bytes(text[:1].encode())
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "write_text", killed)
+        open_cache(stream, folder, range(3), 10**9, "frozen part")
+    assert not (folder / SECONDS).exists()
+    for broken in ("", "1.2.3"):
+        (folder / SECONDS).write_text(broken)
+        _, kept = open_cache(stream, folder, range(3), 10**9, "frozen part")
+        assert kept.n_computed == 0 and kept.all_seconds == 0
 
 
 def test_images_that_are_not_augmented_run_through_the_frozen_part_once(backbone, pictures, monkeypatch):

@@ -21,7 +21,7 @@ import numpy as np
 from headstart.base.ahead import ahead
 from headstart.base.errors import Busy
 from headstart.base.events import Notice, Progress, emit, warn
-from headstart.base.files import folder_lock
+from headstart.base.files import folder_lock, write_text
 from headstart.base.hashing import digest_bytes, digest_json
 from headstart.images.decode import DECODER
 from headstart.methods import processes
@@ -122,7 +122,7 @@ class CachedBatches:
                 self._compute(todo, done, task)
             finally:
                 took = before + time.perf_counter() - start
-                (self.folder / SECONDS).write_text(repr(took))
+                write_text(self.folder / SECONDS, repr(took))
         processes.wait()
         seconds = time.perf_counter() - start
         return Kept(
@@ -130,9 +130,12 @@ class CachedBatches:
         )
 
     def _seconds(self) -> float:
-        """What the rows of the file took; 0 where it was written before that was kept."""
+        """What the rows of the file took; 0 where that is not known: it was not kept, or it is no number."""
         path = self.folder / SECONDS
-        return float(path.read_text()) if path.is_file() else 0.0
+        try:
+            return float(path.read_text("utf-8")) if path.is_file() else 0.0
+        except ValueError:
+            return 0.0
 
     def _open(self) -> np.ndarray:
         """Map the file (made by the first process); True for each kept image that it holds already."""
