@@ -15,6 +15,7 @@ from headstart.methods.class_weights import answer_weights, balance, row_weights
 from headstart.methods.heads import HEADS, make_head
 from headstart.methods.heads_linear import linear_path
 from headstart.methods.heads_outputs import binary_cross_entropy, ordinal_path, steps_above
+from headstart.methods.heads_select import Round, choose
 from headstart.methods.output import Output
 from headstart.methods.output_heads import fit_output_head
 
@@ -86,6 +87,52 @@ def test_rare_classes_are_found_more_often(name):
     weighed = make_head(name, balanced=True).fit(X, CODES)
     rare = EVEN == 2
     assert (weighed.predict(X_EVEN)[rare] == 2).mean() > (usual.predict(X_EVEN)[rare] == 2).mean() + 0.1
+
+
+def test_what_is_tuned_is_chosen_by_weighted_accuracy_and_told_as_plain():
+    """The first value finds no rare image and is right more often; the second finds all of them."""
+    codes = np.repeat([0, 1], [90, 10])
+    said = [np.zeros(100, int), np.where(np.arange(100) < 30, 1, codes)]
+    walk = [({}, np.eye(2, dtype=np.float32)[each]) for each in said]
+    nothing = np.zeros((0, 1), np.float32)
+    held = Round(nothing, codes[:0], nothing, codes)
+    weights = row_weights(codes, 2)
+    for given, place in ((None, 0), (weights, 1)):
+        found = choose([iter(walk)], [held], [0, 1], stops_early=False, calibrates=False, weights=given)
+        assert found.value == place and found.accuracy == [0.9, 0.7][place]
+        assert found.visited == ((0, 0.9), (1, 0.7))
+    assert found.worth == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_ties_go_to_the_lower_weighted_loss():
+    codes = np.repeat([0, 1], [90, 10])
+    sure_of = [np.where(codes == code, 4, 1)[:, None] for code in (0, 1)]
+    walk = [({}, (np.eye(2)[codes] * each).astype(np.float32)) for each in sure_of]
+    nothing = np.zeros((0, 1), np.float32)
+    held = Round(nothing, codes[:0], nothing, codes)
+    values = {}
+    for name, given in (("plain", None), ("rare", np.where(codes == 1, 20.0, 0.1).astype(np.float32))):
+        values[name] = choose(
+            [iter(walk)], [held], [0, 1], stops_early=False, calibrates=False, weights=given
+        ).value
+    assert values == {"plain": 0, "rare": 1}
+
+
+@pytest.mark.parametrize("name", ["logistic", "linear_svm", "ridge", "rbf_svm"])
+def test_a_head_whose_classes_count_alike_is_chosen_by_balanced_accuracy(name):
+    for seed in range(5):
+        draw = np.random.default_rng(seed)
+        codes = draw.choice(3, 160, p=[0.8, 0.12, 0.08])
+        features = (1.2 * np.eye(3, 8)[codes] + draw.normal(size=(160, 8))).astype(np.float32)
+        head = make_head(name, balanced=True)
+        kept = []
+        real = head._best
+        head._best = lambda *given, real=real, kept=kept: kept.append(real(*given)) or kept[-1]
+        head.fit(features[:80], codes[:80], validation=(features[80:], codes[80:]))
+        scores = head.predict(features[80:])
+        each = [np.mean(scores[codes[80:] == code] == code) for code in range(3)]
+        assert np.mean(each) == pytest.approx(max(one.worth for one in kept), abs=1e-6)
+        assert head.selection_ == pytest.approx(np.mean(scores == codes[80:]))
 
 
 def test_means_count_alike_already_and_votes_cannot_be_weighed():

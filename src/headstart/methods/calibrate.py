@@ -30,10 +30,15 @@ def softmax(scores: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
-def nll(scores: NDArray[Any], codes: NDArray[np.int64], temperature: float = 1.0) -> float:
-    """Mean negative log likelihood of softmax(scores / temperature), in nats."""
+def nll(
+    scores: NDArray[Any],
+    codes: NDArray[np.int64],
+    temperature: float = 1.0,
+    weights: NDArray[Any] | None = None,
+) -> float:
+    """Mean negative log likelihood of softmax(scores / temperature), in nats; weighted where there are weights (n,)."""
     logs = log_softmax(np.asarray(scores, dtype=np.float64) / temperature)
-    return float(-logs[np.arange(len(codes)), codes].mean())
+    return float(-np.average(logs[np.arange(len(codes)), codes], weights=weights))
 
 
 def fit_temperature(scores: NDArray[Any], codes: NDArray[np.int64]) -> float:

@@ -81,7 +81,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
     path_ : list of (dict, float)
         Values visited, strong to weak, with their accuracy on the held-out images.
     selection_ : float
-        Held-out accuracy of the chosen value; NaN where nothing could be held out.
+        Held-out accuracy of the chosen value, images counting 1 each; NaN where nothing could be held out.
     selected_on_ : str
         "validation", "5 inner folds" ... or why there was nothing to choose on.
     seed_matters_ : bool
@@ -109,7 +109,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
         "give every feature deviation 1 (of train), not all of them one factor",
         search=among(True, False),
     )
-    balanced: bool = option(False, "let every class count alike in the fit, however many images it has")
+    balanced: bool = option(False, "let every class count alike, in the fit and in what is chosen")
 
     # ---- what a head brings -------------------------------------------------------------------------
 
@@ -138,7 +138,21 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
 
     def _choose(self, rounds: Sequence[Round], values: Sequence[Any]) -> Choice:
         walks = [self._walk(one, values) for one in rounds]
-        return choose(walks, rounds, values, stops_early=self.stops_early, calibrates=self.calibrates)
+        return self._best(walks, rounds, values, self.stops_early)
+
+    def _best(
+        self,
+        walks: Sequence[Iterator[Step]],
+        rounds: Sequence[Round],
+        values: Sequence[Any],
+        stops_early: bool,
+    ) -> Choice:
+        """What held-out images choose, each with the weight that it would have in a fit."""
+        weights = self._weights(np.concatenate([one.held_codes for one in rounds]))
+        return choose(
+            walks, rounds, values, stops_early=stops_early, calibrates=self.calibrates,
+            weights=None if weights is None else weights[:, 0],
+        )  # fmt: skip
 
     def _probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         return softmax(scores / np.float32(self.temperature_))

@@ -19,7 +19,7 @@ from headstart.base.options import between, option
 from headstart.methods.heads_base import Head
 from headstart.methods.heads_distance import ROWS_AT_ONCE, squared_distances
 from headstart.methods.heads_linear import linear_path, squared_hinge
-from headstart.methods.heads_select import Choice, Model, Round, Step, choose
+from headstart.methods.heads_select import Choice, Model, Round, Step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,14 +110,14 @@ class RBFSVMHead(Head):
 
         def judged(values: Sequence[Any], stops_early: bool) -> Choice:
             walks = [self._walk_in(spaces, r, values) for r in rounds]
-            return choose(walks, rounds, values, stops_early=stops_early, calibrates=True)
+            return self._best(walks, rounds, values, stops_early)
 
         first = judged(values, True)
         if self.gamma is not None:
             return first
         middle, strength = first.value["gamma"], first.value["C"]
         second = judged([{"gamma": middle * w, "C": strength} for w in self.widths], False)
-        better = second if second.accuracy > first.accuracy else first
+        better = second if second.worth > first.worth else first
         return dataclasses.replace(better, visited=first.visited + second.visited)
 
     def _walk_in(

@@ -37,11 +37,13 @@ class Round:
 class Choice:
     """The chosen value, its held-out accuracy and scores, and what every value visited gave.
 
-    `model` is the fitted one where a single round judged (the validation split), else None.
+    `worth` is what it was chosen by: the accuracy, weighted where images have weights. `model` is the fitted one where
+    a single round judged (the validation split), else None.
     """
 
     value: Any
     accuracy: float
+    worth: float
     scores: NDArray[np.float32]
     codes: NDArray[np.int64]
     visited: tuple[tuple[Any, float], ...]
@@ -55,32 +57,41 @@ def choose(
     *,
     stops_early: bool,
     calibrates: bool,
+    weights: NDArray[np.float32] | None = None,
 ) -> Choice:
     """Walk every round's path in step and take the value with the highest held-out accuracy.
 
-    Each held-out image counts once, whatever its fold. Ties go to the lower log loss (after temperature
-    scaling where `calibrates`), then to the stronger regularisation, which comes first in `values`.
+    Each held-out image counts once, whatever its fold, or its weight (n,), in the order of the rounds. Ties go to the
+    lower log loss (after temperature scaling where `calibrates`), weighted alike, then to the stronger
+    regularisation, which comes first in `values`.
     """
     codes = np.concatenate([one.held_codes for one in rounds])
-    steps: list[tuple[Any, float, NDArray[np.float32], Model | None]] = []
+    steps: list[tuple[Any, float, float, NDArray[np.float32], Model | None]] = []
     best, n_worse = -1.0, 0
     for value in values:
         taken = [next(walk) for walk in walks]
         scores = np.concatenate([score for _, score in taken])
-        accuracy = float(np.mean(scores.argmax(axis=1) == codes))
-        steps.append((value, accuracy, scores, taken[0][0] if len(rounds) == 1 else None))
-        n_worse = n_worse + 1 if accuracy < best else 0
-        best = max(best, accuracy)
+        right = scores.argmax(axis=1) == codes
+        accuracy = float(np.mean(right))
+        worth = accuracy if weights is None else round(float(np.average(right, weights=weights)), 9)
+        steps.append((value, accuracy, worth, scores, taken[0][0] if len(rounds) == 1 else None))
+        n_worse = n_worse + 1 if worth < best else 0
+        best = max(best, worth)
         if stops_early and n_worse == N_WORSE_TO_STOP:
             break
-    tied = [step for step in steps if step[1] == best]
-    losses = [_loss(step[2], codes, calibrates) for step in tied] if len(tied) > 1 else [0.0]
-    value, accuracy, scores, model = tied[int(np.argmin(losses))]
-    return Choice(value, accuracy, scores, codes, tuple((s[0], s[1]) for s in steps), model)
+    tied = [step for step in steps if step[2] == best]
+    losses = [_loss(step[3], codes, calibrates, weights) for step in tied] if len(tied) > 1 else [0.0]
+    value, accuracy, worth, scores, model = tied[int(np.argmin(losses))]
+    return Choice(value, accuracy, worth, scores, codes, tuple((s[0], s[1]) for s in steps), model)
 
 
-def _loss(scores: NDArray[np.float32], codes: NDArray[np.int64], calibrates: bool) -> float:
-    loss = nll(scores, codes, fit_temperature(scores, codes) if calibrates else 1.0)
+def _loss(
+    scores: NDArray[np.float32],
+    codes: NDArray[np.int64],
+    calibrates: bool,
+    weights: NDArray[np.float32] | None,
+) -> float:
+    loss = nll(scores, codes, fit_temperature(scores, codes) if calibrates else 1.0, weights)
     return round(loss, 6)  # differences beyond that are rounding, and the stronger one wins
 
 
