@@ -33,6 +33,7 @@ def test_maps_and_their_figures_as_documented_json(run, small, image, as_documen
     ]
     found = value["images"][0]["outputs"]["class"]["maps"]["gradcam"]
     assert {"randomised", "deletion", "insertion", "chance_deletion"} <= set(found)
+    assert all(abs(each["randomised"]) <= each["size"] + 1e-9 for each in value["methods"])
 
 
 def test_a_page_with_a_second_model_channels_and_a_set(run, small, image, photos, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -209,6 +210,18 @@ def test_the_folder_of_a_model_teaches_every_trial(run, photos, tiny_model, tiny
     assert ran.status == 0, ran.err
     (search,) = json.loads(ran.out)["searches"]
     assert [each["state"] for each in search["trials"]] == ["done", "done"], search["trials"]
+
+
+def test_a_model_that_teaches_is_known_by_its_content_and_by_the_images_it_saw(tiny_model, tmp_path):
+    from headstart.cli.teacher import teacher_of
+    from headstart.export.bundle import load_bundle
+
+    moved = shutil.copytree(tiny_model, tmp_path / "moved")
+    one, other = teacher_of(tiny_model), teacher_of(moved)
+    assert one.id == other.id and one.seen_ == other.seen_ == load_bundle(moved).seen() != frozenset()
+    card = json.loads((moved / "card.json").read_text("utf-8"))
+    (moved / "card.json").write_text(json.dumps({**card, "target": "another"}), "utf-8")
+    assert teacher_of(moved).id != one.id
 
 
 def test_a_teacher_that_is_no_model_is_refused_before_anything_is_read(run, tmp_path):

@@ -167,3 +167,13 @@ def test_correlations_of_both_signs_do_not_cancel_out():
     assert found.mean == 0 and found.size == pytest.approx(0.8) and not found.passed
     assert found.verdict.startswith("not below 0.3 in size (0.80)")
     assert Sanity("gradcam", np.array([[0.1, -0.2]]), np.zeros((1, 2))).passed
+
+
+def test_own_and_other_maps_are_measured_alike_and_told_as_they_were_measured():
+    """Draws of both signs cancel out in either; images of both signs in neither."""
+    own = np.array([[0.6, -0.6], [0.6, -0.6]])
+    draws = Sanity("gradcam", own, np.array([[0.6, 0.6], [-0.6, -0.6]]))
+    assert draws.other_size == pytest.approx(0) and "shows the image" in draws.verdict
+    images = Sanity("gradcam", own, np.array([[0.55, -0.55], [0.55, -0.55]]))
+    assert images.other == pytest.approx(0) and images.other_size == pytest.approx(0.55)
+    assert "as high with the map of another image (0.55)" in images.verdict

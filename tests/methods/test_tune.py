@@ -17,7 +17,7 @@ from headstart.images.table import ImageTable  # noqa: E402
 from headstart.methods.heads_shared import once, shared_spaces  # noqa: E402
 from headstart.methods.tune import run as running  # noqa: E402
 from headstart.methods.tune.divide import divide  # noqa: E402
-from headstart.methods.tune.ended import spent  # noqa: E402
+from headstart.methods.tune.ended import add_seconds, spent  # noqa: E402
 from headstart.methods.tune.found import load_tuning  # noqa: E402
 from headstart.methods.tune.job import Job, read_job, write_job  # noqa: E402
 from headstart.methods.tune.plan import TunePlan  # noqa: E402
@@ -276,12 +276,21 @@ def test_ctrl_c_gives_the_trial_back_and_the_same_command_goes_on(table, tmp_pat
     assert calls[4] == calls[3], "the trial that was stopped is tried first"
 
 
-def test_a_budget_is_shared_equally_and_ends_the_search(table, tmp_path):
+def test_a_budget_is_shared_equally_and_ends_the_search(table, tmp_path, monkeypatch):
+    each_took = {}
+
+    def noted(study, worker, seconds):
+        each_took.setdefault(study.study_name, []).append(seconds)
+        add_seconds(study, worker, seconds)
+
+    monkeypatch.setattr("headstart.methods.tune.work.add_seconds", noted)
     found = tune_table(table, TunePlan(head=("knn", "lda"), seconds=1.0), tmp_path / "out")
     storage = open_storage(tmp_path / "out")
     for record, name in zip(found.searches, found.names, strict=True):
         took = spent(open_study(storage, name, seed=0))
         assert took >= 0.5 and took > sum(each.seconds for each in record.trials if not each.default)
+        assert sum(each_took[name]) == pytest.approx(took)
+        assert sum(each_took[name][:-1]) < 0.5, "no trial begins after its budget"
 
 
 def test_a_budget_is_time_on_the_clock_and_not_of_runs_alone(table, tmp_path, monkeypatch):

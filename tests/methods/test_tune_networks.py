@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 pytest.importorskip("optuna")
 
+from headstart.base.errors import BadOptions, UsageError
 from headstart.images.scan import scan
 from headstart.methods.curve import Trained
 from headstart.methods.kept import entries, runs_folder
@@ -93,3 +95,63 @@ def test_a_run_that_ends_otherwise_keeps_its_folder(tmp_path):
     with pytest.raises(Abandoned), removed_if_abandoned(tmp_path / "run"):
         raise Abandoned("now")
     assert not (tmp_path / "run").exists()
+
+
+class Fitted:
+    """A classifier that is fitted already, knows its content and counts how often it is asked."""
+
+    def __init__(self, classes, *, seen=(), id="of some content"):
+        self.classes_, self.seen_, self.id, self.n_asked = np.array(classes), seen, id, 0
+
+    def predict_proba(self, items):
+        self.n_asked += 1
+        return np.full((len(items), len(self.classes_)), 1 / len(self.classes_), np.float32)
+
+
+def taught(tiny_name, teacher="a folder", **options):
+    training = {**FIXED, "epochs": 1, "learning_rate": 0.01, "teacher": teacher}
+    given = {"scenario": ("finetune",), "input_size": 32, "trials": 3, "pruner": "none", **options}
+    return TunePlan(backbone=tiny_name, training=training, **given)
+
+
+def test_a_teacher_answers_once_for_all_trials(photos, tiny_name, tmp_path):
+    table = scan(photos)
+    asked = {}
+    for id in ("of some content", ""):
+        teacher = Fitted(table.classes("label"), id=id)
+        found = tune_table(table, taught(tiny_name), tmp_path / f"out {id}", teacher=teacher)
+        assert [each.state for each in found.searches[0].trials] == ["done"] * 3
+        asked[id] = teacher.n_asked
+    assert asked["of some content"] == 1 and asked[""] > 3, "three trials, and the networks that test"
+
+
+@pytest.mark.parametrize("folds", [0, 2])
+def test_a_teacher_that_saw_images_that_test_is_refused(photos, tiny_name, tmp_path, folds):
+    table, plan = scan(photos), taught(tiny_name, folds=folds)
+    job = make_job(table, plan)
+    tested = [job.table.digests[row] for part in job.parts for row in part.test]
+    teacher = Fitted(table.classes("label"), seen=(tested[0], tested[-1], "another"))
+    with pytest.raises(
+        UsageError, match="teacher: it was fitted or chosen on 2 of the images that are to test"
+    ):
+        tune_table(table, plan, tmp_path / "out", teacher=teacher)
+    assert teacher.n_asked == 0
+
+
+def test_processes_that_would_not_know_the_teacher_are_refused(photos, tiny_name, tmp_path):
+    table = scan(photos)
+    with pytest.raises(BadOptions, match="workers: 2 processes cannot be handed a fitted teacher"):
+        tune_table(
+            table, taught(tiny_name, workers=2), tmp_path / "out", teacher=Fitted(table.classes("label"))
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_search_is_known_by_what_its_teacher_says_and_not_by_where_it_lies(photos, tiny_name):
+    def name(folder, id):
+        job = make_job(scan(photos), taught(tiny_name, folder))
+        job.teacher = Fitted(job.classes, id=id)
+        return job.searches()[0].name
+
+    assert name("here", "one") == name("there", "one") != name("here", "other")
+    assert name("here", "") != name("there", "")

@@ -10,7 +10,6 @@ import zipfile
 from dataclasses import replace
 
 import pyarrow.parquet as pq
-import pypdfium2
 import pytest
 
 from headstart.backbones.catalog import local_weights, without_folder
@@ -22,6 +21,7 @@ from headstart.study.spec import StudySpec
 from headstart.study.trained import options_of
 from headstart.testing.backbones import tiny_weights
 from headstart.testing.images import class_folders
+from headstart.testing.pdf import pages_of
 
 FOLDERS = ("hiddenone", "hiddentwo")
 
@@ -45,7 +45,7 @@ def record(tmp_path_factory):
 def told_in(name, content):
     """All the text of a file of the archive."""
     if name.endswith(".pdf"):
-        return " ".join(page.get_textpage().get_text_range() for page in pypdfium2.PdfDocument(content))
+        return " ".join(pages_of(content))
     if name.endswith(".parquet"):
         return str(pq.read_table(io.BytesIO(content)).to_pylist())
     return content.decode(errors="replace")

@@ -93,7 +93,7 @@ def chosen_set(target: Target, options: ExplainOptions, source: DataOptions) -> 
     import numpy as np
 
     from headstart.cli.sources import open_table
-    from headstart.explain.see import read
+    from headstart.explain.see import read_pixels
 
     table = open_table(str(options.set), source)
     every = table.rows("train") if table.splits is not None else table.rows("all")
@@ -103,7 +103,7 @@ def chosen_set(target: Target, options: ExplainOptions, source: DataOptions) -> 
         )
     order = np.random.default_rng(options.seed).permutation(len(every))[: options.most]
     rows = [int(every[int(at)]) for at in np.sort(order)]
-    good, pixels, problems = read(
+    good, pixels, problems = read_pixels(
         target, [table.item(row) for row in rows], [table.paths[row] for row in rows]
     )
     if problems:

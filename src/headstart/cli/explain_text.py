@@ -32,7 +32,7 @@ def as_json(seen: Seen, parts: Parts, html: str | None) -> dict[str, Any]:
 
 def lines(seen: Seen) -> list[str]:
     """The maps as text."""
-    from headstart.explain.see import share_text
+    from headstart.explain.see import gap_text
 
     facts = seen.to_dict()
     rows = []
@@ -60,7 +60,7 @@ def lines(seen: Seen) -> list[str]:
     for each in facts["methods"]:
         if "gap" in each:
             said.append(
-                f"{each['method']}: what the maps miss of the difference of scores: at most {share_text(each['gap'])}"
+                f"{each['method']}: what the maps miss of the difference of scores: at most {gap_text(each['gap'])}"
             )
         if "randomised" in each:
             said.append(

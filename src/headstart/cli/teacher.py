@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.base.errors import BadImage, UsageError
+from headstart.base.hashing import digest_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,12 +16,22 @@ if TYPE_CHECKING:
 
 
 class BundleTeacher:
-    """A bundle with the face of a fitted classifier."""
+    """A bundle with the face of a fitted classifier.
+
+    Attributes
+    ----------
+    seen_ : frozenset of str
+        Content hashes of the images it was fitted and chosen on.
+    id : str
+        Of its content, wherever its folder lies.
+    """
 
     def __init__(self, bundle: Bundle) -> None:
         import numpy as np
 
         self.bundle, self.classes_ = bundle, np.array(bundle.classes)
+        self.seen_ = bundle.seen()
+        self.id = digest_file(bundle.folder / "card.json")  # the card holds the digests of the other files
 
     def predict_proba(self, items: Sequence[Any]) -> np.ndarray:
         """Probabilities (n, k) of images that can all be read."""

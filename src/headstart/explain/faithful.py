@@ -64,7 +64,12 @@ class Sanity:
     @property
     def size(self) -> float:
         """Size of each image's mean over draws, meaned over images: what one image gains no other cancels."""
-        return _known_mean(np.abs([_known_mean(each) for each in self.correlations.T]))
+        return _mean_size(self.correlations)
+
+    @property
+    def other_size(self) -> float:
+        """The same of `others`."""
+        return _mean_size(self.others)
 
     @property
     def passed(self) -> bool:
@@ -79,16 +84,16 @@ class Sanity:
         signs = f" in size ({self.size:.2f})" if self.size - abs(self.mean) > SIGNS else ""
         if self.passed:
             return f"below {BOUND}{signs}: the map hangs on what the network has learned"
-        said, other = f"not below {BOUND}{signs}", _known_mean(np.abs(self.others))
+        said, other = f"not below {BOUND}{signs}", self.other_size
         if np.isnan(other):
             return f"{said}: with two images or more it can be told whether it shows the image or the place"
         if self.size - other < PLACE:
             return (
-                f"{said}, and as high with the map of another image ({self.other:.2f}): what stays is the place "
+                f"{said}, and as high with the map of another image ({other:.2f}): what stays is the place "
                 "(centre, borders), which random weights favour too"
             )
         return (
-            f"{said}, and higher than with the map of another image ({self.other:.2f}): it shows the image more than "
+            f"{said}, and higher than with the map of another image ({other:.2f}): it shows the image more than "
             "the network"
         )
 
@@ -96,6 +101,11 @@ class Sanity:
 def _known_mean(values: np.ndarray) -> float:
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else float("nan")
+
+
+def _mean_size(values: np.ndarray) -> float:
+    """Mean over images (columns) of the size of the mean over draws (rows)."""
+    return _known_mean(np.abs([_known_mean(each) for each in values.T]))
 
 
 def sanity(

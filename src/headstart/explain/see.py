@@ -156,6 +156,7 @@ def _method(view: View, name: str) -> dict[str, Any]:
         other = None if np.isnan(found.other) else found.other
         facts |= {
             "randomised": found.mean,
+            "size": None if np.isnan(found.size) else found.size,
             "passed": found.passed,
             "other_image": other,
             "verdict": found.verdict,
@@ -209,7 +210,7 @@ def see(
     """
     start = time.perf_counter()
     outputs = target.outputs if output is None else (target.output(output),)
-    rows, pixels, problems = read(target, items, paths)
+    rows, pixels, problems = read_pixels(target, items, paths)
     own = {"integrated_gradients": {"steps": steps}, "occlusion": {"windows": windows}}
     views = []
     for each in outputs:
@@ -237,19 +238,19 @@ def see(
 
 def _warn_of_gaps(maps: Maps) -> None:
     if maps.gap is not None and (n := int((maps.gap > MOST_GAP).sum())):
-        most = share_text(float(maps.gap.max()))
+        most = gap_text(float(maps.gap.max()))
         warn(
             f"{maps.method}: the maps of {n} of {len(maps.gap)} images miss more than {100 * MOST_GAP:.0f} % of the "
             f"difference of scores that they should add up to (at most {most}); give more --steps"
         )
 
 
-def share_text(gap: float) -> str:
+def gap_text(gap: float) -> str:
     """A gap of integrated gradients as a percentage; of a score that hardly differs it has no bound."""
     return f"{100 * gap:.0f} %" if gap < 10 else "over 1,000 %"
 
 
-def read(
+def read_pixels(
     target: Target, items: Sequence[ImageItem], paths: Sequence[str]
 ) -> tuple[list[int], np.ndarray, tuple[Problem, ...]]:
     """Numbers of the images that can be read, their pixels as the network sees them, and why others cannot.

@@ -137,11 +137,11 @@ class Target:
         if output not in self._lasts:
             how = self.preprocessing
             self._lasts[output] = last_layer(
-                self.net, self.layers, how.height, how.width, lambda images: self._slopes(images, output)
+                self.net, self.layers, how.height, how.width, lambda images: self._scored(images, output)
             )
         return self._lasts[output]
 
-    def _slopes(self, images: Tensor, output: str) -> Tensor:
+    def _scored(self, images: Tensor, output: str) -> Tensor:
         """Scores of an output; of a head without a gradient what it is given."""
         if self.has_gradient:
             return self.scores(images, output)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -134,11 +135,7 @@ class FeatureStore:
         every = list(missing)
         try:
             with self._open(path) as base:
-                for start in range(0, len(every), CHUNK):
-                    part = every[start : start + CHUNK]
-                    marks = ",".join("?" * len(part))
-                    found = base.execute(f"SELECT digest FROM rows WHERE digest IN ({marks})", part)  # noqa: S608
-                    missing.difference_update(digest for (digest,) in found)
+                missing.difference_update(digest for (digest,) in _kept(base, "digest", every))
         except sqlite3.DatabaseError:
             return set(every)
         return missing
@@ -244,16 +241,20 @@ def _is_locked(error: sqlite3.Error) -> bool:
 def _read_rows(
     base: sqlite3.Connection, places: dict[str, list[int]], n: int, out: np.ndarray | None, found: np.ndarray
 ) -> np.ndarray | None:
-    digests = list(places)
+    for digest, blob in _kept(base, "digest, vector", list(places)):
+        vector = np.frombuffer(blob, np.float32)
+        if out is None:
+            out = np.zeros((n, len(vector)), np.float32)
+        if len(vector) != out.shape[1]:
+            raise sqlite3.DatabaseError(f"a row of {len(vector)} values among rows of {out.shape[1]}")
+        out[places[digest]] = vector
+        found[places[digest]] = True
+    return out
+
+
+def _kept(base: sqlite3.Connection, columns: str, digests: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Columns of the rows that are kept, of digests as many as one statement may name at a time."""
     for start in range(0, len(digests), CHUNK):
         part = digests[start : start + CHUNK]
         marks = ",".join("?" * len(part))
-        for digest, blob in base.execute(f"SELECT digest, vector FROM rows WHERE digest IN ({marks})", part):  # noqa: S608
-            vector = np.frombuffer(blob, np.float32)
-            if out is None:
-                out = np.zeros((n, len(vector)), np.float32)
-            if len(vector) != out.shape[1]:
-                raise sqlite3.DatabaseError(f"a row of {len(vector)} values among rows of {out.shape[1]}")
-            out[places[digest]] = vector
-            found[places[digest]] = True
-    return out
+        yield from base.execute(f"SELECT {columns} FROM rows WHERE digest IN ({marks})", part)  # noqa: S608

@@ -18,10 +18,10 @@ import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from headstart.backbones.field import Pair, pair
+
 TILE = 3
 """Side of the kernels whose weight gradient is fast."""
-
-Pair = tuple[int, int]
 
 
 @contextmanager
@@ -107,11 +107,6 @@ def gradients(
         out, x, weight, None, stride, padding, dilation, False, (0, 0), groups, mask
     )
     return found[0], found[1]
-
-
-def pair(value: Any) -> Pair:
-    """An option of a convolution that may be one number for both sides."""
-    return (value, value) if isinstance(value, int) else (value[0], value[-1])
 
 
 class _Depthwise(torch.autograd.Function):

@@ -20,6 +20,7 @@ from headstart.backbones.load import load
 from headstart.base.errors import DataError, UsageError
 from headstart.features.extractor import FeatureExtractor
 from headstart.methods.heads import make_head
+from headstart.methods.heads_shared import once
 from headstart.methods.objective import Classes
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def lesson_of(
     """
     start = time.perf_counter()
     found = _lesson(student, items, digests, codes, train, out)
-    return None if found is None else replace(found, seconds=time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return None if found is None else replace(found, seconds=max(found.seconds, seconds))
 
 
 def _lesson(
@@ -100,7 +102,7 @@ def _lesson(
 ) -> Lesson | None:  # fmt: skip
     teacher = student.teacher
     if hasattr(teacher, "predict_proba"):
-        return ask(teacher, [items[int(row)] for row in train], student.classes_)
+        return _answered(teacher, items, digests, train, student.classes_)
     if not teacher:
         return None
     rows = [int(row) for row in (*train, *out)]
@@ -111,6 +113,22 @@ def _lesson(
         teacher, shown, [digests[row] for row in rows], coded, len(train), len(student.classes_),
         seed=student.seed, cache_gb=student.cache_gb,
     )  # fmt: skip
+
+
+def _answered(
+    teacher: Any, items: Sequence[Any], digests: Sequence[str], train: np.ndarray, classes: Iterable[Any]
+) -> Lesson:
+    """`ask`; inside `shared_spaces` a teacher whose content is known is asked once about the same images."""
+    start, names = time.perf_counter(), [str(each) for each in classes]
+
+    def asked() -> Lesson:
+        found = ask(teacher, [items[int(row)] for row in train], names)
+        return replace(found, seconds=time.perf_counter() - start)
+
+    if not getattr(teacher, "id", ""):
+        return asked()
+    told_apart_by = (np.array([digests[int(row)] for row in train]), np.array(names))
+    return once(f"teacher {teacher.id}", told_apart_by, asked)
 
 
 def learn_tuned(student: FineTuneClassifier, items: Sequence[Any], codes: np.ndarray, n_train: int) -> Lesson:

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from headstart.methods.depthwise import Pair, gradients, pair
+from headstart.backbones.field import Pair, pair
+from headstart.methods.depthwise import gradients
 
 Pairs = dict[Tensor, nn.BatchNorm2d]
 

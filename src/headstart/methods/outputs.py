@@ -10,7 +10,6 @@ import numpy as np
 
 from headstart.base.errors import BadOptions, UnknownName
 from headstart.images.column_kinds import (
-    KINDS,
     SEPARATOR,
     check_kind,
     column_kind,
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from headstart.images.table import ImageTable
 
 __all__ = [
-    "KINDS",
     "SEPARATOR",
     "Output",
     "decide",

@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart.base.files import write_text
 from headstart.explain.cam import Maps
-from headstart.explain.see import Seen, View, counterpart, share_text
+from headstart.explain.see import Seen, View, counterpart, gap_text
 from headstart.report import papers
 from headstart.report.cited import references_section, together
 from headstart.report.document import (
@@ -153,7 +153,7 @@ def _pictures(seen: Seen, view: View, at: int, book: PictureBook, before: str) -
             scores = view.faithful[method].scores()
             lines.append(f"del {scores['deletion'][at]:.2f}, ins {scores['insertion'][at]:.2f}")
         if maps.gap is not None:
-            lines.append(f"misses {share_text(float(maps.gap[at]))} of the score")
+            lines.append(f"misses {gap_text(float(maps.gap[at]))} of the score")
         if not maps.values[at].any():
             lines.append("nothing speaks for the class")
         picture = overlay(seen.pixels[at], maps.values[at])

@@ -51,7 +51,7 @@ class Job:
     features : dict of (layer, pooling) to float32 array (n, d)
     n_stages : int
     teacher : object or None
-        A fitted classifier in place of the backbone that the plan names as the teacher.
+        A fitted classifier in place of the backbone that the plan names as the teacher; see `tune_table`.
     """
 
     plan: TunePlan
@@ -78,10 +78,11 @@ class Job:
         """Every method on every part."""
         spaces = spaces_of(self.plan, self.n_stages)
         pairs = [(method, fold) for method in self.plan.methods for fold in range(len(self.parts))]
+        contents, teacher = [self.content(part) for part in self.parts], str(getattr(self.teacher, "id", ""))
         return [
             Search(
                 number, method, fold, spaces[method],
-                f"{method} {search_id(self.plan, method, spaces[method], self.content(self.parts[fold]))}",
+                f"{method} {search_id(self.plan, method, spaces[method], contents[fold], teacher)}",
             )
             for number, (method, fold) in enumerate(pairs)
         ]  # fmt: skip

@@ -180,15 +180,18 @@ def spaces_of(plan: TunePlan, n_stages: int | None = None) -> dict[str, Any]:
     return spaces
 
 
-def search_id(plan: TunePlan, method: str, space: Any, parts: Any) -> str:
+def search_id(plan: TunePlan, method: str, space: Any, parts: Any, teacher: str = "") -> str:
     """What decides every trial of a search: its name in the storage.
 
     Parameters
     ----------
     parts : JSON-like
         Content of the images and of their division.
+    teacher : str
+        Content of a fitted teacher; it takes the place of the name that the plan gives it.
     """
     trains = method in TRAINED
+    training = {**plan.training, **({"teacher": teacher} if teacher else {})}
     names = ("backbone", "engine", "precision", "input_size", "seed", "inner_folds")
     kept = {name: getattr(plan, name) for name in names}
     return digest_json(
@@ -198,7 +201,7 @@ def search_id(plan: TunePlan, method: str, space: Any, parts: Any) -> str:
             space.to_dict(),
             parts,
             kept,
-            dict(plan.training) if trains else {},
+            training if trains else {},
             plan.pruner if trains else "",
         ]
     )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.base.errors import DataError, UsageError
+from headstart.base.errors import BadOptions, DataError, UsageError
 from headstart.base.events import Event, Notice, Progress, emit, listening, warn
 from headstart.base.files import folder_lock, write_text
 from headstart.base.runtime import versions
@@ -48,7 +48,9 @@ def tune_table(
     command : str
         The command line that would repeat it, for the report.
     teacher : object, optional
-        A fitted classifier in place of the backbone that `plan.training` names as the teacher.
+        A fitted classifier in place of the backbone that `plan.training` names as the teacher. Its `id`, where it
+        has one, says its content: trials that ask about the same images share what it answers. Its `seen_`, where
+        it has that, are the digests of the images it was fitted on.
     worker : str
         The module that worker processes run: one that opens such a teacher.
 
@@ -59,11 +61,11 @@ def tune_table(
     Raises
     ------
     BadOptions
-        Every mistake of the plan at once; a search space of one point.
+        Every mistake of the plan at once; a search space of one point; a teacher that no worker process would open.
     DataError
         Images that cannot be tuned on: two classes are needed, and none may both choose and test.
     UsageError
-        The folder holds a tuning that looked at images which are test images now.
+        The folder holds a tuning that looked at images which are test images now, or the teacher did.
     MissingPackage
         Optuna is not installed.
     Busy
@@ -72,6 +74,11 @@ def tune_table(
     started = time.monotonic()
     load_optuna()
     spaces_of(checked(plan))
+    if teacher is not None and plan.workers > 1 and worker == WORKER:
+        raise BadOptions([
+            f"workers: {plan.workers} processes cannot be handed a fitted teacher; give 1, or the module of a worker "
+            "that opens it"
+        ])  # fmt: skip
     if Path(out).exists() and not Path(out).is_dir():
         raise UsageError(f"{out} is a file; give an output folder")
     heard: list[str] = []
@@ -90,6 +97,7 @@ def tune_table(
 def _tuned(job: Job, folder: Path, command: str, started: float, heard: list[str], worker: str) -> Tuning:
     searches = job.searches()
     _refuse_tested(job, folder)
+    _refuse_taught(job)
     earlier = _earlier(folder, searches)
     storage = open_storage(folder)
     try:
@@ -177,12 +185,25 @@ def _refuse_tested(job: Job, folder: Path) -> None:
     seen = {digest for each in kept.values() for digest in each}
     if {search.name for search in job.searches()} <= set(kept):
         return  # the same division: checked when it was made
-    tested = {job.table.digests[row] for part in job.parts for row in part.test}
-    if job.plan.folds == 0 and (shared := seen & tested):
+    if job.plan.folds == 0 and (shared := seen & _tested(job)):
         raise UsageError(
             f"{folder} was tuned on {len(shared)} of the images that are to test now; what was tuned on its test "
             "split says nothing: name another --out, or divide the images as before"
         )
+
+
+def _refuse_taught(job: Job) -> None:
+    """Refuse a teacher that was fitted on images that are to test."""
+    if shared := set(getattr(job.teacher, "seen_", ())) & _tested(job):
+        raise UsageError(
+            f"teacher: it was fitted or chosen on {len(shared)} of the images that are to test; its student would be "
+            "tested on what it was told: give a teacher that has not seen them, or divide the images as it did"
+        )
+
+
+def _tested(job: Job) -> set[str]:
+    """Digests of every image that tests."""
+    return {job.table.digests[row] for part in job.parts for row in part.test}
 
 
 def _note_seen(job: Job, folder: Path, searches: Sequence[Search]) -> None:

@@ -64,7 +64,7 @@ class Dimension:
         if s.choices:
             return s.choices
         if s.low is None or s.high is None or not s.whole:
-            return (s.low,) if s.low == s.high else None
+            return None
         return tuple(range(int(s.low), int(s.high) + 1))
 
     def holds(self, value: Any) -> bool:
