@@ -14,7 +14,6 @@ optuna = pytest.importorskip("optuna")
 from headstart.base.errors import BadOptions, DataError, UsageError  # noqa: E402
 from headstart.base.events import Notice, listening  # noqa: E402
 from headstart.images.table import ImageTable  # noqa: E402
-from headstart.methods.heads_shared import once, shared_spaces  # noqa: E402
 from headstart.methods.tune import run as running  # noqa: E402
 from headstart.methods.tune.divide import divide  # noqa: E402
 from headstart.methods.tune.ended import add_seconds, spent  # noqa: E402
@@ -376,32 +375,3 @@ def test_a_space_of_one_point_is_refused_before_anything_runs(table, tmp_path):
     with pytest.raises(BadOptions, match="one point"):
         tune_table(table, TunePlan(head=("lda",), space={"lda": point}), tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-def test_inside_the_block_equal_arrays_are_worked_on_once():
-    calls = []
-
-    def make():
-        calls.append(1)
-        return np.ones(3)
-
-    array = np.arange(6.0)
-    with shared_spaces():
-        first = once("x", (array,), make)
-        assert once("x", (array.copy(),), make) is first and once("y", (array,), make) is not first
-        array[0] = 5.0
-    assert len(calls) == 2
-    once("x", (array,), make)
-    assert len(calls) == 3
-
-
-@pytest.mark.parametrize("head", ["logistic", "lda", "ridge", "rbf_svm", "knn"])
-def test_sharing_changes_no_number(head):
-    from headstart.methods.heads import make_head
-
-    features, codes = blobs()
-    plain = make_head(head).fit(features, codes).predict_proba(features)
-    with shared_spaces():
-        for _ in range(2):
-            shared = make_head(head).fit(features, codes).predict_proba(features)
-    np.testing.assert_array_equal(plain, shared)

@@ -1,11 +1,38 @@
-"""Ctrl-C that waits for the end of what must not be done by half."""
+"""Ctrl-C that waits for the end of what must not be done by half, and that is never lost."""
 
 from __future__ import annotations
 
+import _thread
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+AGAIN = 0.02  # seconds
+
+
+@contextmanager
+def never_lost() -> Iterator[None]:
+    """Send a Ctrl-C again that fell where Python lets no error out: in a finalizer or a callback of the collector.
+
+    Python prints such an error and goes on; who pressed Ctrl-C would wait for ever.
+    """
+    before = sys.unraisablehook
+
+    def heard(error: sys.UnraisableHookArgs) -> None:
+        if error.exc_type is not KeyboardInterrupt:
+            before(error)
+            return
+        again = threading.Timer(AGAIN, _thread.interrupt_main)
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = heard
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from headstart.base.errors import EngineError, HeadstartError
+from headstart.base.interrupts import never_lost
 from headstart.cli import (
     advise,
     augment,
@@ -109,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug, given = _without_debug(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         _never_fails(stream)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), never_lost():
         _hush(debug)
         return _run(given, debug)
 
