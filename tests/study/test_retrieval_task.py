@@ -167,7 +167,8 @@ def test_a_record_that_kept_no_queries_says_that_nothing_was_tested(two_ways):
 )
 def test_folds_and_drawn_splits_all_count(shapes, tmp_path, options, how):
     kinds = sorted(shapes.iterdir())
-    for here, there in pairwise((*kinds, kinds[0])):  # three of ten lie in a wrong folder, so no search is perfect
+    # three of ten lie in a wrong folder, so that no search is perfect
+    for here, there in pairwise((*kinds, kinds[0])):
         for number in range(3):
             (here / f"{number:03d}.jpg").rename(there / f"from-{here.name}-{number}.jpg")
     spec = StudySpec(data=(str(shapes),), task=("retrieval",), layer=("stage3", "pool"), **options)
