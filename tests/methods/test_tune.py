@@ -18,7 +18,7 @@ from headstart.methods.tune import run as running  # noqa: E402
 from headstart.methods.tune.divide import divide  # noqa: E402
 from headstart.methods.tune.ended import add_seconds, spent  # noqa: E402
 from headstart.methods.tune.found import load_tuning  # noqa: E402
-from headstart.methods.tune.job import Job, read_job, write_job  # noqa: E402
+from headstart.methods.tune.job import Job, read_job, spaces_folder, write_job  # noqa: E402
 from headstart.methods.tune.plan import TunePlan  # noqa: E402
 from headstart.methods.tune.run import tune_table  # noqa: E402
 from headstart.methods.tune.storage import claim, lose, n_taken, open_storage, open_study, take_back  # noqa: E402
@@ -326,9 +326,10 @@ def test_a_search_ends_when_every_point_of_a_finite_space_was_tried(table, tmp_p
 
 
 def test_two_processes_keep_exactly_the_asked_number_of_trials(table, tmp_path):
-    found = tune_table(table, TunePlan(head=("knn",), trials=12, workers=2), tmp_path / "out")
+    found = tune_table(table, TunePlan(head=("logistic",), trials=12, workers=2), tmp_path / "out")
     assert len(found.searches[0].trials) == 12
     assert len({each.number for each in found.searches[0].trials}) == 12
+    assert not spaces_folder(tmp_path / "out").exists()
 
 
 def test_a_job_reads_back_for_the_workers(table, tmp_path):

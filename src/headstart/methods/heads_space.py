@@ -59,7 +59,9 @@ class EigenSpace:
     def enter(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Coordinates (n, r) of features (n, d)."""
         arrays = (features, self.mean, self.eigenvalues)
-        return once("enter", arrays, lambda: np.asarray((features - self.mean) @ self.directions))
+        return once(
+            "enter", arrays, lambda: np.asarray((features - self.mean) @ self.directions), made_of=np.ndarray
+        )
 
     def leave(self, model: dict[str, Any]) -> dict[str, Any]:
         """A linear model of the coordinates as one of the features: "coef" (d, k), "intercept" (k,)."""
@@ -84,7 +86,7 @@ def eigen_space(features: NDArray[np.float32], mean: NDArray[np.float32] | None 
     if min(features.shape) > MOST_DIRECTIONS:
         return None
     given = (features,) if mean is None else (features, mean)
-    return once("space", given, lambda: _eigen_space(features, mean))
+    return once("space", given, lambda: _eigen_space(features, mean), made_of=EigenSpace)
 
 
 def _eigen_space(features: NDArray[np.float32], mean: NDArray[np.float32] | None) -> EigenSpace:

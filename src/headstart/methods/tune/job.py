@@ -23,7 +23,7 @@ from headstart.methods.tune.plan import TunePlan, plan_from, search_id, spaces_o
 from headstart.methods.tune.space import Space
 from headstart.methods.tune.trials import HeadTrials, NetworkTrials, Trials
 
-FOLDER, FILE = "work", "job.json"
+FOLDER, FILE, SPACES = "work", "job.json", "spaces"
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,11 @@ class Job:
             search.space, self.features, self.codes, len(self.classes), part, self.table.groups,
             plan.seed, plan.inner_folds,
         )  # fmt: skip
+
+
+def spaces_folder(folder: Path) -> Path:
+    """Where the workers of a tuning share what they compute of its features."""
+    return folder / FOLDER / SPACES
 
 
 def write_job(job: Job, folder: Path) -> None:

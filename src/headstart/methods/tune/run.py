@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from headstart.methods.training_options import TRAINED
 from headstart.methods.tune.divide import divide
 from headstart.methods.tune.ended import all_tried, ended, finished, unused_starts
 from headstart.methods.tune.found import FILE, SearchRecord, Tuning, Worth, load_tuning
-from headstart.methods.tune.job import Job, Search, write_job
+from headstart.methods.tune.job import Job, Search, spaces_folder, write_job
 from headstart.methods.tune.judge import search_record, worth_of
 from headstart.methods.tune.plan import FEATURES, TunePlan, checked, spaces_of
 from headstart.methods.tune.processes import WORKER, run_workers
@@ -87,11 +89,23 @@ def tune_table(
         if isinstance(event, Notice) and event.level == "warning" and event.message not in heard:
             heard.append(event.message)
 
-    with folder_lock(out), listening(hear), shared_spaces():
-        folder = Path(out)
+    folder = Path(out)
+    with folder_lock(out), listening(hear), _spaces(folder, plan.workers):
         job = make_job(table, plan, target)
         job.teacher = teacher
         return _tuned(job, folder, command, started, heard, worker)
+
+
+@contextmanager
+def _spaces(folder: Path, workers: int) -> Iterator[None]:
+    """Shared with the worker processes, through a folder that is gone at the end."""
+    place = spaces_folder(folder) if workers > 1 else None
+    try:
+        with shared_spaces(place):
+            yield
+    finally:
+        if place is not None:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _tuned(job: Job, folder: Path, command: str, started: float, heard: list[str], worker: str) -> Tuning:
@@ -230,9 +244,8 @@ def described(job: Job) -> str:
 
 
 def _search(job: Job, folder: Path, storage: Any, searches: Sequence[Search], worker: str) -> None:
-    done = {
-        search.name: len(finished(study_of(job, storage, search, job.trials(search)))) for search in searches
-    }
+    studies = [study_of(job, storage, search, job.trials(search)) for search in searches]
+    done = {search.name: len(finished(study)) for search, study in zip(searches, studies, strict=True)}
     most = job.plan.most_trials
     total = None if most is None else most * len(searches)
 
@@ -240,17 +253,16 @@ def _search(job: Job, folder: Path, storage: Any, searches: Sequence[Search], wo
         done[search.name] = n
         emit(Progress(TASK, sum(done.values()), total))
 
+    def count() -> None:
+        for search, study in zip(searches, studies, strict=True):
+            counted(search, len(finished(study)))
+
     emit(Progress(TASK, sum(done.values()), total))
     if job.plan.workers == 1:
         work(job, storage, counted=counted)
         return
     write_job(job, folder)
-    run_workers(folder, job.plan.workers, lambda: _count(job, storage, searches, counted), worker)
-
-
-def _count(job: Job, storage: Any, searches: Sequence[Search], counted: Any) -> None:
-    for search in searches:
-        counted(search, len(finished(study_of(job, storage, search, job.trials(search)))))
+    run_workers(folder, job.plan.workers, count, worker)
 
 
 def _tell_all_tried(job: Job, storage: Any, searches: Sequence[Search]) -> None:

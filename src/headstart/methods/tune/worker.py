@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from headstart.methods.tune.job import Search, read_job
+from headstart.methods.heads_shared import shared_spaces
+from headstart.methods.tune.job import Search, read_job, spaces_folder
 from headstart.methods.tune.storage import open_storage
 from headstart.methods.tune.work import work
 
@@ -37,7 +38,8 @@ def main(arguments: list[str], open_teacher: Callable[[Any], Any] | None = None)
         job = read_job(folder)
         if open_teacher is not None:
             job.teacher = open_teacher(job.plan.training.get("teacher"))
-        work(job, open_storage(folder), worker=number, counted=counted)
+        with shared_spaces(spaces_folder(folder)):
+            work(job, open_storage(folder), worker=number, counted=counted)
     except KeyboardInterrupt:
         return STOPPED
     return 0
