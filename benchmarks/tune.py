@@ -3,7 +3,8 @@
 python benchmarks/tune.py DATA [--trials 200] [--heads logistic,linear_svm,knn,nearest_mean,lda,ridge]
 
 Bars: 200 trials (in equal parts for each head whose space is not finite) within 120 s; two workers of one thread
-each on one storage do at least 1.6 times the trials of one such worker in the same time. One worker with two threads is printed beside them.
+each on one storage do at least 1.6 times the trials of one such worker in the same time. One worker with two threads
+is printed beside them.
 """
 
 from __future__ import annotations
