@@ -109,7 +109,7 @@ def test_what_the_audit_finds_is_in_the_card(run, photos, tmp_path, monkeypatch)
     extra = shutil.copytree(photos, tmp_path / "photos")
     Image.new("RGB", (48, 40)).save(extra / "disc" / "000.jpg")
     real = auditing.audit
-    monkeypatch.setattr(auditing, "audit", lambda table, seed: real(table, only=("quality",), seed=seed))
+    monkeypatch.setattr(auditing, "audit", lambda table, **given: real(table, only=("quality",), **given))
     ran = run("dataset", "build", extra, "--audit", "--out", tmp_path / "set")
     assert ran.status == 0 and "go into the data card" in ran.err, ran.err
     found = real(scan(tmp_path / "set"), only=("quality",)).findings
@@ -125,7 +125,7 @@ def test_a_truncated_file_is_in_the_card_and_what_was_left_out_is_there_once(
     pytest.importorskip("cleanlab")
     real = auditing.audit
     monkeypatch.setattr(
-        auditing, "audit", lambda table, seed: real(table, seed=seed, backbone=tiny_name)
+        auditing, "audit", lambda table, **given: real(table, backbone=tiny_name, **given)
     )  # every check, on a small network
     extra = shutil.copytree(photos, tmp_path / "photos")
     whole = (extra / "disc" / "000.jpg").read_bytes()
@@ -145,7 +145,7 @@ def test_spaces_of_the_source_are_in_the_card_once_and_not_as_a_fault_of_the_new
 
     real = auditing.audit
     monkeypatch.setattr(
-        auditing, "audit", lambda table, seed: real(table, only=("balance",), seed=seed, backbone=tiny_name)
+        auditing, "audit", lambda table, **given: real(table, only=("balance",), backbone=tiny_name, **given)
     )
     paths = sorted(photos.rglob("*.jpg"))
     rows = "".join(
@@ -166,6 +166,29 @@ def test_spaces_of_the_source_are_in_the_card_once_and_not_as_a_fault_of_the_new
     assert ran.status == 0, ran.err
     limits = (tmp_path / "set" / "README.md").read_text().split("## Known limits")[1]
     assert limits.count("spaces about them") == 1
+
+
+def test_the_audit_is_told_what_a_column_holds(run, photos, tmp_path, monkeypatch):
+    from headstart.audit import run as auditing
+
+    heard = []
+    real = auditing.audit
+
+    def noted(table, **given):
+        heard.append(given["kinds"])
+        return real(table, only=("quality",), **given)
+
+    monkeypatch.setattr(auditing, "audit", noted)
+    paths = sorted(photos.rglob("*.jpg"))
+    rows = "".join(f"{path.relative_to(photos).as_posix()},{at % 4}\n" for at, path in enumerate(paths))
+    (tmp_path / "truth.csv").write_text(f"path,stars\n{rows}")
+    build = ("dataset", "build", tmp_path / "truth.csv", "--image-root", photos, "--kind", "stars=ordinal")
+    ran = run(*build, "--audit", "--out", tmp_path / "set")
+    assert ran.status == 0 and heard == [{"stars": "ordinal"}], ran.err
+    ran = run(*build, "--out", tmp_path / "other")
+    assert ran.status == 2 and "give --audit too" in ran.err and ran.err.count("\n") == 1
+    ran = run(*build[:-1], "size=ordinal", "--audit", "--out", tmp_path / "other")
+    assert ran.status == 2 and "size" in ran.err and not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(

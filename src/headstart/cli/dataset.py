@@ -13,10 +13,10 @@ import typer
 from headstart.base.errors import BadOptions, DataError
 from headstart.base.events import Notice, emit
 from headstart.base.options import option
-from headstart.cli.declared import DataOptions
+from headstart.cli.declared import DataOptions, same
 from headstart.cli.flags import Json, build, verb
 from headstart.cli.screen import shown
-from headstart.cli.sources import scanned_on_target
+from headstart.cli.sources import read_kinds, scanned_on_target, spoken_of
 from headstart.cli.text import printable, say, say_json, table
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class BuildOptions:
         high=255,
     )
     audit: bool = option(False, "run the whole audit and put what it finds in the data card")
+    kind: tuple[str, ...] = same("kind")
     dry_run: bool = option(False, "say what would be written, and write nothing")
     seed: int = option(0, "of everything random", low=0, high=2**31 - 1)
 
@@ -126,6 +127,8 @@ def build_(
     options, source = build(BuildOptions, flags), build(DataOptions, flags)
     if options.out is None and not options.dry_run:
         raise BadOptions(["out: name a new folder, e.g. --out set; or use --dry-run"])
+    if options.kind and not options.audit:
+        raise BadOptions(["kind: it is the audit that asks what a column holds; give --audit too"])
     from headstart.dataset.build import drafted, write_dataset
 
     recipe = _recipe(options, source)
@@ -203,7 +206,7 @@ def _sources(
 
     by_source = [videos_in(each) for each in data]
     if not any(by_source):
-        yield joined([scanned_on_target(each, source) for each in data]), []
+        yield joined([scanned_on_target(each, source, spoken_of(options.kind)) for each in data]), []
         return
     if not all(by_source):
         raise DataError(
@@ -225,7 +228,8 @@ def _audited(draft: Draft, options: BuildOptions) -> list[Finding]:
     from headstart.audit.run import audit
     from headstart.base.findings import Finding
 
-    found = audit(replace(draft.table, problems=(), spaced={}), seed=options.seed)
+    images = replace(draft.table, problems=(), spaced={})
+    found = audit(images, seed=options.seed, kinds=read_kinds(options.kind, images))
     emit(Notice(f"audit: {len(found.findings)} findings, which go into the data card"))
     return [
         Finding(each.kind, f"{each.message}{_files_of(each)} ({each.effect})", each.advice)

@@ -5,6 +5,8 @@ Older records do not say it; then it is told from what their runs show, or that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from headstart.images.table import ImageTable
 from headstart.report.wording import DASH, count
 from headstart.study.partition import DRAWN, DRAWN_FOLDS, DRAWN_TEST, GIVEN, GIVEN_FOLDS
@@ -63,6 +65,24 @@ def division_words(record: StudyRecord, dataset: str) -> str:
     return "whether the split came with the images or was drawn is not in the record"
 
 
+def groups_words(table: ImageTable) -> str:
+    """How many groups there are and what splits do with them, as a clause; "" without groups."""
+    if table.groups is None:
+        return ""
+    said = f"; {count(len(set(table.groups)), 'group')}"
+    if table.splits is None:
+        return f"{said} that no split parts"
+    n = _n_parted(table.groups, table.splits)
+    return f"{said}, {n:,} of them parted by the given split" if n else f"{said} that the given split keeps whole"
+
+
+def _n_parted(groups: Sequence[str], splits: Sequence[str]) -> int:
+    places: dict[str, set[str]] = {}
+    for group, split in zip(groups, splits, strict=True):
+        places.setdefault(group, set()).add(split)
+    return sum(len(each) > 1 for each in places.values())
+
+
 def _kept(table: ImageTable | None) -> str:
     if table is None or table.groups is None:
         return _without_groups(table)
@@ -77,8 +97,5 @@ def _parted(table: ImageTable | None) -> str:
     """Whether a given split, which is kept as it is, parts groups."""
     if table is None or table.groups is None or table.splits is None:
         return _without_groups(table)
-    places: dict[str, set[str]] = {}
-    for group, split in zip(table.groups, table.splits, strict=True):
-        places.setdefault(group, set()).add(split)
-    n = sum(len(each) > 1 for each in places.values())
+    n = _n_parted(table.groups, table.splits)
     return f"; it parts {count(n, 'group')}" if n else "; it parts no group"

@@ -82,7 +82,8 @@ def _run(
         rows = TestRows(fold)
         # without validation images every training image is searched among the others
         held, _ = _searched(fold.validation or fold.train, vectors, judge, codes, data, fold, cell)
-        choices.append(float(np.nanmean(held["map"])))
+        known = held["map"][np.isfinite(held["map"])]
+        choices.append(float(known.mean()) if len(known) else float("nan"))
         with measured() as searching:
             found, n_copies = _searched(rows.read(has_chosen=True), vectors, judge, codes, data, fold, cell)
         reads += rows.n_reads

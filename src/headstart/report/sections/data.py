@@ -8,6 +8,7 @@ from typing import Any
 
 from headstart.images.table import SPLITS, ImageTable
 from headstart.methods.output import Output, encode
+from headstart.report.division import groups_words
 from headstart.report.document import (
     Block,
     Column,
@@ -55,8 +56,7 @@ def _opening(table: ImageTable, target: str) -> Paragraph:
     said += f" of “{target}”"
     if missing:
         said += f"; {count(missing, 'image has', 'images have')} no label and take no part"
-    if table.groups is not None:
-        said += f"; {count(len(set(table.groups)), 'group')} that no split parts"
+    said += groups_words(table)
     others = [name for name in table.targets if name != target]
     if others:
         said += f". Other label columns, not used here: {listed(others)}"
@@ -77,8 +77,7 @@ def _opening_of(table: ImageTable, outputs: Sequence[dict[str, Any]]) -> Paragra
     for name in names:
         if missing := sum(label is None for label in table.labels[name]):
             said += f"; {count(missing, 'image has', 'images have')} no label of {name}"
-    if table.groups is not None:
-        said += f"; {count(len(set(table.groups)), 'group')} that no split parts"
+    said += groups_words(table)
     others = [name for name in table.targets if name not in names]
     said += f". Other label columns, not used here: {listed(others)}" if others else ""
     return Paragraph(said + ".")
