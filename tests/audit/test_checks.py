@@ -229,6 +229,24 @@ def test_brightness_that_is_what_a_class_looks_like_is_worth_knowing_and_no_more
     assert [each.severity for each in find_cues(named_table(labels), looks, "label")[0]] == ["low"]
 
 
+def test_what_tells_one_video_from_another_is_no_cue_but_what_tells_the_classes_of_new_videos_is():
+    rng = np.random.default_rng(0)
+    video = np.repeat(np.arange(16), 20)
+    labels = [("a", "b")[at % 2] for at in video]
+    looks = looks_of(len(video), rng)
+    looks.numbers["sharpness"][:] = 2000 * rng.permutation(16)[video] + rng.normal(size=len(video))
+    alone = find_cues(named_table(labels), looks, "label")[0]
+    assert [each.kind for each in alone] == ["cue_sharpness"]
+    groups = [f"video {at}" for at in video]
+    found, areas = find_cues(named_table(labels, groups=groups), looks, "label")
+    assert found == [] and areas["sharpness"] < 0.8, areas
+    looks.numbers["sharpness"][:] += 40_000 * (video % 2)
+    (finding,) = find_cues(named_table(labels, groups=groups), looks, "label")[0]
+    assert finding.kind == "cue_sharpness" and finding.facts["area"] > 0.98
+    of_one = ["one video" if label == "a" else group for label, group in zip(labels, groups, strict=True)]
+    assert find_cues(named_table(labels, groups=of_one), looks, "label")[0], "no fold can part it from itself"
+
+
 def looks_of(n, rng):
     """Looks at n images of one size that tell nothing of any label."""
     numbers = {name: rng.normal(100, 5, n).astype(np.float32) for name in NUMBERS}

@@ -1,8 +1,10 @@
 """Cues: can the label be read off what is no content: file size, format, border, brightness, resolution, camera?
 
 Each cue alone, by cross-validation (extremely randomised trees; Geurts, Ernst and Wehenkel 2006): the area under
-the curve of each class against the others, with the standard error of Hanley and McNeil (1982). What a class is
-can lie in a cue (night pictures are dark); the finding says what is so, a person says whether it should be.
+the curve of each class against the others, with the standard error of Hanley and McNeil (1982). Groups (a patient, a
+video) stay in one fold where every class has two or more, and count once each in the error: what tells one video from
+another is no cue. What a class is can lie in a cue (night pictures are dark); the finding says what is so, a person says
+whether it should be.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import numpy as np
 from headstart.audit.finding import AuditFinding
 from headstart.audit.look import Looks
 from headstart.features.duplicates import LEAST_SIDE
+from headstart.images.split import k_folds
 from headstart.images.table import ImageTable
 
 if TYPE_CHECKING:
@@ -109,17 +112,18 @@ def find_cues(
     columns = cue_columns(table, looks)
     if not columns:
         return [], {"skipped": "the images differ in nothing but their pixels, which are too few to measure"}
+    units = _units(table, rows, codes)
+    counts = [
+        (len(np.unique(units[codes == code])), len(np.unique(units[codes != code])))
+        for code in range(len(classes))
+    ]
+    parted = units if len(np.unique(units)) < len(rows) else None
     for name, column in columns.items():
-        told = _told(column[rows], codes, seed)
+        told = _told(column[rows], codes, parted, seed)
         areas = [area(told[:, code], codes == code) for code in range(len(classes))]
         facts[name] = max(areas)
         given = [
-            (
-                code,
-                each,
-                each - 1.96 * area_error(each, int((codes == code).sum()), int((codes != code).sum())),
-            )
-            for code, each in enumerate(areas)
+            (code, each, each - 1.96 * area_error(each, *counts[code])) for code, each in enumerate(areas)
         ]
         given = [one for one in given if one[2] >= MEDIUM]
         if given:
@@ -143,13 +147,26 @@ def _labelled(table: ImageTable, looks: Looks, target: str, seed: int) -> tuple[
     return rows[kept], codes, classes
 
 
-def _told(column: Floats, codes: Rows, seed: int) -> NDArray[Any]:
-    from sklearn.ensemble import ExtraTreesClassifier
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+def _units(table: ImageTable, rows: Rows, codes: Rows) -> Rows:
+    """What no fold parts: the groups of the table where each class has two or more, else the images."""
+    own = np.arange(len(rows))
+    if table.groups is None:
+        return own
+    groups = np.unique([str(table.groups[row]) for row in rows.tolist()], return_inverse=True)[1]
+    fewest = min(len(np.unique(groups[codes == code])) for code in np.unique(codes))
+    return groups if fewest > 1 else own
 
-    trees = ExtraTreesClassifier(TREES, min_samples_leaf=LEAST_LEAF, max_depth=DEPTH, random_state=seed)
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    found: NDArray[Any] = cross_val_predict(trees, column, codes, cv=folds, method="predict_proba")
+
+def _told(column: Floats, codes: Rows, groups: Rows | None, seed: int) -> NDArray[Any]:
+    """Probabilities (n, k) of each class by folds that have not seen the image, nor its group."""
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    n_folds = min(FOLDS, len(codes) if groups is None else len(np.unique(groups)))
+    found = np.zeros((len(codes), int(codes.max()) + 1))
+    for train, held in k_folds(codes, n_folds, seed=seed, groups=groups):
+        trees = ExtraTreesClassifier(TREES, min_samples_leaf=LEAST_LEAF, max_depth=DEPTH, random_state=seed)
+        trees.fit(column[train], codes[train])
+        found[np.ix_(held, trees.classes_)] = trees.predict_proba(column[held])
     return found
 
 
