@@ -148,6 +148,18 @@ def test_measuring_finds_classes_that_are_easy_to_tell(tmp_path, monkeypatch):
     assert predict(found).candidates[0].accuracy > 0.7
 
 
+def test_two_backbones_are_measured_on_the_same_images_one_after_the_other(tmp_path, monkeypatch, tiny_name):
+    from headstart.study.measure_situation import measure
+
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
+    found = measure(striped(24), engine="torch", backbones=(tiny_name, "lite0"))
+    assert found.backbones == (tiny_name, "lite0") and len(found.transfers) == 2
+    assert {probe.backbone for probe in found.probes} == {tiny_name, "lite0"}
+    alone = measure(striped(24), engine="torch", backbones=("lite0",))
+    assert alone.likeness == found.likeness
+    assert [p.accuracy for p in alone.probes] == [p.accuracy for p in found.probes if p.backbone == "lite0"]
+
+
 def test_test_images_are_never_measured():
     from headstart.study.measure_situation import _learning_rows
 

@@ -94,7 +94,7 @@ def measure(
         own = _probed(part, features, backbone, seed, tell)
         probes += own
         transfers.append(_transfer(part, features, logits, card, speed))
-        best = best or features[_best(own)]
+        best = features[_best(own)] if best is None else best
         if backbone == REFERENCE:
             source = logits
     if REFERENCE not in backbones:
