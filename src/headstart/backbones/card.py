@@ -6,6 +6,7 @@ Loading, preprocessing and the report read the same card. A card is a value; it 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from headstart.backbones.input_size import LEAST, MOST, Given, sides
@@ -54,6 +55,10 @@ class Preprocessing:
 
     def digest(self) -> str:
         """Hash of everything that decides the pixels (not mean and std, which the network applies)."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         return digest_json(asdict(self))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -178,11 +179,9 @@ def over_seeds(scores: Sequence[Score], *, metric: str = "") -> Score:
         raise UsageError("a mean over seeds needs at least one score; got none")
     if len(scores) == 1:
         return scores[0]
-    from scipy.stats import t
-
     m = len(scores)
     values = np.array([score.value for score in scores], dtype=float)
-    seed_part = float(t.ppf(0.975, m - 1)) * float(values.std(ddof=1)) / math.sqrt(m)
+    seed_part = _t_quantile(m - 1) * float(values.std(ddof=1)) / math.sqrt(m)
     below = float(np.mean([score.value - score.low for score in scores]))
     above = float(np.mean([score.high - score.value for score in scores]))
     mean = float(values.mean())
@@ -194,6 +193,14 @@ def over_seeds(scores: Sequence[Score], *, metric: str = "") -> Score:
         n=min(score.n for score in scores),
         n_seeds=m,
     )
+
+
+@lru_cache(maxsize=256)
+def _t_quantile(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, freedom))
 
 
 def accuracy_of(right: NDArray[np.bool_]) -> Score:

@@ -17,6 +17,7 @@ from typing import Any
 from headstart.base.errors import UsageError
 from headstart.base.events import Notice, Progress, emit, listening, warn
 from headstart.base.files import folder_lock
+from headstart.base.hashing import digest_json
 from headstart.base.optional import require
 from headstart.study import passes
 from headstart.study.cells import CellOutcome, failed, run_cell
@@ -39,7 +40,7 @@ from headstart.study.trained import classifier_of, estimator_options
 from headstart.study.trained_cells import run_rung, run_trained_cell
 from headstart.study.tuned import is_tuned
 
-TASK = "runs"
+TASK, MAPPED = "runs", "mapped"
 
 
 def run_study(
@@ -254,13 +255,17 @@ class _Run(Prepared):
 
     def map_errors(self) -> None:
         """Make maps of the surest errors of each dataset's best method, where it is a head on features."""
-        results = self.store.results()
         for line in without_maps(self.plan.cells):
             warn(line)
+        of = digest_json([cell.id for cell in self.plan.cells])
+        if not self.plan.pending and self.store.meta().get(MAPPED) == of:
+            return
+        results = self.store.results()
         for cell in best_heads(self.plan.cells, results):
             if (place := self._place(cell)) in self.sources[cell.dataset].features:
                 rows = self.sources[cell.dataset].rows(place)
                 map_best(results[cell.id], self.datasets[cell.dataset], rows, self.store)
+        self.store.put_meta(**{MAPPED: of})
 
     def describe_networks(self) -> None:
         """Keep what the networks are made of, for the report."""

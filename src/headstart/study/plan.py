@@ -154,9 +154,10 @@ def _feature_cells(
 ) -> Iterator[Keyed]:
     if "features" not in uses(spec):
         return
+    sizes = {data.table.name: sizes_of(data, spec) for data in datasets}
     for variant, place, pooling, head in _methods(spec.head, spec, variants):
         for data in datasets:
-            for per_class in sizes_of(data, spec):
+            for per_class in sizes[data.table.name]:
                 validated = data.partition(None).has_validation and not per_class
                 driven = bool(per_class) or not data.given or uses_seed(head, validated)
                 for seed in range(data.n_seeds(spec.seeds)) if driven else (None,):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
 
@@ -130,7 +130,7 @@ class Prepared:
             versions=versions(),
             machine=machine(),
             warnings=self.warnings,
-            plan=[asdict(cell) for cell in self.plan.cells],
+            plan=[cell.to_dict() for cell in self.plan.cells],
             targets={name: source.target for name, source in self.sources.items()},
             divided={name: data.origin for name, data in self.datasets.items()},
             outputs={

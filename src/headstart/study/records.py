@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -73,10 +73,14 @@ class Cell:
     sharing: str = ""
     outputs: str = ""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Content-derived id (32 hexadecimal digits)."""
         return _cell_id(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What it is, by name; all of it words and numbers."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @property
     def method(self) -> str:
@@ -135,7 +139,7 @@ def most_images(cells: Iterable[Cell]) -> dict[str, int]:
 
 @lru_cache(maxsize=1 << 16)
 def _cell_id(cell: Cell) -> str:
-    return content_id(asdict(cell))
+    return content_id(cell.to_dict())
 
 
 @dataclass(frozen=True)
