@@ -81,7 +81,8 @@ def main() -> None:
                 situation(name, data, target)
             else:
                 options = {**STEPS[step], **({"per_class": (THOUSAND[name],)} if step == "thousand" else {})}
-                run_study(StudySpec(data=(data,), target=(target,) if target else (), **options), given.work / f"{name}-{step}")
+                spec = StudySpec(data=(data,), target=(target,) if target else (), **options)
+                run_study(spec, given.work / f"{name}-{step}")
                 write(given.work, step)
             print(f"{step} of {name}: {time.perf_counter() - start:.0f} s", flush=True)
 
