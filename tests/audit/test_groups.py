@@ -136,3 +136,19 @@ def test_an_audit_keeps_the_groups_of_its_table_whole(tmp_path):
     ]
     assert accuracies[0] > 0.95 and accuracies[1] < 0.8
     assert not plain.of("parted_groups") and len(grouped.of("parted_groups")[0].details) == 12
+
+
+def test_splits_that_differ_in_light_alone_are_told_apart_by_it():
+    rng = np.random.default_rng(0)
+    n = 200
+    table = named_table(["a", "b"] * (n // 2), ["train" if at < 140 else "test" for at in range(n)])
+    space = rng.normal(size=(n, 20)).astype(np.float32)
+    light = rng.normal(100, 10, size=(n, 2)).astype(np.float32)
+    given = (np.ones(n, bool), np.arange(n), {"label": "classes"})
+    assert find_drift(table, space, *given, light=light)[0] == []
+    light[140:, 0] -= 50
+    light[3] = np.nan  # cannot be read
+    given[0][3] = False
+    assert find_drift(table, space, *given)[0] == []
+    (finding,) = find_drift(table, space, *given, light=light)[0]
+    assert finding.severity == "high" and finding.facts["area"] > 0.95

@@ -1,9 +1,10 @@
 """Drift between splits: other shares of classes, and images that a classifier can tell to be of another split.
 
 The second is a classifier two-sample test (Lopez-Paz and Oquab 2017): cross-validated logistic regression on
-principal components of features from which the mean of each class is taken, so that shares of classes play no
-part; copies and groups (a patient, a video) are kept together, so that neither do they: what tells one patient from
-another is no drift. Errors are those of so many groups, not images, as images of one group say the same.
+principal components of features, and on how bright and sharp images are (which networks are taught not to mind), from
+which the mean of each class is taken, so that shares of classes play no part; copies and groups (a patient, a video)
+are kept together, so that neither do they: what tells one patient from another is no drift. Errors are those of so
+many groups, not images, as images of one group say the same.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ DRAWS = 500
 
 def find_drift(
     table: ImageTable, space: Floats, ok: NDArray[np.bool_], groups: NDArray[np.int64],
-    columns: Mapping[str, str], *, seed: int = 0,
+    columns: Mapping[str, str], *, light: Floats | None = None, seed: int = 0,
 ) -> tuple[list[AuditFinding], dict[str, Any]]:  # fmt: skip
     """Findings on drift from train to each other split, and the figures.
 
@@ -53,22 +54,35 @@ def find_drift(
     columns : dict of str to str
         Label columns and what they hold: classes; "labels", told by the rarest; "number", told by fifths. Images
         are told apart within the class of the first that has two images a class or more.
+    light : ndarray of float32, shape (n, l), optional
+        How bright and sharp each image is, which a network may hardly see; told apart by it as well.
     seed : int
     """
     splits = np.array(table.splits or (), dtype=str)
     found: list[AuditFinding] = []
     facts: dict[str, Any] = {}
     strata = {target: _strata(table, target, kind) for target, kind in columns.items()}
+    seen = space[:, :COMPONENTS] if light is None else _with_light(space[:, :COMPONENTS], light, ok)
     labels = next((each for each in strata.values() if 2 * len(set(each.tolist())) <= len(each)), None)
     for split in SPLITS[1:]:
         train, other = np.flatnonzero(ok & (splits == "train")), np.flatnonzero(ok & (splits == split))
         if min(len(train), len(other)) < LEAST:
             continue
-        found += _images(space, train, other, labels, groups, split, facts, seed)
+        found += _images(seen, train, other, labels, groups, split, facts, seed)
         for target, own in strata.items():
             shares = _shares(own, train, other, groups, split, facts, seed, target)
             found += [replace(each, column=target) for each in shares]
     return found, facts
+
+
+def _with_light(space: Floats, light: Floats, ok: NDArray[np.bool_]) -> Floats:
+    """Components and light side by side, each column of light as wide as the widest component."""
+    known = light[ok]
+    if not len(known):
+        return space
+    width = np.where(known.std(axis=0) > 0, known.std(axis=0), 1.0)
+    scaled = np.where(ok[:, None], light - known.mean(axis=0), 0.0) / width * space[ok].std(axis=0).max()
+    return np.hstack([space, scaled.astype(np.float32)])
 
 
 def _strata(table: ImageTable, target: str, kind: str) -> NDArray[Any]:
@@ -84,7 +98,7 @@ def _images(
         train = np.sort(draw.choice(train, MOST_IMAGES, replace=False))
     rows = np.concatenate([train, other])
     codes = np.repeat([0, 1], [len(train), len(other)])
-    points = space[rows, :COMPONENTS].copy()
+    points = space[rows].copy()
     if labels is not None:
         known = labels[rows]
         points, codes, rows = _centred(points, codes, rows, known)

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BY_LOOK = ("files", "quality", "cues")
+LIGHT = ("brightness", "contrast", "darkest", "brightest", "sharpness")
+"""Numbers of a look that tell splits apart, beside the features."""
 """Checks that need no features."""
 NO_LABELS = "there are no labels"
 Found = tuple[list[AuditFinding], dict[str, Any], str]
@@ -306,7 +308,10 @@ def _cues(work: _Work, column: str) -> Found:
 def _drift(work: _Work) -> Found:
     if work.table.splits is None:
         return [], {}, "the data give no splits"
-    found, facts = find_drift(work.table, work.space, work.ok, work.groups, work.columns, seed=work.seed)
+    light = np.stack([work.looks.numbers[name] for name in LIGHT], axis=1)
+    found, facts = find_drift(
+        work.table, work.space, work.ok, work.groups, work.columns, light=light, seed=work.seed
+    )
     return found, facts, "" if facts else "it takes 20 images in train and in another split"
 
 

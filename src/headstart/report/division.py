@@ -73,7 +73,11 @@ def groups_words(table: ImageTable) -> str:
     if table.splits is None:
         return f"{said} that no split parts"
     n = _n_parted(table.groups, table.splits)
-    return f"{said}, {n:,} of them parted by the given split" if n else f"{said} that the given split keeps whole"
+    return (
+        f"{said}, {n:,} of them parted by the given split"
+        if n
+        else f"{said} that the given split keeps whole"
+    )
 
 
 def _n_parted(groups: Sequence[str], splits: Sequence[str]) -> int:
