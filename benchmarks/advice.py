@@ -35,7 +35,11 @@ GOOD_SHARE, MOST_REGRET, HELD = 0.9, 0.7, (0.85, 0.95)
 
 @dataclass(frozen=True)
 class Told:
-    """One cell: regret on seed means, whether the advice was as good as the best, intervals that held."""
+    """One cell: regret on seed means, whether the advice was as good as the best, intervals that held.
+
+    `run_regret` is that of what the adviser said to run, `n_run` methods on average: the better of two, as a study of
+    them would choose it.
+    """
 
     dataset: str
     per_class: int
@@ -43,6 +47,8 @@ class Told:
     best: str
     regret: float
     good: bool
+    run_regret: float
+    n_run: float
     held: tuple[bool, ...]
     first_held: tuple[bool, ...]
 
@@ -77,6 +83,11 @@ def summary(told: Sequence[Told], cells: Sequence[fit.Cell], draws: int) -> None
     print(f"within one point, distinguishable or not: {plain:.1%}")
     print(f"oracle under the same noise ({draws} draws): {oracle(cells, draws)}")
     print(f"intervals of the first advice that held: {first.mean():.1%} of {len(first)}")
+    print(
+        "mean regret of what it said to run, the better of two by the score that chooses: "
+        f"{100 * np.mean([each.run_regret for each in told]):.2f} points, of {np.mean([each.n_run for each in told]):.2f} "
+        "methods"
+    )
     bars = Bars()
     bars.bar(
         "cells whose advice is within one point of the best or not distinguishable from it",
@@ -115,13 +126,13 @@ def method_of(each: Candidate) -> object:
 def tell(cell: fit.Cell, known: Parameters) -> Told:
     """What the adviser says of a cell under each seed, among what the cell has runs of, against what was found."""
     best = max(cell.right, key=cell.accuracy)
-    advised, held, first_held, rows = [], [], [], []
+    advised, held, first_held, rows, run, n_run = [], [], [], [], [], []
     for seed in cell.probes:
-        ranked = [
-            each
-            for each in predict(situation_of(cell, seed), known).candidates
-            if method_of(each) in cell.right
-        ]
+        advice = predict(situation_of(cell, seed), known)
+        ranked = [each for each in advice.candidates if method_of(each) in cell.right]
+        to_run = [method for each in advice.run if (method := method_of(each)) in cell.right]
+        n_run.append(len(advice.run))
+        run.append(fit.found_accuracy(cell, fit.better(cell, to_run or [method_of(ranked[0])], seed), seed))
         inside = {}
         for each in ranked:
             method = method_of(each)
@@ -136,7 +147,7 @@ def tell(cell: fit.Cell, known: Parameters) -> Told:
     regret = cell.accuracy(best) - mean
     return Told(
         cell.dataset, cell.per_class, tuple(map(spoken, advised)), spoken(best), regret, good(rows, cell, best),
-        tuple(held), tuple(first_held),
+        cell.accuracy(best) - float(np.mean(run)), float(np.mean(n_run)), tuple(held), tuple(first_held),
     )  # fmt: skip
 
 

@@ -48,6 +48,7 @@ class Cell:
     n: int = 0
     n_classes: int = 0
     right: dict[object, dict[int, np.ndarray]] = field(default_factory=dict)
+    chosen_by: dict[object, dict[int, float]] = field(default_factory=dict)
     probes: dict[int, dict[Place, float]] = field(default_factory=dict)
     measured: dict[int, int] = field(default_factory=dict)
     slopes: dict[int, float] = field(default_factory=dict)
@@ -114,6 +115,8 @@ def _add(name: str, cells: dict[tuple[str, int], Cell]) -> None:
         bits = np.unpackbits(np.frombuffer(base64.b64decode(row["right"]), np.uint8))
         seed = int(row["seed"] or 0)
         cell.right.setdefault(method, {})[seed] = bits[: int(row["n_test"])].astype(bool)
+        if row["selection"]:
+            cell.chosen_by.setdefault(method, {})[seed] = float(row["selection"])
         if features and row["selection"]:
             cell.probes.setdefault(seed, {})[POSITIONS[row["layer"]], row["head"]] = float(row["selection"])
             cell.measured[seed] = cell.n
@@ -213,6 +216,16 @@ def found_accuracy(cell: Cell, method: object, seed: int) -> float:
     """Accuracy of a method under a seed; of its only run where it has one."""
     runs = cell.right[method]
     return float(runs[seed if seed in runs else min(runs)].mean())
+
+
+def better(cell: Cell, methods: Sequence[object], seed: int) -> object:
+    """Which of these a study of them would choose: by validation images or inner folds, never by test images."""
+
+    def chosen_by(method: object) -> float:
+        known = cell.chosen_by.get(method, {})
+        return known.get(seed, known[min(known)] if known else -1.0)
+
+    return max(methods, key=chosen_by)
 
 
 def _residuals(cells: Sequence[Cell], known: Parameters) -> list[tuple[float, float, int, int]]:
