@@ -269,6 +269,13 @@ def test_what_could_be_seen_is_told_of_the_best_against_the_next_and_over_all_ot
     assert f"against the next, {none.b}, no difference would be seen: too few images differ." in enough(
         record, given
     )
+    wide = (dataclasses.replace(pairs[0], smallest=1.22), *pairs[1:])
+    given = dataclasses.replace(told, verdicts=dataclasses.replace(told.verdicts, pairs=wide))
+    assert f"against the next, {none.b}, so few could not show any difference." in enough(record, given)
+    last = (*pairs[:-1], dataclasses.replace(pairs[-1], smallest=1.22))
+    given = dataclasses.replace(told, verdicts=dataclasses.replace(told.verdicts, pairs=last))
+    assert "from 2.0 to 8.0 points on); from 1 other no difference would be seen." in enough(record, given)
+    assert "122" not in enough(record, given)
 
 
 def test_classification_that_has_not_finished_is_told_though_searches_have(record, paper):

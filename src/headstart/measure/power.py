@@ -193,7 +193,7 @@ def smallest_over_datasets(
         raise UsageError(f"spread of 0 or more, 100 studies or more; got {spread} and {n_studies}")
     if 2.0 ** (1 - n_datasets) >= alpha:
         return CannotTell(
-            f"the signed-rank test over {n_datasets} data sets cannot reach p < {alpha:g} even where all agree"
+            f"the signed-rank test over {n_datasets} data sets cannot reach p < {alpha:.3g} even where all agree"
         )
     noise = generator.normal(size=(n_studies, n_datasets))
     low, high = 0.0, WIDEST_SHIFT

@@ -215,15 +215,20 @@ def _enough(record: StudyRecord, name: str, told: ToldApart | None, id: str) -> 
 def _seen_words(told: ToldApart) -> str:
     """From how many points on a difference from the best would be seen: of the next method, and over the others."""
     told_next = told.verdicts.pairs[0]
-    least = [p.smallest for p in told.verdicts.pairs if not isinstance(p.smallest, CannotTell)]
+    every = [p.smallest for p in told.verdicts.pairs]
+    least = [each for each in every if not isinstance(each, CannotTell) and each < 1]
     if isinstance(told_next.smallest, CannotTell):
         return (
             f", and against the next, {told_next.b}, no difference would be seen: {told_next.smallest.reason}"
         )
+    if told_next.smallest >= 1:
+        return f", and against the next, {told_next.b}, so few could not show any difference"
     said = f", and a difference from the next, {told_next.b}, is seen from {100 * told_next.smallest:.1f} points of "
     said += f"{told.measure} on"
     if len(least) > 1:
         said += (
             f" (from the {len(least)} others from {100 * min(least):.1f} to {100 * max(least):.1f} points on)"
         )
+    if none := len(every) - len(least):
+        said += f"; from {count(none, 'other')} no difference would be seen"
     return said

@@ -93,6 +93,12 @@ def gap_entry(pair: Verdict | None) -> Entry:
     return Entry(points(gap.value), gap.value, small=f"{points(gap.low)} to {points(gap.high)}")
 
 
+def _could_see(least: float | CannotTell) -> Entry:
+    if isinstance(least, CannotTell):
+        return Entry(DASH, None, small="too few differ")
+    return Entry(points(least), least) if least < 1 else Entry(DASH, None, small="too few images")
+
+
 def _entries(pair: Verdict, found: ToldApart, score: float) -> tuple[Entry, ...]:
     effect, least = pair.effect, pair.smallest
     told = not isinstance(pair.difference, CannotTell)
@@ -105,7 +111,5 @@ def _entries(pair: Verdict, found: ToldApart, score: float) -> tuple[Entry, ...]
         if not isinstance(effect, CannotTell)
         else Entry(DASH, None),
         Entry(found.kind(pair.b), found.kind(pair.b)),
-        Entry(points(least), least)
-        if not isinstance(least, CannotTell)
-        else Entry(DASH, None, small="too few differ"),
+        _could_see(least),
     )
