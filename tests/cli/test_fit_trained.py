@@ -180,7 +180,10 @@ def test_a_kept_model_teaches_and_one_of_other_classes_is_refused(
         several = False
 
         def __init__(self, classes):
-            self.classes = classes
+            self.classes, self.folder = classes, folder
+
+        def seen(self):
+            return frozenset()
 
         def predict_proba(self, items):
             shares = np.full((len(items), len(self.classes)), 1 / len(self.classes), np.float32)
@@ -194,6 +197,7 @@ def test_a_kept_model_teaches_and_one_of_other_classes_is_refused(
         "--backbone", tiny_name, "--out", tmp_path / "m",
     )  # fmt: skip
     assert run(*command).status == 2, "an empty folder is no model"
+    (folder / "card.json").write_text("{}")
     monkeypatch.setattr("headstart.export.bundle.load_bundle", lambda name: Kept((*names[1:], "zebra")))
     ran = run(*command)
     assert ran.status == 2 and f"lacks '{names[0]}' and has 'zebra'" in ran.err

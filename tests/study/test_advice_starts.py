@@ -8,13 +8,14 @@ import pytest
 
 from headstart.base.errors import BadOptions
 from headstart.images.scan import scan
+from headstart.study.advice_model import packaged_parameters
 from headstart.study.advice_starts import advised_starts, starts_of
 from headstart.study.advise import predict
 from headstart.testing.situations import tiny_situation
 
 
 def test_a_head_begins_at_the_layers_that_the_adviser_ranks_first():
-    advice = predict(tiny_situation("stage6"))
+    advice = predict(tiny_situation("stage6"), replace(packaged_parameters(), trained={}))
     first = advice.candidates[0]
     trained = [
         replace(first, scenario=scenario, layer="", head="", cut=cut)
