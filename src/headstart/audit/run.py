@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BY_LOOK = ("files", "quality", "cues")
+"""Checks that need no features."""
 LIGHT = ("brightness", "contrast", "darkest", "brightest", "sharpness")
 """Numbers of a look that tell splits apart, beside the features."""
-"""Checks that need no features."""
 NO_LABELS = "there are no labels"
 Found = tuple[list[AuditFinding], dict[str, Any], str]
 

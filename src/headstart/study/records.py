@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from headstart.base.findings import Finding
@@ -76,7 +76,7 @@ class Cell:
     @cached_property
     def id(self) -> str:
         """Content-derived id (32 hexadecimal digits)."""
-        return _cell_id(self)
+        return content_id(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """What it is, by name; all of it words and numbers."""
@@ -135,11 +135,6 @@ def most_images(cells: Iterable[Cell]) -> dict[str, int]:
         known = found.get(cell.dataset, cell.per_class)
         found[cell.dataset] = max(known, cell.per_class) if known and cell.per_class else 0
     return found
-
-
-@lru_cache(maxsize=1 << 16)
-def _cell_id(cell: Cell) -> str:
-    return content_id(cell.to_dict())
 
 
 @dataclass(frozen=True)
