@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.measure.intervals import less_one_error
 from headstart.study.advice_model import (
     Z_90,
     Gain,
@@ -116,7 +117,9 @@ def _add(name: str, cells: dict[tuple[str, int], Cell]) -> None:
         seed = int(row["seed"] or 0)
         cell.right.setdefault(method, {})[seed] = bits[: int(row["n_test"])].astype(bool)
         if row["selection"]:
-            cell.chosen_by.setdefault(method, {})[seed] = float(row["selection"])
+            # what a study goes by (`headstart.study.summarise`)
+            behind = int(row["n_validation"]) or int(row["n_train"])
+            cell.chosen_by.setdefault(method, {})[seed] = less_one_error(float(row["selection"]), behind)
         if features and row["selection"]:
             cell.probes.setdefault(seed, {})[POSITIONS[row["layer"]], row["head"]] = float(row["selection"])
             cell.measured[seed] = cell.n

@@ -8,7 +8,7 @@ from scipy.stats import binomtest, t
 
 from headstart.base.errors import UsageError
 from headstart.measure import intervals
-from headstart.measure.intervals import over_seeds, percentile_interval, resamples, wilson
+from headstart.measure.intervals import less_one_error, over_seeds, percentile_interval, resamples, wilson
 from headstart.measure.metrics import evaluate
 from headstart.measure.values import Score
 
@@ -90,3 +90,16 @@ def test_the_interval_over_seeds_is_never_narrower_than_that_over_images(values,
     assert mean.value - 1e-12 <= mean.high <= 1
     below = np.mean([s.value - s.low for s in scores])
     assert mean.low <= max(0, mean.value - below) + 1e-12
+
+
+def test_a_score_less_one_error_keeps_the_order_of_equally_many_images_and_lets_few_stand_back():
+    scores = [-0.3, 0.0, 0.01, 0.2, 0.5, 0.9, 0.99, 1.0]
+    for n in (1, 4, 20, 1000):
+        found = [less_one_error(score, n) for score in scores]
+        assert found == sorted(found) and len(set(found)) == len(found)
+        assert all(low <= max(score, 0.0) for low, score in zip(found, scores, strict=True))
+    assert [less_one_error(0.8, n) for n in (5, 50, 500)] == sorted(
+        less_one_error(0.8, n) for n in (5, 50, 500)
+    )
+    plain = 0.7 - (0.7 * 0.3 / 4000) ** 0.5
+    assert less_one_error(0.7, 4000) == pytest.approx(plain, abs=2e-4)

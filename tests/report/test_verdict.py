@@ -1,13 +1,14 @@
 """The verdict in words says what the numbers of the table say."""
 
 import dataclasses
+import itertools
 
 import pytest
 
 from headstart.measure.values import Score
 from headstart.report.sections.results import depth_order, results_table
 from headstart.report.summary import SCORE_KEYS, summary_lines
-from headstart.report.verdict import accuracy, ranked, verdict
+from headstart.report.verdict import accuracy, ranked, selected_on, verdict
 from headstart.report.wording import interval, percent
 from headstart.testing.records import tiny_record
 
@@ -25,7 +26,7 @@ def with_scores(record, **given):
         if key in given:
             value, low, high, selection = given[key]
             scores = {**row.scores, "accuracy": Score(value, low, high, 100, 3)}
-            row = dataclasses.replace(row, scores=scores, selection=selection)
+            row = dataclasses.replace(row, scores=scores, selection=selection, standing=selection)
         rows.append(row)
     return dataclasses.replace(record, summaries=tuple(rows))
 
@@ -81,6 +82,24 @@ def test_level_scores_are_called_level(record):
         record, lite1_pool_logistic=(0.9, 0.85, 0.95, 0.99), lite1_pool_knn=(0.9, 0.85, 0.95, 0.99)
     )
     assert "level with 1 other method" in text_of(level)
+
+
+def test_a_higher_score_by_fewer_images_is_explained(record):
+    best = record.best["shapes"]
+    rows = [
+        row if row.method == best else dataclasses.replace(row, selection=1.0, standing=0.1)
+        for row in record.summaries
+    ]
+    said = text_of(dataclasses.replace(record, summaries=tuple(rows)))
+    assert "It is highest on validation less one standard error (" in said
+    assert "scores above it are of fewer images" in said
+
+
+def test_what_chose_networks_and_heads_is_said_once(record):
+    kinds = itertools.cycle(["5 inner folds", "1 of 5 inner folds"])
+    results = tuple(dataclasses.replace(each, selected_on=next(kinds)) for each in record.results)
+    found = selected_on(dataclasses.replace(record, results=results), "shapes")
+    assert found == "5 inner folds (networks that train: one of them)"
 
 
 def test_every_claim_with_a_score_names_its_runs(record):

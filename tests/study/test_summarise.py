@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from headstart.measure.intervals import less_one_error
 from headstart.measure.values import Score
 from headstart.study.records import Cell, CellResult
 from headstart.study.summarise import choose_best, fold_ratio, split_ratio, summarise
@@ -143,3 +144,34 @@ def test_the_correction_of_splits_is_the_same_when_only_some_images_a_class_are_
     assert split_ratio(whole, 100) == split_ratio(whole) == pytest.approx(1 / 3)
     assert split_ratio(few, 100) == pytest.approx(1 / 3)
     assert split_ratio(few) == pytest.approx(2.0)  # where the dataset is not known: the careful reading
+
+
+def test_a_score_by_few_images_does_not_win_by_luck_and_one_by_as_many_keeps_its_place():
+    plain, net = (
+        cell("a", 0),
+        replace(A[0], head="", layer="", scenario="finetune", cut="last:1", training="{}"),
+    )
+    head = replace(done(plain, 0.90), selected_on="5 inner folds", n_train=100)
+    lucky = replace(done(net, 0.93), selected_on="1 of 5 inner folds", n_train=80, n_validation=20)
+    by_id = {each.cell.id: each for each in (head, lucky)}
+    rows = summarise([plain, net], by_id)
+    assert [row.selection for row in rows] == [0.90, 0.93]  # the head first
+    assert choose_best(rows, by_id) == {"d": plain.method}
+    same = replace(lucky, selected_on="validation", n_validation=100)
+    by_id = {each.cell.id: each for each in (head, same)}
+    assert choose_best(summarise([plain, net], by_id), by_id) == {"d": net.method}
+
+
+def test_every_seed_holds_out_other_images():
+    net = replace(A[0], head="", layer="", scenario="finetune", cut="last:1", training="{}")
+    runs = [
+        replace(
+            done(replace(net, seed=seed), 0.9), selected_on="1 of 5 inner folds", n_train=80, n_validation=20
+        )
+        for seed in range(8)
+    ]
+    one, three, eight = (
+        summarise([run.cell for run in some], {run.cell.id: run for run in some})[0].standing
+        for some in (runs[:1], runs[:3], runs)
+    )
+    assert one < three < eight == pytest.approx(less_one_error(0.9, 100))

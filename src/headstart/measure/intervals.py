@@ -60,10 +60,39 @@ def wilson(k: int, n: int) -> tuple[float, float]:
     """
     if n < 1 or not 0 <= k <= n:
         raise UsageError(f"a proportion needs n of at least 1 and k from 0 to n; got k = {k}, n = {n}")
-    share, z2 = k / n, Z_95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    middle, half = _wilson(k / n, n, Z_95)
     return (0.0 if k == 0 else max(0.0, middle - half)), (1.0 if k == n else min(1.0, middle + half))
+
+
+def _wilson(share: float, n: int, z: float) -> tuple[float, float]:
+    """Middle and half width of the score interval."""
+    z2 = z * z
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    return middle, z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+
+
+def less_one_error(score: float, n: int) -> float:
+    """The lower end of the score interval at one standard error: what a score by few images is worth in a choice.
+
+    Of equally many images the order of scores stays as it is; a score by fewer stands back. Any mean of values between
+    0 and 1 varies at most as a proportion does. A score below 0 (an R2) stays as it is.
+
+    Parameters
+    ----------
+    score : float
+        At most 1.
+    n : int
+        Images behind it, at least 1.
+
+    Examples
+    --------
+    >>> [round(less_one_error(score, n), 3) for score, n in ((1.0, 4), (0.9, 400))]
+    [0.8, 0.884]
+    """
+    if score <= 0:
+        return score
+    middle, half = _wilson(min(score, 1.0), n, 1.0)
+    return max(0.0, middle - half)
 
 
 def resamples(n: int, *, seed: int, n_resamples: int = N_RESAMPLES) -> Iterator[NDArray[np.int64]]:

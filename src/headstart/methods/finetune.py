@@ -37,6 +37,7 @@ from headstart.methods.training_options import TRAINED, TrainingOptions
 if TYPE_CHECKING:
     from headstart.backbones.card import Preprocessing
     from headstart.backbones.load import Backbone
+    from headstart.methods.curve import Trained
     from headstart.methods.heads_base import Head
 
 N_SAMPLES = 8
@@ -57,7 +58,8 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
     seed : int
         Of views, order, head, random weights, and the inner fold that is held out.
     n_folds : int
-        One of so many inner folds of train chooses the epoch, where no validation images are given.
+        One of so many inner folds of train chooses the epoch, where no validation images are given. Where it chooses
+        the fitted head itself (epoch 0), that head is fitted anew on all of train.
     cache_gb : float
         Cap of the features, and as much again of the kept activations (of training and validation images together).
     seconds : float, optional
@@ -198,6 +200,7 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
         from headstart.backbones.freeze import find_cut
         from headstart.backbones.load import load
         from headstart.methods.distil import lesson_of
+        from headstart.methods.network import with_head
         from headstart.methods.training import Part, Training
 
         start = time.perf_counter()
@@ -227,6 +230,8 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
             [str(each) for each in self.classes_], head, self.seed, self.cache_gb, self.seconds, lesson,
         )  # fmt: skip
         outcome = run.run()
+        if head is not None and learned_nothing(outcome.trained, self.selected_on_, run.options):
+            outcome = with_head(outcome, _linear(matrix, coded, train, out, self.seed, refit=True))
         chosen = train[:: max(1, len(train) // N_SAMPLES)][:N_SAMPLES]
         self.samples_ = np.stack([prepare(items[int(row)], backbone.card.preprocessing) for row in chosen])
         self._keep(outcome, backbone, extract_seconds, start)
@@ -283,9 +288,7 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
         self.start_selection_ = float("nan")
         if matrix is None:
             return None
-        head = make_head("logistic")
-        validation = (matrix[out], codes[out]) if len(out) else None
-        head.fit(matrix[train], codes[train], validation=validation, seed=self.seed)
+        head = _linear(matrix, codes, train, out, self.seed)
         self.start_selection_ = float(head.selection_)
         return head
 
@@ -336,6 +339,26 @@ def unreadable(
     with ThreadPoolExecutor(n_threads()) as pool:
         found = list(pool.map(look, range(len(items))))
     return tuple(each for each in found if each), np.array([each is None for each in found], bool)
+
+
+def _linear(
+    matrix: Any, codes: np.ndarray, train: np.ndarray, out: np.ndarray, seed: int, *, refit: bool = False
+) -> Head:
+    """The linear head on features that training starts from; with `refit`, fitted on what chose its options too."""
+    validation = (matrix[out], codes[out]) if len(out) else None
+    return make_head("logistic").fit(
+        matrix[train], codes[train], validation=validation, seed=seed, refit=refit
+    )
+
+
+def learned_nothing(trained: Trained, selected_on: str, options: TrainingOptions) -> bool:
+    """Whether no epoch bettered the fitted head on an inner fold of train, so that the head is what is kept.
+
+    It is then fitted anew on all of train, that fold too, as the heads on frozen features are (`Head.fit`): else
+    training that brings nothing would cost a fifth of the images. Validation images that are given train nothing.
+    """
+    start = trained.kept_epoch == 0 and trained.kept_accuracy is not None
+    return start and selected_on.startswith("1 of") and options.soup == 1
 
 
 def _same_length(items: Sequence[Any], labels: np.ndarray) -> None:

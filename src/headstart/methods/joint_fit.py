@@ -16,10 +16,10 @@ from headstart.base.errors import BadOptions, DataError
 from headstart.base.runtime import n_processes
 from headstart.images.prepare import prepare
 from headstart.methods.contradictions import check_paths
-from headstart.methods.finetune import N_SAMPLES, _options
+from headstart.methods.finetune import N_SAMPLES, _options, learned_nothing
 from headstart.methods.heads_select import inner_folds
 from headstart.methods.joint_network import JointNet, share_frozen
-from headstart.methods.joint_training import JointOutcome, JointTraining, Task
+from headstart.methods.joint_training import JointOutcome, JointTraining, Task, with_heads
 from headstart.methods.output import Output, is_missing
 from headstart.methods.output_heads import OutputModel, check_left, fit_output_head
 from headstart.methods.output_rows import Rows
@@ -123,13 +123,7 @@ def _run(
         check_left(output, column[train])
     starts: tuple[OutputModel, ...] = ()
     if matrix is not None:
-        starts = tuple(
-            fit_output_head(
-                output, matrix[train], column[train], (matrix[out], column[out]) if len(out) else None,
-                seed=tuner.seed,
-            )
-            for output, column in zip(outputs, columns, strict=True)
-        )  # fmt: skip
+        starts = _heads(outputs, matrix, columns, train, out, tuner.seed)
     names = {output.name for output in outputs}
     task = Task(
         tuple(outputs), tuple(column[train] for column in columns),
@@ -146,8 +140,32 @@ def _run(
     )  # fmt: skip
     outcome = run.run()
     assert isinstance(outcome, JointOutcome)
+    if starts and learned_nothing(outcome.trained, selected_on, run.options):
+        assert matrix is not None
+        again = _heads(outputs, matrix, columns, train, out, tuner.seed, refit=True)
+        outcome = with_heads(outcome, task.trunks, again)
     reached = mean_score([each.score for each in starts])
     return _Run(outcome, tuner.problems_, at[train], at[out], at[ok], selected_on, reached, extract_seconds)
+
+
+def _heads(
+    outputs: Sequence[Output],
+    matrix: np.ndarray,
+    columns: Sequence[np.ndarray],
+    train: np.ndarray,
+    out: np.ndarray,
+    seed: int,
+    *,
+    refit: bool = False,
+) -> tuple[OutputModel, ...]:
+    """The heads on features that training starts from; with `refit`, fitted on what chose their options too."""
+    return tuple(
+        fit_output_head(
+            output, matrix[train], column[train], (matrix[out], column[out]) if len(out) else None,
+            seed=seed, refit=refit,
+        )
+        for output, column in zip(outputs, columns, strict=True)
+    )  # fmt: skip
 
 
 def _part(rows: Rows, at: np.ndarray) -> Part:

@@ -254,6 +254,19 @@ class JointTraining(Training):
         self.findings += [each for each in found if isinstance(each, Finding)]
 
 
+def with_heads(
+    outcome: JointOutcome, trunks: Sequence[Sequence[Output]], heads: Sequence[OutputModel]
+) -> JointOutcome:
+    """The outcome with these fitted heads, an output each, in place of its own; its record says so."""
+    first = 0
+    for tower, outputs in zip(outcome.towers, trunks, strict=True):
+        part: Any = tower.head
+        part.start_from(heads[first : first + len(outputs)])
+        in_order(part)
+        first += len(outputs)
+    return replace(outcome, record={**outcome.record, "head_refitted": True})
+
+
 def calibrated(
     output: Output, logits: np.ndarray | None, coded: np.ndarray | None, n_train: int, *, scale: bool = True
 ) -> OutputModel:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -240,6 +241,19 @@ def normaliser(mean: Sequence[float], std: Sequence[float]) -> Any:
         return (pixels.permute(0, 3, 1, 2).float() - centre) * factor
 
     return normalise
+
+
+def with_head(outcome: Outcome, head: Head) -> Outcome:
+    """The outcome with this fitted head in place of its own; its record says so."""
+    n_classes, width = outcome.head_state["linear.weight"].shape
+    part = LinearHead(width, n_classes)
+    part.start_from(head)
+    return replace(
+        outcome,
+        head_state={name: each.detach().clone() for name, each in part.state_dict().items()},
+        unit_length=bool(part.unit_length),
+        record={**outcome.record, "head_refitted": True},
+    )
 
 
 def assembled(backbone: Backbone, outcome: Outcome) -> TransferNet:

@@ -41,8 +41,9 @@ def _compared(record: StudyRecord, cited: Bibliography) -> Section:
     blocks += [Paragraph(f"{name}: {use_of_splits(record, name)}") for name in datasets(record)]
     blocks.append(
         Paragraph(
-            "The best method is the one with the highest score on validation images or inner folds of train; "
-            "the test score is reported and chooses nothing."
+            "The best method is the one with the highest score on validation images or inner folds of train, less one "
+            f"standard error (Wilson's {cited.cite(*papers.TESTS['wilson'])}), so that a score by few images does "
+            "not win by luck; the test score is reported and chooses nothing."
         )
     )
     return Section("what-was-compared", "What was compared", tuple(blocks))

@@ -84,7 +84,7 @@ def ranked_jointly(record: StudyRecord, dataset: str) -> list[MethodSummary]:
     best = record.best_joint.get(dataset)
     rows = [row for row in record.joint if row.dataset == dataset]
     return sorted(
-        rows, key=lambda row: (row.method != best, row.selection is None, -(row.selection or 0.0), row.method)
+        rows, key=lambda row: (row.method != best, row.standing is None, -(row.standing or 0.0), row.method)
     )
 
 

@@ -193,7 +193,8 @@ def _measured(record: StudyRecord) -> tuple[Block, ...]:
     items = [f"{name}: {use_of_splits(record, name)}" for name in datasets(record)[:3]]
     runs = listed(dict.fromkeys(f"{repeats(record, name)}s" for name in datasets(record)))
     items += [
-        "Best is what scores highest on validation images or inner folds; test images choose nothing.",
+        "Best is what scores highest on validation images or inner folds, less one standard error; test images "
+        "choose nothing.",
         f"Each score has a 95 % interval over test images and {runs or 'seeds'}.",
         "Methods are compared on the same images, with Holm's correction.",
     ]

@@ -1,7 +1,8 @@
 """Which method is best and how sure: words made from the very numbers that the tables and drawings show.
 
-Best is highest on validation or inner folds; test scores are told and never choose. Whether it is better than
-another comes from the paired tests alone (`headstart.report.told`); "not distinguishable" is a verdict.
+Best is highest on validation or inner folds, less one standard error; test scores are told and never choose. Whether
+it is better than another comes from the paired tests alone (`headstart.report.told`); "not distinguishable" is a
+verdict.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ def ranked(record: StudyRecord, dataset: str) -> list[MethodSummary]:
     order = {"done": 0, "partial": 1, "failed": 2, "missing": 3, "cut": 4}
 
     def key(row: MethodSummary) -> tuple[bool, bool, float, int, str]:
-        chosen_by = row.selection if row.selection is not None else 0.0
-        return row.method != best, row.selection is None, -chosen_by, order.get(row.status, 3), row.method
+        chosen_by = row.standing if row.standing is not None else 0.0
+        return row.method != best, row.standing is None, -chosen_by, order.get(row.status, 3), row.method
 
     return sorted((row for row in record.summaries if row.dataset == dataset), key=key)
 
@@ -72,10 +73,15 @@ def results_of(record: StudyRecord, summary: MethodSummary) -> list[CellResult]:
     return [by_id[id] for id in summary.cells if id in by_id]
 
 
-def selected_on(record: StudyRecord, dataset: str) -> str:
-    """What chose the best: "validation", "5 inner folds" ..."""
-    shown = {cell for row in record.summaries if row.dataset == dataset for cell in row.cells}
+def selected_on(record: StudyRecord, dataset: str, only: MethodSummary | None = None) -> str:
+    """What chose among the methods, or the options of one: "validation", "5 inner folds" ..."""
+    rows = [row for row in record.summaries if row.dataset == dataset] if only is None else [only]
+    shown = {cell for row in rows for cell in row.cells}
     said = {result.selected_on for result in record.results if result.cell.id in shown}
+    for each in sorted(said):
+        whole = each.removeprefix("1 of ")
+        if whole != each and whole in said:  # heads by every fold, networks by the first
+            said = said - {each, whole} | {f"{whole} (networks that train: one of them)"}
     return listed(sorted(said - {""})) or "validation or inner folds"
 
 
@@ -116,14 +122,16 @@ def _winner(record: StudyRecord, best: MethodSummary, others: Sequence[MethodSum
 
 
 def _chosen(record: StudyRecord, best: MethodSummary, others: Sequence[MethodSummary]) -> str:
-    on, mine = selected_on(record, best.dataset), best.selection
-    if mine is None:
+    on, mine = selected_on(record, best.dataset, best), best.selection
+    if mine is None or best.standing is None:
         return f"It was chosen on {on}"
-    rest = [row.selection for row in others if row.selection is not None]
-    if any(value > mine for value in rest):
+    rest = [row for row in others if row.selection is not None]
+    if any((row.standing or 0.0) > best.standing for row in rest):
         said = f"It is highest on {on} over the {repeats(record, best.dataset)}s that all methods have run"
         return f"{said} ({percent(mine)} over all of its own)"
-    if level := sum(value == mine for value in rest):
+    if any((row.selection or 0.0) > mine for row in rest):
+        return f"It is highest on {on} less one standard error ({percent(mine)}; scores above it are of fewer images)"
+    if level := sum(row.standing == best.standing for row in rest):
         return f"It is highest on {on} ({percent(mine)}, level with {count(level, 'other method')})"
     return f"It is highest on {on} ({percent(mine)})"
 

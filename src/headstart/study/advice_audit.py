@@ -214,7 +214,7 @@ def _named(candidate: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _chosen_by(row: MethodSummary) -> float:
-    return -1.0 if row.selection is None else row.selection
+    return -1.0 if row.standing is None else row.standing
 
 
 def _accuracy(row: MethodSummary) -> float:

@@ -283,7 +283,8 @@ class MethodSummary:
     A method that trains has a `cut` in place of layer, pooling and head, and means over its seeds of the
     seconds of training and of the images seen. `n_train` is the number of images that a fit learned from. `options`
     is "tuned" where they were found by a search, else "defaults". `shifts` are what it did on other test images,
-    over its seeds; `augment` how the images of one that trains were changed.
+    over its seeds; `augment` how the images of one that trains were changed. `standing` is what methods are ranked by:
+    `selection` less one standard error of the images behind it.
     """
 
     dataset: str
@@ -312,6 +313,7 @@ class MethodSummary:
     shifts: tuple[ShiftResult, ...] = ()
     augment: str = ""
     sharing: str = ""
+    standing: float | None = None
 
     @property
     def trains(self) -> bool:

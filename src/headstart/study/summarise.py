@@ -1,6 +1,7 @@
 """From single runs to methods, and from methods to the best one: pure functions of plan and results.
 
-Best is the highest selection score (validation or inner folds); the test scores choose nothing. A method
+Best is the highest selection score (validation or inner folds), less one standard error of the images behind it: a
+head is judged by every training image, a network by those of one inner fold. The test scores choose nothing. A method
 with a failed run has no mean and stands back behind every method without one.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from headstart.measure.intervals import over_seeds
+from headstart.measure.intervals import less_one_error, over_seeds
 from headstart.measure.values import Score
 from headstart.study.records import Cell, CellResult, MethodSummary, ShiftResult
 
@@ -45,7 +46,7 @@ def summarise(
 
 
 def _standing(row: MethodSummary) -> tuple[bool, int, float]:
-    return row.n_failed > 0, _RANK[row.status], 1.0 if row.selection is None else -row.selection
+    return row.n_failed > 0, _RANK[row.status], 1.0 if row.standing is None else -row.standing
 
 
 def _summary(cells: list[Cell], results: Mapping[str, CellResult], cut: bool) -> MethodSummary:
@@ -87,6 +88,7 @@ def _summary(cells: list[Cell], results: Mapping[str, CellResult], cut: bool) ->
         shifts=_shifts(averaged),
         augment=str(first.options.get("augment", "")),
         sharing=first.sharing,
+        standing=_worth(averaged),
     )
 
 
@@ -157,7 +159,7 @@ def _mean_seconds(done: Sequence[CellResult]) -> dict[str, float]:
 
 
 def choose_best(summaries: Sequence[MethodSummary], results: Mapping[str, CellResult]) -> dict[str, str]:
-    """The best method of each dataset by selection score; ties go to the one that takes less time.
+    """The best method of each dataset by selection score less one standard error; ties go to the one that takes less time.
 
     Times within a tenth and half a second count as equal (the same study must choose the same method twice);
     then the first in the plan is taken.
@@ -204,7 +206,24 @@ def _shared_seeds(rows: Sequence[MethodSummary], results: Mapping[str, CellResul
 
 def _selection_on(shared: set[int], done: Sequence[CellResult]) -> float | None:
     kept = [result for result in done if result.cell.seed is None or result.cell.seed in shared]
-    return _mean(result.selection for result in kept or done)
+    return _worth(kept or done)
+
+
+def _worth(done: Sequence[CellResult]) -> float | None:
+    """The mean selection score of some runs, less one standard error of the images behind it."""
+    score = _mean(result.selection for result in done)
+    return None if score is None else less_one_error(score, max(1, _n_behind(done)))
+
+
+def _n_behind(done: Sequence[CellResult]) -> int:
+    """Images by which a method was chosen: each training image once over the folds, or those held out.
+
+    Every seed holds out another inner fold, so seeds add up, to all training images at most.
+    """
+    known = [result for result in done if result.selection is not None]
+    if known[0].selected_on.startswith("1 of"):
+        return min(known[0].n_train + known[0].n_validation, sum(result.n_validation for result in known))
+    return min(result.n_validation or result.n_train for result in known)
 
 
 def _done(row: MethodSummary, results: Mapping[str, CellResult]) -> list[CellResult]:

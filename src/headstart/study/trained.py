@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from headstart.methods.finetune import FineTuneClassifier
     from headstart.study.resolve import Variant
 
-TRAINED_VERSION = "1"
+TRAINED_VERSION = "2"
 """Part of the id of every run that trains: raised when the same run would give other numbers."""
-MIRROR_VERSION = "2"
+MIRROR_VERSION = "3"
 """As `TRAINED_VERSION`, of runs that answer by an image and its mirror image: so is their temperature fitted since."""
 
 EQUAL_EPOCHS = 8

@@ -36,7 +36,9 @@ def compared_section(record: StudyRecord) -> Section:
     blocks += [Paragraph(f"{name}: {use_of_splits(record, name)}") for name in datasets(record)]
     blocks.append(
         Paragraph(
-            "The best method is the one with the highest score on validation (or inner folds of train). "
+            "The best method is the one with the highest score on validation (or inner folds of train), less one standard "
+            "error (Wilson's), so that a score by few images does not win by luck: a head is judged by every training "
+            "image, a network that trains by those of one inner fold. "
             "The test score is reported and chooses nothing, neither the method nor its options."
             + _unequal_seeds(record)
         )

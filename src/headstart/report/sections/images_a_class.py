@@ -97,11 +97,11 @@ def _lines(
     for scenario in dict.fromkeys(row.scenario for row in rows):
         own = [line[-1] for line in whole.values() if line[-1].scenario == scenario]
         if own:
-            chosen[max(own, key=lambda row: row.selection or 0.0).method] = None
+            chosen[max(own, key=lambda row: row.standing or 0.0).method] = None
     for number in sorted({row.per_class for row in rows if row.per_class}):
         there = [row for row in rows if row.per_class == number and row.method in whole]
         if there:
-            chosen[max(there, key=lambda row: row.selection or 0.0).method] = None
+            chosen[max(there, key=lambda row: row.standing or 0.0).method] = None
     return {name: whole[name] for name in list(chosen)[:LINES]}
 
 

@@ -21,9 +21,9 @@ def in_short_table(record: StudyRecord, told: Told, id: str = "in-short") -> Tab
     if not rows:
         return None
     caption = (
-        "The study in short. Best: highest on validation or inner folds; under its test accuracy stands the 95 % "
-        "interval. The next method is compared with it by the paired test, with Holm's correction. Cheaper: what takes "
-        "the least time among the methods that are not distinguishable from the best."
+        "The study in short. Best: highest on validation or inner folds, less one standard error; under its test "
+        "accuracy stands the 95 % interval. The next method is compared with it by the paired test, with Holm's "
+        "correction. Cheaper: what takes the least time among the methods that are not distinguishable from the best."
     )
     columns = (
         Column("images"), Column("best"), Column("accuracy", "on the test images", numeric=True),

@@ -39,7 +39,8 @@ METRICS = (
     ),
     (
         "choosing score",
-        "Accuracy on the validation split or on inner folds of train; the only number that picks the best.",
+        "Accuracy on the validation split or on inner folds of train. Less one standard error (the lower end of Wilson's "
+        "interval at z = 1) it is the only number that picks the best.",
         "right / n, on images outside test",
     ),
     (

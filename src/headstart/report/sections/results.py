@@ -76,7 +76,7 @@ def results_table(record: StudyRecord, dataset: str, id: str, told: ToldApart | 
     varying = [part for part in PARTS if _varies(rows, part)] or ["scenario"]
     by_size = len(set(sizes.values()) - {""}) > 1
     columns = [
-        Column("#", "rank: the best first, then by the choosing score", numeric=True),
+        Column("#", "rank: the best first, then by the choosing score less one standard error", numeric=True),
         *(Column(part) for part in varying),
     ]
     columns += [Column("pixels")] if by_size else []
@@ -282,16 +282,16 @@ def _layer_figures(record: StudyRecord, scored: Sequence[MethodSummary], id: str
         series = _series(cells, rows)
         leading = sorted(
             {series(row) for row in rows},
-            key=lambda name: -max(row.selection or 0 for row in rows if series(row) == name),
+            key=lambda name: -max(row.standing or 0 for row in rows if series(row) == name),
         )
         shown = [row for row in rows if series(row) in leading[:SERIES_SHOWN]]
         shown.sort(key=series)
         marks = [_mark(row, series(row), layers.index(row.layer)) for row in shown]
         tops = [
-            max((row for row in rows if row.layer == layer), key=lambda row: row.selection or 0)
+            max((row for row in rows if row.layer == layer), key=lambda row: row.standing or 0)
             for layer in layers
         ]
-        top = max(tops, key=lambda row: row.selection or 0)
+        top = max(tops, key=lambda row: row.standing or 0)
         caption = f"Test accuracy of {backbone} by layer, shallow to deep, with 95 % intervals. "
         caption += f"The choosing score is highest at {top.layer}"
         caption += (

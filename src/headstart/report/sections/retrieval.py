@@ -48,7 +48,7 @@ def ranked_for_search(record: StudyRecord, dataset: str) -> list[MethodSummary]:
     """Rows of the task on one dataset: the best by the choosing score first."""
     best = record.best_retrieval.get(dataset)
     rows = [row for row in record.retrieval if row.dataset == dataset]
-    return sorted(rows, key=lambda row: (row.method != best, -(row.selection or -1.0), row.method))
+    return sorted(rows, key=lambda row: (row.method != best, -(row.standing or -1.0), row.method))
 
 
 def search_claims(record: StudyRecord, dataset: str) -> list[Claim]:

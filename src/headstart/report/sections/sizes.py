@@ -63,7 +63,7 @@ def size_blocks(record: StudyRecord, scored: Sequence[MethodSummary], id: str) -
 
 
 def _top(rows: Sequence[MethodSummary]) -> MethodSummary:
-    return max(rows, key=lambda row: -1.0 if row.selection is None else row.selection)
+    return max(rows, key=lambda row: -1.0 if row.standing is None else row.standing)
 
 
 def _table(backbone: str, by_size: Mapping[Sides, list[MethodSummary]], id: str) -> Table:
@@ -117,7 +117,7 @@ def _figure(backbone: str, by_size: Mapping[Sides, list[MethodSummary]], id: str
         for row in rows:
             name = " ".join(filter(None, (getattr(row, part) for part in differ))) or _name(row)
             lines.setdefault(name, {})[sides] = row
-    leading = sorted(lines, key=lambda name: -max(row.selection or 0.0 for row in lines[name].values()))
+    leading = sorted(lines, key=lambda name: -max(row.standing or 0.0 for row in lines[name].values()))
     places = {sides: at for at, sides in enumerate(by_size)}
     shown = {name: lines[name] for name in leading[:LINES_SHOWN]}
     marks = [

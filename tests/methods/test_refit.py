@@ -1,0 +1,86 @@
+"""A head that no epoch bettered is fitted on the inner fold that chose too, as the heads on frozen features are."""
+
+import numpy as np
+import pytest
+
+from headstart.images.scan import scan
+from headstart.images.split import split_table
+from headstart.methods.finetune import FineTuneClassifier
+from headstart.methods.heads import make_head
+from headstart.methods.heads_select import inner_folds
+from headstart.methods.multi_output import MultiOutputTransfer
+from headstart.methods.probe import TransferClassifier
+from headstart.testing.backbones import tiny_backbone
+from headstart.testing.images import class_folders
+from headstart.testing.outputs import KINDS, marked_squares
+
+TOO_HIGH = 3.0
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return scan(class_folders(tmp_path_factory.mktemp("refit"), n_per_class=12))
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return tiny_backbone()
+
+
+def spoilt(backbone, **options):
+    """Training that makes the fitted head worse."""
+    given = {"epochs": 1, "batch_size": 8, "learning_rate": TOO_HIGH, "augment": "none", "dtype": "float32"}
+    return FineTuneClassifier(backbone=backbone, trainable="last:1", **{**given, **options})
+
+
+def test_it_is_the_head_on_features_fitted_on_all_of_train(pictures, backbone):
+    items, labels = pictures.items(), np.array(pictures.labels[pictures.target()])
+    method = spoilt(backbone).fit(items, labels)
+    assert method.chosen_["epoch"] == 0 and method.selected_on_ == "1 of 5 inner folds"
+    assert method.record_["head_refitted"]
+    matrix = (
+        TransferClassifier(backbone=backbone, engine="torch").fit(items, labels).extractor_.transform(items)
+    )
+    codes = np.unique(labels, return_inverse=True)[1]
+    train, out = inner_folds(codes, 5, seed=0)[0]
+    whole, part = (
+        make_head("logistic").fit(
+            matrix[train], codes[train], validation=(matrix[out], codes[out]), refit=refit
+        )
+        for refit in (True, False)
+    )
+    said = method.decision_scores(items)
+    assert np.abs(said - whole._all_scores(matrix)).max() < 2e-3
+    assert np.abs(said - part._all_scores(matrix)).max() > 2e-2
+
+
+def test_given_validation_images_train_nothing(pictures, backbone):
+    method = spoilt(backbone).fit_table(split_table(pictures, seed=3))
+    assert method.chosen_["epoch"] == 0 and "head_refitted" not in method.record_
+
+
+def test_weights_that_were_trained_are_kept_as_they_are(pictures, backbone):
+    items, labels = pictures.items(), np.array(pictures.labels[pictures.target()])
+    method = spoilt(backbone, learning_rate=1e-4).fit(items, labels)
+    assert method.chosen_["epoch"] == 1 and "head_refitted" not in method.record_
+
+
+@pytest.mark.parametrize("sharing", ["hard", "soft", "separate"])
+def test_so_are_the_heads_of_several_outputs(sharing, backbone):
+    images, columns = marked_squares()
+
+    def fitted(rate):
+        tuner = spoilt(backbone, batch_size=16, learning_rate=rate)
+        return MultiOutputTransfer(estimator=tuner, kinds=KINDS, sharing=sharing).fit(images, columns)
+
+    spoiling = fitted(TOO_HIGH)
+    records = spoiling.record_.get("runs") or {"all": spoiling.record_}
+    again = [name for name, each in records.items() if each["kept_epoch"] == 0]
+    assert again and all(records[name]["head_refitted"] for name in again)
+    assert not any(each.get("head_refitted") for each in records.values() if each["kept_epoch"])
+    plain = MultiOutputTransfer(
+        estimator=TransferClassifier(backbone=backbone, engine="torch"), kinds=KINDS
+    ).fit(images, columns)
+    theirs, own = plain.predict_outputs(images), spoiling.predict_outputs(images)
+    name = again[0] if sharing == "separate" else "colour"
+    assert np.corrcoef(own[name].ravel(), theirs[name].ravel())[0, 1] > 0.9
