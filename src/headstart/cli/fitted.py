@@ -56,6 +56,7 @@ def _trained(classifier: FineTuneClassifier) -> dict[str, Any]:
         "n_trained": record["n_trained"],
         "start": record["start"],
         "start_selection": classifier.start_selection_,
+        "head_refitted": bool(record.get("head_refitted")),
         "epochs": len(record["curve"]),
         "learning_rate": record["learning_rate"],
         "dtype": record["dtype"],
@@ -123,6 +124,7 @@ def _selection_line(facts: dict[str, Any]) -> str:
     if facts["scenario"] != "features":
         epoch = facts["chosen"]["epoch"]
         said += f" after epoch {epoch}" if epoch else " as it started: no epoch bettered it"
+        said += ", and its head was then fitted on all of train" if facts["head_refitted"] else ""
         if before is not None and isfinite(before):
             said += f", from {percent(before)} with a linear head on the frozen network"
     return f"{said} (what it was chosen by; `evaluate` tests it)"
