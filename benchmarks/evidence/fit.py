@@ -169,7 +169,7 @@ def fit(cells: Sequence[Cell]) -> Parameters:
     known = _with(known, spread=_spread(cells, known), relative=_relative_spread(cells, known))
     known = _with(known, stretch=_stretch(cells, known))
     known = _with(known, trained=_gains(cells, known))
-    return _with(known, datasets=tuple(sorted({cell.dataset for cell in cells})), **_thresholds(cells))
+    return _with(known, datasets=tuple(sorted({cell.dataset for cell in cells})))
 
 
 def _with(known: Parameters, **changed: object) -> Parameters:
@@ -332,9 +332,6 @@ def _gains_of(cell: Cell, name: str, known: Parameters) -> list[float]:
     return [found_accuracy(cell, name, seed) - found_accuracy(cell, firsts[seed], seed) for seed in seeds]
 
 
-def _thresholds(cells: Sequence[Cell]) -> dict[str, float]:
-    """Where the decision table parts: between the distances of data sets that the last layer suits and others."""
-    return {"similar_below": 0.1, "large_from": 100.0}
 
 
 def write(known: Parameters, file: Path) -> None:

@@ -48,9 +48,9 @@ STEPS: dict[str, dict[str, Any]] = {
     "whole": {
         "scenario": ("full", "scratch"),
         "train_input_size": (96,),
-        "per_class": (50,),
+        "per_class": (10, 50, 100),
         "equal": "own",
-        "seeds": 3,
+        "seeds": 1,
     },
     "last2_all": {"scenario": ("finetune",), "trainable": ("last:2",), "per_class": (0,), "seeds": 1},
 }
@@ -83,7 +83,7 @@ def main() -> None:
             else:
                 options = {**STEPS[step], **({"per_class": (THOUSAND[name],)} if step == "thousand" else {})}
                 spec = StudySpec(data=(data,), target=(target,) if target else (), **options)
-                run_study(spec, given.work / f"{name}-{step}")
+                run_study(spec, given.work / f"{name}-{step}", advise=False, audits=False)
                 write(given.work, step)
             print(f"{step} of {name}: {time.perf_counter() - start:.0f} s", flush=True)
 
