@@ -5,8 +5,9 @@
 Each data set in `benchmarks/evidence/` is left out in turn (both label columns of the same images together), the
 parameters are fitted on the others, and the product's own ranking (`headstart.study.advise.predict`) says what to run
 of its cells (a label column at one number of images a class).
-`--write` fits on all and writes the package's parameters. The oracle knows which method is best and meets test
-images drawn anew (bootstrap): what no adviser can beat under the same noise.
+`--write` fits on all and writes the package's parameters. The oracle knows which method was best on these training
+images and meets test images drawn anew (bootstrap). Whoever knows each method's expected accuracy, but not which
+training images are drawn, is what no adviser can beat (`evidence/noise.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from bars import Bars
 
 sys.path.insert(0, str(Path(__file__).parent / "evidence"))
 import fit
+import noise
 
 from headstart.measure.paired import paired_accuracy
 from headstart.study.advice_model import Parameters
@@ -82,6 +84,10 @@ def summary(told: Sequence[Told], cells: Sequence[fit.Cell], draws: int) -> None
     print(f"{len(told)} left-out cells of {len({each.dataset for each in told})} label columns")
     print(f"within one point, distinguishable or not: {plain:.1%}")
     print(f"oracle under the same noise ({draws} draws): {oracle(cells, draws)}")
+    print(
+        "mean regret of whoever knows the accuracy of each method on average over all draws of training images: "
+        f"{100 * noise.floor(cells):.2f} points"
+    )
     print(f"intervals of the first advice that held: {first.mean():.1%} of {len(first)}")
     print(
         "mean regret of what it said to run, the better of two by the score that chooses: "

@@ -332,8 +332,6 @@ def _gains_of(cell: Cell, name: str, known: Parameters) -> list[float]:
     return [found_accuracy(cell, name, seed) - found_accuracy(cell, firsts[seed], seed) for seed in seeds]
 
 
-
-
 def write(known: Parameters, file: Path) -> None:
     """The parameters as the package reads them, four digits each."""
 

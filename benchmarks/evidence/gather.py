@@ -44,7 +44,7 @@ STEPS: dict[str, dict[str, Any]] = {
     "last1": {"scenario": ("finetune",), "trainable": ("last:1",), "per_class": (5, 10, 20, 50), "seeds": 3},
     "situations": {},
     "last2": {"scenario": ("finetune",), "trainable": ("last:2",), "per_class": (5, 10, 20, 50), "seeds": 3},
-    "last1_more": {"scenario": ("finetune",), "trainable": ("last:1",), "per_class": (100, 0), "seeds": 1},
+    "last1_all": {"scenario": ("finetune",), "trainable": ("last:1",), "per_class": (0,), "seeds": 1},
     "whole": {
         "scenario": ("full", "scratch"),
         "train_input_size": (96,),
