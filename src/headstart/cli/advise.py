@@ -16,7 +16,7 @@ from headstart.cli.sources import open_table
 from headstart.cli.text import printable, say, say_json, table
 
 if TYPE_CHECKING:
-    from headstart.study.advice_audit import Audit
+    from headstart.study.advice_audit import Audit, AuditRow
     from headstart.study.advise import Advice
     from headstart.study.situation import Situation
 
@@ -176,7 +176,7 @@ def audit_lines(found: Audit) -> list[str]:
 
     rows = [
         (
-            row.dataset, row.advised, f"{row.rank}{'' if row.followed else ' *'}", f"{row.accuracy:.1%}", row.best,
+            _name(row), row.advised, f"{row.rank}{'' if row.followed else ' *'}", f"{row.accuracy:.1%}", row.best,
             f"{row.best_accuracy:.1%}", f"{100 * row.regret:.1f}", f"{row.n_held} of {row.n_intervals}",
         )
         for row in found.rows
@@ -202,3 +202,8 @@ def audit_lines(found: Audit) -> list[str]:
         f"no advice: {printable(each.study)}: {printable(each.dataset)}: {printable(each.reason)}"
         for each in found.silent
     ]
+
+
+def _name(row: AuditRow) -> str:
+    """The data set, and of how many images a class the advice is where it is not of all."""
+    return row.dataset + (f", {row.per_class:,} images a class" if row.per_class else "")
