@@ -31,7 +31,8 @@ def main() -> None:
     seconds, found = advised(given.data)
     seen = found["situation"]
     print(
-        f"{given.data}: {seen['n']:,} images to learn from, measured on {seen['n_measured']:,}; {found['verdict']}"
+        f"{given.data}: {seen['n']:,} images to learn from, measured on {seen['n_measured']:,}; "
+        f"{found['seconds']:.0f} s by its own clock; {found['verdict']}"
     )
     bars.seconds(f"headstart advise {given.data}", seconds, MOST_SECONDS, rate)
     bars.done()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+
+from headstart.study.advise import BETWEEN
 
 
 def test_advice_as_text_json_and_page(run, photos, tmp_path, as_documented):
@@ -15,10 +18,30 @@ def test_advice_as_text_json_and_page(run, photos, tmp_path, as_documented):
     assert (
         "features of lite0 at" in ran.out and "The textbook's rule" in ran.out and f"page: {page}" in ran.out
     )
+    assert re.search(r"^took \d+\.\d s", ran.out, re.MULTILINE)
     text = page.read_text("utf-8")
     assert "this data set is here" in text and "Advice on photos" in text and "LogME" in text
     value = as_documented("advise", run(*given, "--json").out)
     assert value["situation"]["n_classes"] == 3 and value["candidates"][0]["name"] == value["run"][0]
+    assert value["seconds"] >= value["situation"]["seconds"] > 0
+    assert all(said in ran.out and said in text for said in value["notes"])
+
+
+def test_several_backbones_are_told_apart_by_the_probes_of_these_images_alone(run, photos):
+    one, two = (
+        json.loads(run("advise", photos, "--engine", "torch", "--backbone", names, "--json").out)
+        for names in ("lite0", "lite0,lite1")
+    )
+    assert BETWEEN not in one["notes"] and two["notes"][0] == BETWEEN
+
+
+def test_a_study_of_few_images_a_class_is_audited_at_their_number(run, photos, tmp_path, as_documented):
+    quick = ("--layer", "stage6", "--head", "lda", "--per-class", "2,3", "--seeds", "1", "--engine", "torch")
+    assert run("study", photos, *quick, "--advice", "--out", tmp_path / "study").status == 0
+    ran = run("advise", "--audit", tmp_path / "study")
+    assert ran.status == 0 and "photos, 3 images a class" in ran.out
+    value = as_documented("advise --audit", run("advise", "--audit", tmp_path / "study", "--json").out)
+    assert value["rows"][0]["per_class"] == 3
 
 
 def test_a_study_records_advice_and_the_audit_reads_it(run, photos, tmp_path, as_documented):

@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.base.errors import DataError, UsageError
+from headstart.cli.advise import lines
 from headstart.images.arrays import array_table
+from headstart.report.advice import advice_document
+from headstart.report.html import render
 from headstart.study.advice_model import (
     Gain,
     Parameters,
@@ -19,7 +22,7 @@ from headstart.study.advice_model import (
     parameters_from,
     relative_accuracies,
 )
-from headstart.study.advise import TABLE, predict
+from headstart.study.advise import BETWEEN, GAINS, TABLE, predict
 from headstart.study.situation import Probe
 from headstart.testing.situations import tiny_situation
 
@@ -119,6 +122,27 @@ def test_several_backbones_are_ranked_together():
     other = [dataclasses.replace(p, backbone="lite1", accuracy=p.accuracy + 0.05) for p in two.probes]
     found = predict(dataclasses.replace(two, probes=(*two.probes, *other)), PLAIN)
     assert found.candidates[0].backbone == "lite1" and two.probes[0].backbone == "lite0"
+
+
+def test_what_the_ranking_does_not_rest_on_is_said_where_it_applies():
+    one = tiny_situation(n=5000, n_measured=1000)
+    other = tuple(dataclasses.replace(probe, backbone="lite1") for probe in one.probes)
+    two = dataclasses.replace(one, probes=(*one.probes, *other))
+    trains = dataclasses.replace(PLAIN, trained={"finetune last:1": Gain(0.04, 0.0, 0.005, 9)})
+    assert predict(one, PLAIN).notes == ()
+    assert predict(two, PLAIN).notes == (BETWEEN,)
+    assert predict(one, trains).notes == (GAINS,)
+    found = predict(two, trains)
+    assert found.to_dict()["notes"] == [BETWEEN, GAINS]
+    printed, page = lines(found), render(advice_document(found))
+    assert all(said in printed and said in page for said in (BETWEEN, GAINS))
+    assert not {BETWEEN, GAINS} & set(lines(predict(one, PLAIN)))
+
+
+def test_gains_from_training_do_not_depend_on_the_distance():
+    trains = dataclasses.replace(PLAIN, trained={"full": Gain(0.04, 0.0, 0.005, 9)})
+    near, far = (predict(tiny_situation(distance=distance), trains) for distance in (0.01, 0.6))
+    assert [each.accuracy for each in near.candidates] == [each.accuracy for each in far.candidates]
 
 
 # ---- measuring ---------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ from headstart.cli.sources import open_table
 from headstart.cli.text import printable, say, say_json, table
 
 if TYPE_CHECKING:
-    from headstart.study.advice_audit import Audit
+    from headstart.study.advice_audit import Audit, AuditRow
     from headstart.study.advise import Advice
     from headstart.study.situation import Situation
 
@@ -65,6 +66,7 @@ def advise(
     Methods are ranked with an expected accuracy, its 90 % interval, seconds and the evidence; where the adviser
     cannot tell, it names the two to run. Every step looks at 1,000 images at most, and never at a given test split.
     """
+    start = time.perf_counter()
     options, source = build(AdviseOptions, flags), build(DataOptions, flags)
     if options.audit:
         _audit(data, options, json)
@@ -86,13 +88,15 @@ def advise(
         )
         if options.out:
             write_advice_page(found, options.out)
+    seconds = time.perf_counter() - start
     if json:
-        say_json({**found.to_dict(), "out": options.out})
+        say_json({**found.to_dict(), "seconds": seconds, "out": options.out})
         return
     for line in lines(found):
         say(line)
     if options.out:
         say(f"\npage: {printable(options.out)}")
+    say(f"\ntook {seconds:.1f} s, the reading of the images included")
 
 
 def _audit(studies: list[str], options: AdviseOptions, json: bool) -> None:
@@ -124,6 +128,7 @@ def lines(found: Advice) -> list[str]:
         "",
         *table(("method", "expected", "90 % interval", "seconds"), rows, right=(1, 3)),
         *([f"and {more} more (--json or --out shows all)"] if more > 0 else []),
+        *found.notes,
         "",
         "evidence for the first: " + "; ".join(found.run[0].evidence),
         "",
@@ -152,10 +157,10 @@ def _decision(found: Advice) -> list[str]:
 
 def _measured(seen: Situation) -> list[str]:
     like = seen.likeness
-    best = ", ".join(f"{name}: {seen.best_layer(name)}" for name in seen.backbones)
+    layers = "; ".join(f"{name}: {seen.layer_words(name)}" for name in seen.backbones)
     said = [
         f"source classifier: confidence {like.confidence:.2f}, entropy {like.entropy:.2f}, coverage "
-        f"{like.coverage:.1%}; best layer {best}; {100 * seen.slope:.1f} points a doubling of the images",
+        f"{like.coverage:.1%}; layers of {layers}; {100 * seen.slope:.1f} points a doubling of the images",
         "",
     ]
     rows = [
@@ -176,7 +181,7 @@ def audit_lines(found: Audit) -> list[str]:
 
     rows = [
         (
-            row.dataset, row.advised, f"{row.rank}{'' if row.followed else ' *'}", f"{row.accuracy:.1%}", row.best,
+            _name(row), row.advised, f"{row.rank}{'' if row.followed else ' *'}", f"{row.accuracy:.1%}", row.best,
             f"{row.best_accuracy:.1%}", f"{100 * row.regret:.1f}", f"{row.n_held} of {row.n_intervals}",
         )
         for row in found.rows
@@ -202,3 +207,8 @@ def audit_lines(found: Audit) -> list[str]:
         f"no advice: {printable(each.study)}: {printable(each.dataset)}: {printable(each.reason)}"
         for each in found.silent
     ]
+
+
+def _name(row: AuditRow) -> str:
+    """The data set, and of how many images a class the advice is where it is not of all."""
+    return row.dataset + (f", {row.per_class:,} images a class" if row.per_class else "")

@@ -62,7 +62,9 @@ def advice_document(found: Advice) -> Document:
         f"Advice on {seen.name}",
         subtitle,
         (
-            Section("advice", "In short", (Claim(found.verdict, strong=True), _ranked(found))),
+            Section(
+                "advice", "In short", (Claim(found.verdict, strong=True), _ranked(found), *_notes(found))
+            ),
             Section("table", "Size and similarity", (_decision(found), *_places(found))),
             Section("measured", "What was measured", (_likeness(found), _transfer(found), _curve(found))),
             Section("probes", "Probes", (_probes(found), _classes(found))),
@@ -91,6 +93,10 @@ def _ranked(found: Advice) -> Table:
     return Table(
         "ranked", "Every method that there is evidence on, best first.", columns, rows, sortable=True
     )
+
+
+def _notes(found: Advice) -> tuple[Paragraph, ...]:
+    return tuple(Paragraph(said) for said in found.notes)
 
 
 def _row(each: Candidate, first: bool) -> Row:
@@ -166,9 +172,12 @@ def _curve(found: Advice) -> Table:
 
 
 def _probes(found: Advice) -> Table:
-    rows = [(each.backbone, each.layer, each.head, percent(each.accuracy)) for each in found.situation.probes]
+    seen = found.situation
+    rows = [(each.backbone, each.layer, each.head, percent(each.accuracy)) for each in seen.probes]
+    words = [f"{name}: {seen.layer_words(name)}" for name in seen.backbones]
     caption = (
-        f"Inner-fold accuracy of each head on each layer, of {count(found.situation.n_measured, 'image')}."
+        f"Inner-fold accuracy of each head on each layer, of {count(seen.n_measured, 'image')}. Layers, by "
+        f"their mean over the heads: {'; '.join(words)}. Layers within one standard error of the best are as good."
     )
     return plain_table("probes-table", caption, ("backbone", "layer", "head", "accuracy"), rows)
 

@@ -1,7 +1,7 @@
 """The adviser held to account: what it had said before studies, against what they found. Reads stores only.
 
-Advice is of all training images, of each network at its own size and of the default augmentation: only runs of that
-are held against it.
+Advice is of the number of images a class that it was recorded with (older records: of all), of each network at its own
+size and of the default augmentation: only runs of that are held against it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class AuditRow:
     `followed` says whether the study ran all that the adviser said to run: then `advised` is what its choosing score
     puts first among them. Else it is the first of the ranking that it ran, and counts in no share. `rank` is the place
     in the ranking (1: the first); `regret` is accuracy that the best method (by test, mean over seeds) had more.
-    `n_held` of `n_intervals` 90 % intervals held what the study found.
+    `n_held` of `n_intervals` 90 % intervals held what the study found. `per_class` is the number of images a class that
+    the advice and these runs are of; 0: all.
     """
 
     study: str
@@ -44,6 +45,7 @@ class AuditRow:
     regret: float
     n_held: int
     n_intervals: int
+    per_class: int = 0
 
 
 @dataclass(frozen=True)
@@ -127,23 +129,25 @@ def audit_studies(folders: Sequence[str | Path]) -> Audit:
     if not rows:
         why = "; ".join(f"{each.study}, {each.dataset}: {each.reason}" for each in silent)
         raise UsageError(
-            f"no advice can be audited ({why}); run a study with --advice and methods of the advice, on all images, at "
-            "the networks' own size"
+            f"no advice can be audited ({why}); run a study with --advice and methods of the advice, at the networks' own "
+            "size"
         )
     return Audit(tuple(rows), tuple(silent))
 
 
 def _row(record: StudyRecord, dataset: str, advice: Mapping[str, Any]) -> AuditRow | str:
     """The row, or why the study says nothing of the advice."""
+    number = int(advice.get("per_class") or 0)  # older records do not say, and are of all images
     done = [
         row
-        for row in record.summaries
-        if row.dataset == dataset and row.status == "done" and not row.tuned and not row.per_class
+        for row in record.sized or record.summaries
+        if row.dataset == dataset and row.status == "done" and not row.tuned and row.per_class == number
     ]
     if record.tricks:
         return "its networks trained with tricks switched on and off, which the advice is not of"
     if not done:
-        return "no method finished on all images, which the advice is of"
+        images = f"{number:,} images a class" if number else "all images"
+        return f"no method finished on {images}, which the advice is of"
     candidates = list(advice.get("candidates", ()))
     ran = [
         (rank, each, row)
@@ -169,6 +173,7 @@ def _row(record: StudyRecord, dataset: str, advice: Mapping[str, Any]) -> AuditR
         regret=_accuracy(best) - _accuracy(seen),
         n_held=sum(each["low"] <= _accuracy(row) <= each["high"] for _, each, row in ran),
         n_intervals=len(ran),
+        per_class=number,
     )
 
 

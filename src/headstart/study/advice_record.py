@@ -29,13 +29,25 @@ MOST_SHARE = 0.5
 """Of the study's expected time; where the advice would take more it is left out, unless it is asked for."""
 
 
-def advice_seconds(datasets: Sequence[Dataset], backbones: Sequence[str]) -> float:
+def advised_number(data: Dataset, spec: StudySpec) -> int:
+    """Images a class that the advice is of: those of the study's main table, the most that it runs (0: all)."""
+    from headstart.study.plan import sizes_of
+
+    return sizes_of(data, spec)[0]
+
+
+def advice_seconds(datasets: Sequence[Dataset], backbones: Sequence[str], spec: StudySpec) -> float:
     """Expected seconds of the advice on some data sets."""
     from headstart.study.measure_situation import MOST_IMAGES
 
     n_backbones = min(MOST_BACKBONES, len(set(backbones)))
-    each = [min(1.0, len(data.table) / MOST_IMAGES) for data in datasets]
+    each = [min(1.0, _n_images(data, spec) / MOST_IMAGES) for data in datasets]
     return sum(SECONDS_A_DATASET + share * n_backbones * SECONDS_A_BACKBONE for share in each)
+
+
+def _n_images(data: Dataset, spec: StudySpec) -> int:
+    number = advised_number(data, spec)
+    return len(data.partition(0, number).folds[0].train) if number else len(data.table)
 
 
 def is_worth_it(advice: float, study: float) -> bool:
@@ -56,8 +68,8 @@ def advice_before(
 ) -> tuple[dict[str, Any] | None, str]:
     """The advice on what the first seed learns from; or None and, with a warning, why there can be none.
 
-    With folds every image is a test image of some fold, so the adviser, which must not see any, is not asked. The
-    sizes of the networks that the advice is of stand beside it, under `sizes`.
+    With folds every image is a test image of some fold, so the adviser, which must not see any, is not asked. Beside
+    the advice stands what it is of: the sizes of the networks (`sizes`), and the images a class (`per_class`, 0: all).
     """
     splits = data.partitions[0].splits
     if splits is None:
@@ -67,7 +79,10 @@ def advice_before(
     from headstart.study.advise import predict
     from headstart.study.measure_situation import measure
 
-    table = data.table.with_splits(splits)
+    table, number = data.table.with_splits(splits), advised_number(data, spec)
+    if number:  # of the test images, which no one looks at, the adviser is to know how many there are
+        drawn = data.partition(0, number).folds[0]
+        table = table.select(sorted((*drawn.train, *drawn.test)))
     try:
         found = measure(
             table,
@@ -81,7 +96,7 @@ def advice_before(
         return None, str(error)
     shapes = {name: card(name).preprocessing for name in found.backbones}
     sizes = {name: [shape.height, shape.width] for name, shape in shapes.items()}
-    return {**predict(found).to_dict(), "sizes": sizes}, ""
+    return {**predict(found).to_dict(), "sizes": sizes, "per_class": number}, ""
 
 
 def keep_reasons(store: StudyStore, names: Iterable[str], reason: str) -> None:

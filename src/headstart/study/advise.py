@@ -38,6 +38,11 @@ TABLE = {
     (True, False): "initialise the whole network with pretrained weights",
 }
 """(large, similar) to what the textbook says."""
+BETWEEN = (
+    "The choice between backbones rests on the probes of these images alone: the evidence of other data sets is of "
+    "lite0 only."
+)
+GAINS = "What training adds is a mean over other data sets: it does not depend on the distance to the source measured here."
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,13 @@ class Advice:
             f"{self.doubt:.0%}."
         )
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a part of the ranking does not rest on, each as a sentence; only what applies."""
+        trains = any(each.scenario != "features" for each in self.candidates)
+        several = len(self.situation.backbones) > 1
+        return (*((BETWEEN,) if several else ()), *((GAINS,) if trains else ()))
+
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-like value."""
         rows = [{"name": each.name, **dataclasses.asdict(each)} for each in self.candidates]
@@ -127,6 +139,7 @@ class Advice:
             "similar": self.similar,
             "large": self.large,
             "textbook": self.textbook,
+            "notes": list(self.notes),
             "candidates": rows,
             "situation": self.situation.to_dict(),
         }

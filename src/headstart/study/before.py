@@ -92,7 +92,7 @@ def advice_due(
         silent = tuple(data for data in silent if data not in folded)
     if not silent or not plan.pending:
         return ()
-    expected = advice_record.advice_seconds(silent, _backbones(plan))
+    expected = advice_record.advice_seconds(silent, _backbones(plan), spec)
     if not asked and not advice_record.is_worth_it(expected, plan.estimate.seconds):
         why = f"at about {spoken(expected)} {advice_record.COSTLY}"
         advice_record.keep_reasons(

@@ -16,7 +16,7 @@ from headstart.base.errors import DataError
 from headstart.base.events import Progress, collected_warnings, emit
 from headstart.images.table import ImageTable
 from headstart.study.resolve import auto_layers
-from headstart.study.situation import Likeness, Probe, Situation, Transfer
+from headstart.study.situation import Likeness, Probe, Situation, Transfer, deepest_best
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,7 +94,7 @@ def measure(
         own = _probed(part, features, backbone, seed, tell)
         probes += own
         transfers.append(_transfer(part, features, logits, card, speed))
-        best = features[_best(own)] if best is None else best
+        best = features[deepest_best(own)] if best is None else best
         if backbone == REFERENCE:
             source = logits
     if REFERENCE not in backbones:
@@ -250,11 +250,6 @@ def _probed(
             found.append(Probe(backbone, layer, last - at, name, float(head.selection_), seconds))
         tell()
     return found
-
-
-def _best(probes: Sequence[Probe]) -> str:
-    layers = dict.fromkeys(probe.layer for probe in probes)
-    return max(layers, key=lambda layer: sum(p.accuracy for p in probes if p.layer == layer))
 
 
 def _transfer(

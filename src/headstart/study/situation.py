@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from headstart.base.errors import UsageError
+from headstart.measure.intervals import less_one_error
 
 
 @dataclass(frozen=True)
@@ -109,16 +112,47 @@ class Situation:
         return tuple(dict.fromkeys(probe.backbone for probe in self.probes))
 
     def best_layer(self, backbone: str) -> str:
-        """The layer whose probes are best on average over the heads."""
-        found: dict[str, list[float]] = {}
-        for probe in self.probes:
-            if probe.backbone == backbone:
-                found.setdefault(probe.layer, []).append(probe.accuracy)
+        """The layer whose probes are best on average over the heads; of equal ones the deepest."""
+        return deepest_best(self._probes_of(backbone))
+
+    def level_layers(self, backbone: str) -> tuple[str, ...]:
+        """The best layer and those within one standard error of it, by the images measured; shallow to deep."""
+        scores = layer_scores(self._probes_of(backbone))
+        least = less_one_error(max(scores.values()), max(1, self.n_measured))
+        return tuple(reversed([layer for layer, score in scores.items() if score >= least]))
+
+    def layer_words(self, backbone: str) -> str:
+        """Which layers are best, in words that name no best one among those that are level."""
+        level = self.level_layers(backbone)
+        if len(level) == 1:
+            return f"best at {level[0]}"
+        if len(level) == len(layer_scores(self._probes_of(backbone))):
+            return "no layer stands out"
+        return f"as good at {', '.join(level[:-1])} and {level[-1]}"
+
+    def _probes_of(self, backbone: str) -> tuple[Probe, ...]:
+        found = tuple(probe for probe in self.probes if probe.backbone == backbone)
         if not found:
             raise UsageError(f"{backbone} was not measured; measured: {', '.join(self.backbones)}")
-        return max(found, key=lambda layer: sum(found[layer]) / len(found[layer]))
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-like value."""
         best = {name: self.best_layer(name) for name in self.backbones}
-        return {**dataclasses.asdict(self), "n_classes": self.n_classes, "best_layer": best}
+        level = {name: list(self.level_layers(name)) for name in self.backbones}
+        known = {"n_classes": self.n_classes, "best_layer": best, "level_layers": level}
+        return {**dataclasses.asdict(self), **known}
+
+
+def layer_scores(probes: Iterable[Probe]) -> dict[str, float]:
+    """Mean accuracy of each layer of one backbone over the heads, the deepest layer first."""
+    found: dict[str, list[float]] = {}
+    for probe in sorted(probes, key=lambda each: each.position):
+        found.setdefault(probe.layer, []).append(probe.accuracy)
+    return {layer: math.fsum(values) / len(values) for layer, values in found.items()}
+
+
+def deepest_best(probes: Iterable[Probe]) -> str:
+    """The layer of one backbone whose probes are best on average over the heads; of equal ones the deepest."""
+    scores = layer_scores(probes)
+    return max(scores, key=scores.__getitem__)  # the first of equal ones

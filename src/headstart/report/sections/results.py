@@ -291,14 +291,8 @@ def _layer_figures(record: StudyRecord, scored: Sequence[MethodSummary], id: str
             max((row for row in rows if row.layer == layer), key=lambda row: row.standing or 0)
             for layer in layers
         ]
-        top = max(tops, key=lambda row: row.standing or 0)
-        caption = f"Test accuracy of {backbone} by layer, shallow to deep, with 95 % intervals. "
-        caption += f"The choosing score is highest at {top.layer}"
-        caption += (
-            " (the deepest layer taken)."
-            if top.layer == layers[-1]
-            else f", before the deepest layer taken ({layers[-1]})."
-        )
+        caption = f"Test accuracy of {backbone} by layer, shallow to deep, with 95 % intervals."
+        caption += _where_highest(tops)
         if len(leading) > SERIES_SHOWN:
             caption += f" The {SERIES_SHOWN} best of {len(leading)} lines are drawn."
         runs = tuple(id for row in shown for id in row.cells)
@@ -313,6 +307,27 @@ def _layer_figures(record: StudyRecord, scored: Sequence[MethodSummary], id: str
             )
         )
     return figures
+
+
+def _where_highest(tops: Sequence[MethodSummary]) -> str:
+    """Where the choosing score is highest, of the best method of each layer, shallow to deep.
+
+    Layers within one standard error of the highest are as good: then none is named.
+    """
+    known = [(row.layer, row.selection, row.standing) for row in tops]
+    scored = [(layer, score, low) for layer, score, low in known if score is not None and low is not None]
+    if not scored:
+        return ""
+    least = max(low for *_, low in scored)
+    level, deepest = [layer for layer, score, _ in scored if score >= least], tops[-1].layer
+    if len(level) == 1:
+        where = (
+            "the deepest layer taken" if level[0] == deepest else f"before the deepest layer taken, {deepest}"
+        )
+        return f" The choosing score is highest at {level[0]} ({where})."
+    if len(level) == len(tops):
+        return " No layer stands out: at each the choosing score is within one standard error of the highest."
+    return f" The choosing score is as good at {listed(level)} as anywhere: within one standard error of the highest."
 
 
 def _span(rows: Sequence[MethodSummary]) -> tuple[float, float]:
