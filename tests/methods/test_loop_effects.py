@@ -177,3 +177,15 @@ def test_a_moment_set_from_outside_ends_training_in_order_and_it_goes_on_to_the_
         assert not again.run().cut_short
     assert again.step == whole.step == 9 and len(again.trained.curve) == 3
     assert torch.equal(again.net.weight, whole.net.weight)
+
+
+def test_patience_waits_for_a_better_epoch_where_the_last_one_is_kept_too(monkeypatch):
+    course = iter([0.5, 0.7, 0.7, 0.65, 0.6, 0.6, 0.6, 0.6])
+    monkeypatch.setattr(Classes, "held", lambda self, scores: (1.0, next(course)))
+    loop = loop_of(epochs=8, patience=2, keep="last", held=(INPUTS, CODES))
+    weights = []
+    with watching_epochs(lambda trained: weights.append(parameters(loop.net)[0])):
+        trained = loop.run()
+    assert len(trained.curve) == 5 and trained.stopped_early
+    assert (trained.kept_epoch, trained.kept_accuracy) == (5, 0.6)
+    assert np.array_equal(parameters(loop.net)[0], weights[-1])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
 from headstart.report.build import build_document
 from headstart.report.figures import Curve, training_curves
 from headstart.report.html import render
+from headstart.report.sections.best import _tuned
+from headstart.report.sections.curves import _caption, _curve
 from headstart.report.sections.results import results_table
 from headstart.report.summary import summary_lines
 from headstart.report.verdict import verdict
@@ -87,6 +90,8 @@ def test_the_rule_of_equal_terms_stands_with_its_figures(document):
         ({"equal": "own"}, "none in length"),
         ({"patience": 2}, "unless it stops early"),
         ({"learning_rate": 0.01}, "the learning rate is 0.01 for all"),
+        ({}, "validation chooses the epoch that is kept"),
+        ({"keep": "last"}, "and the weights of the last epoch are kept"),
     ],
 )
 def test_other_rules_are_told_as_they_are(record, spec, said):
@@ -101,6 +106,17 @@ def test_every_trained_method_has_its_curves(document):
     assert len(captions) == 3
     assert captions[0].startswith("finetune lite0 last:2 224px, seed 0: epoch 4 of 4 kept with 99.5 %")
     assert "from 50.0 % of the linear head; 180 images seen in 8.0 s" in captions[0]
+
+
+def test_where_the_start_is_kept_its_own_accuracy_is_told(record):
+    def caption(**changed):
+        run = next(each for each in record.results if each.cell.scenario == "finetune")
+        run = dataclasses.replace(run, training=({**run.training[0], **changed},))
+        return _caption(run, _curve(run))
+
+    said = caption(kept_epoch=0, start_selection=0.6)
+    assert "epoch 0 of 4 kept, which is the linear head that none of them bettered, with 60.0 % on" in said
+    assert "99.5 %" not in said and "of the linear head;" not in said
 
 
 def test_curves_without_validation_images_can_be_drawn():
@@ -146,6 +162,17 @@ def test_the_summary_tells_findings_and_cuts_as_plain_values(record):
 
 def test_the_best_tells_which_epoch_was_kept_and_where_the_rate_is_from(page):
     assert "finetune lite0 last:2 224px, with the weights of epoch 4 of 4, chosen on validation" in page
+
+
+def test_a_last_epoch_that_is_kept_unasked_was_not_chosen(record):
+    def last(result):
+        options = {**result.cell.options, "keep": "last"}
+        return dataclasses.replace(
+            result, cell=dataclasses.replace(result.cell, training=json.dumps(options))
+        )
+
+    run = next(each for each in record.results if each.cell.scenario == "finetune")
+    assert "epoch 4 of 4, the last, as asked; learning rate" in _tuned(last(run))
 
 
 def test_options_of_training_are_listed_where_something_trains(record):

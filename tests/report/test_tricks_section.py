@@ -1,5 +1,6 @@
 """The section on tricks: words, table and plot come from the same effects; hostile and missing rows are shown safely."""
 
+import csv
 from dataclasses import replace
 
 import pytest
@@ -8,9 +9,12 @@ from hypothesis import strategies as st
 
 from headstart.cli.tricks_text import trick_lines, write_effects
 from headstart.methods.tricks.registry import TRICKS
-from headstart.report.document import Claim, Document, Figure, Table
+from headstart.report.document import Claim, Document, Figure, Paragraph, Table
 from headstart.report.html import render
+from headstart.report.latex import latex_tables
+from headstart.report.markdown import markdown
 from headstart.report.sections import tricks
+from headstart.report.sources import Bibliography
 from headstart.report.trick_figures import Line, axis_reach
 from headstart.study.trick_effects import TrickEffect, TrickTable
 from headstart.testing.records import tiny_record
@@ -148,6 +152,90 @@ def test_datasets_that_disagree_in_sign_are_named_in_words_and_on_the_row(sectio
     assert "what is said holds for these two" in tricks.how(both)
     assert "datasets like these" in tricks.how(replace(both, datasets=("a", "b", "c")))
     assert "cannot tell (datasets disagree in sign)" in "\n".join(trick_lines(both))
+
+
+def nothing(name, n=2, **more):
+    made = TrickEffect(
+        name, (), ("photos",), "had nothing to act on", n_images=300, n_seeds=n, train_seconds=4.0, seconds=5.0, times=1.4,
+        runs=tuple(f"run{at}" for at in range(2 * n)), run_times=1.3, start_kept=n, n_pairs=n,
+    )  # fmt: skip
+    return replace(made, **more)
+
+
+def test_what_had_nothing_to_act_on_is_no_measured_zero(section):
+    made = section(table(effect("ema", 0.03, 0.01), nothing("sam"), nothing("dropout")))
+    claims = [block.text for block in made.blocks if isinstance(block, Claim)]
+    assert claims[0].startswith("Average of the weights helps.") and "cannot be told" not in claims[0]
+    assert claims[1].startswith(
+        "Sharpness-aware minimisation and dropout had nothing to act on: with them and"
+    )
+    (figure,) = [block for block in made.blocks if isinstance(block, Figure)]
+    drawn, caption = figure.svg, figure.caption
+    assert (
+        TRICKS["ema"].title in drawn
+        and TRICKS["sam"].title not in drawn
+        and TRICKS["dropout"].title not in drawn
+    )
+    assert (
+        "Not drawn, because there is nothing to measure: sharpness-aware minimisation and dropout." in caption
+    )
+    (rows,) = [block for block in made.blocks if isinstance(block, Table)]
+    assert "for the 1 of 3 rows that have an interval together" in rows.caption
+    last = rows.rows[-1].entries
+    assert [entry.text for entry in last[1:5]] == ["–", "had nothing to act on", "–", "1.40x"]
+    assert last[1].sort is None and last[2].small == "in 2 of 2 runs the start was kept"
+    page = render(Document("t", "s", (made,)))
+    assert "more images to learn from" in page and "--start plain" in page and "--keep last" in page
+
+
+def test_where_no_trick_had_anything_to_act_on_no_plot_is_drawn(section):
+    made = section(
+        table(nothing("sam", 1), replace(nothing("ema", 1), runs=("a",) * 10, n_pairs=5, start_kept=5))
+    )
+    claims = [block for block in made.blocks if isinstance(block, Claim)]
+    assert "had nothing to act on" in claims[0].text and claims[0].strong
+    assert not [block for block in made.blocks if isinstance(block, Figure)]
+    words = [row.entries[2].small for row in made.blocks[-2].rows]
+    assert set(words) == {"in 1 of 1 run the start was kept", "in 5 of 5 runs the start was kept"}
+
+
+def test_runs_that_kept_their_start_are_counted_on_the_row_and_datasets_without_effect_named(section):
+    some = effect("ema", 0.03, 0.01, start_kept=1, n_pairs=2)
+    some = replace(some, runs=("a", "b", "c", "d"))
+    folded = replace(
+        effect("sam", 0.0, 0.02), start_kept=4, n_pairs=5, runs=("a", "b"), nothing_on=("drawn",)
+    )
+    both = table(some, folded, datasets=("photos", "drawn"))
+    made = section(both)
+    (rows,) = [block for block in made.blocks if isinstance(block, Table)]
+    assert [row.entries[2].small for row in rows.rows] == [
+        "in 1 of 2 runs the start was kept",
+        "in 4 of 5 folds the start was kept; not on drawn, where it had nothing to act on",
+    ]
+    screen = "\n".join(trick_lines(both))
+    assert "helps (in 1 of 2 runs the start was kept)" in screen and "--keep last" in screen
+    assert "--keep last" not in "\n".join(trick_lines(table(effect("ema", 0.03, 0.01))))
+
+
+def test_the_csv_holds_what_had_nothing_to_act_on_without_numbers(tmp_path):
+    found = table(nothing("ema"), effect("sam", 0.03, 0.01, nothing_on=("drawn", "=x"), n_pairs=2))
+    with write_effects([found], tmp_path / "t.csv").open(encoding="utf-8") as file:
+        first, second = csv.DictReader(file)
+    assert (first["kind"], first["effect"], first["low"], first["p"]) == ("had nothing to act on", "", "", "")
+    assert (first["start_kept"], first["n_pairs"], first["times"]) == ("2", "2", "1.4")
+    assert second["nothing_on"] == "drawn;=x" and second["start_kept"] == "0"
+
+
+def test_every_form_of_the_report_says_it(section, tmp_path):
+    made = section(table(effect("ema", 0.03, 0.01), nothing("sam")))
+    document = Document("t", "s", (made,))
+    for text in (markdown(document), latex_tables(document)):
+        assert "had nothing to act on" in text and "in 2 of 2 runs the start was kept" in text
+    record = replace(tiny_record(tmp_path / "short"), tricks=NOTE)
+    short = tricks.tricks_in_short(record, Bibliography())
+    rows = next(block for block in short.blocks if isinstance(block, Table)).rows
+    assert [row.entries[2].text for row in rows] == ["helps", "had nothing to act on"], "the surest first"
+    assert any(isinstance(block, Paragraph) and "--keep last" in block.text for block in short.blocks)
 
 
 def test_an_interval_that_says_nothing_does_not_hide_the_others():

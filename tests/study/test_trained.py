@@ -85,7 +85,8 @@ def test_every_option_that_changes_the_result_changes_the_id(training):
         return method.options
 
     others = [{"epochs": 3}, {"start": "plain"}, {"augment": "crop"}, {"fresh": True}, {"balance": "weights"}]
-    assert len({ids(), *(ids(**each) for each in others)}) == 6
+    others.append({"keep": "last"})
+    assert len({ids(), *(ids(**each) for each in others)}) == 7
     assert ids(cache_gb=1.0) == ids()
 
 

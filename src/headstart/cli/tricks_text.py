@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def trick_lines(found: TrickTable) -> list[str]:
-    """The table of one setting, the largest gain first."""
+    """The table of one setting, the largest gain first; what to do where the start was kept."""
+    from headstart.report.trick_words import REMEDY, at_the_start
     from headstart.report.wording import percent
 
     title = f"{found.scenario} {found.backbone} {found.cut}: {found.design}, {len(found.effects)} effects"
@@ -25,18 +26,24 @@ def trick_lines(found: TrickTable) -> list[str]:
     ]
     header = ["trick", "points gained", "interval", "verdict", "p", "training", "whole run"]
     left = [f"not there: {name} ({reason})" for name, reason in found.left_out.items()]
-    return [title + start, *table(header, rows, right=(1, 2, 4, 5, 6)), *left]
+    remedy = [REMEDY] if at_the_start((*found.effects, *found.by_dataset)) else []
+    return [title + start, *table(header, rows, right=(1, 2, 4, 5, 6)), *left, *remedy]
 
 
 def _cells(each: TrickEffect) -> list[str]:
+    from headstart.report.trick_words import notes_of
     from headstart.report.wording import signed_points
 
-    if each.effect is None or each.low is None or each.high is None:
+    if each.why:
         return [each.trick, each.kind, "", each.why, "", "", ""]
+    gained, between, p = "", "", ""
+    if each.effect is not None and each.low is not None and each.high is not None:
+        gained, between = signed_points(each.effect), signed_points(each.low, each.high)
+        p = f"{each.adjusted_p:.3f}"
+    notes = "; ".join([*([each.doubt] if each.doubt else []), *notes_of(each)])
     return [
-        each.trick, signed_points(each.effect), signed_points(each.low, each.high),
-        f"{each.kind} ({each.doubt})" if each.doubt else each.kind,
-        f"{each.adjusted_p:.3f}", _times(each.times, each.train_seconds), _times(each.run_times, each.seconds),
+        each.trick, gained, between, f"{each.kind} ({notes})" if notes else each.kind, p,
+        _times(each.times, each.train_seconds), _times(each.run_times, each.seconds),
     ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from headstart.base.errors import HeadstartError
@@ -40,15 +41,23 @@ class Trained:
 
 
 def joined(one: Trained, other: Trained) -> Trained:
-    """Two trainings of one soup: the curve of the better one, what both cost."""
-    better = other if (other.kept_accuracy or 0) > (one.kept_accuracy or 0) else one
+    """Two trainings of one soup: what both cost."""
     return replace(
-        better,
+        one,
         images_seen=one.images_seen + other.images_seen,
         n_steps=one.n_steps + other.n_steps,
         seconds=one.seconds + other.seconds,
         cut_short=one.cut_short or other.cut_short,
     )
+
+
+def soup_of(kept: Sequence[Trained], total: Trained) -> Trained:
+    """The soup of these, the best first: the curve of the best whose training is in it.
+
+    `kept_epoch` is 0 only where all of them are what training started from.
+    """
+    lead = next((each for each in kept if each.kept_epoch), kept[0])
+    return replace(total, curve=lead.curve, kept_epoch=lead.kept_epoch, stopped_early=lead.stopped_early)
 
 
 class Diverged(HeadstartError):

@@ -230,7 +230,7 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
             [str(each) for each in self.classes_], head, self.seed, self.cache_gb, self.seconds, lesson,
         )  # fmt: skip
         outcome = run.run()
-        if head is not None and learned_nothing(outcome.trained, self.selected_on_, run.options):
+        if head is not None and learned_nothing(outcome.trained, self.selected_on_):
             outcome = with_head(outcome, _linear(matrix, coded, train, out, self.seed, refit=True))
         chosen = train[:: max(1, len(train) // N_SAMPLES)][:N_SAMPLES]
         self.samples_ = np.stack([prepare(items[int(row)], backbone.card.preprocessing) for row in chosen])
@@ -351,14 +351,14 @@ def _linear(
     )
 
 
-def learned_nothing(trained: Trained, selected_on: str, options: TrainingOptions) -> bool:
+def learned_nothing(trained: Trained, selected_on: str) -> bool:
     """Whether no epoch bettered the fitted head on an inner fold of train, so that the head is what is kept.
 
     It is then fitted anew on all of train, that fold too, as the heads on frozen features are (`Head.fit`): else
     training that brings nothing would cost a fifth of the images. Validation images that are given train nothing.
     """
     start = trained.kept_epoch == 0 and trained.kept_accuracy is not None
-    return start and selected_on.startswith("1 of") and options.soup == 1
+    return start and selected_on.startswith("1 of")
 
 
 def _same_length(items: Sequence[Any], labels: np.ndarray) -> None:

@@ -140,7 +140,7 @@ def _run(
     )  # fmt: skip
     outcome = run.run()
     assert isinstance(outcome, JointOutcome)
-    if starts and learned_nothing(outcome.trained, selected_on, run.options):
+    if starts and learned_nothing(outcome.trained, selected_on):
         assert matrix is not None
         again = _heads(outputs, matrix, columns, train, out, tuner.seed, refit=True)
         outcome = with_heads(outcome, task.trunks, again)

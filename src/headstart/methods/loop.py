@@ -346,7 +346,13 @@ class Loop:
 
     def _worn_out(self, epoch: int) -> bool:
         patience = self.options.patience
-        return bool(patience) and self.held is not None and epoch + 1 - self.trained.kept_epoch >= patience
+        return bool(patience) and self.held is not None and epoch + 1 - self._best_epoch() >= patience
+
+    def _best_epoch(self) -> int:
+        """The last of the epochs with the best validation accuracy, kept or not."""
+        if self.options.keep == "best":
+            return self.trained.kept_epoch
+        return max(self.trained.curve, key=lambda line: (line.held_accuracy or 0.0, line.epoch)).epoch
 
     def _load_kept(self) -> None:
         for tensor in self.groups.parameters():

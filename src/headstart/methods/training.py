@@ -24,7 +24,7 @@ from headstart.methods.averages import copied
 from headstart.methods.batches import MIRRORED_EPOCH, Batches, scores_of
 from headstart.methods.calibrate import fit_temperature
 from headstart.methods.checkpoint import Checkpoints
-from headstart.methods.curve import Diverged, Trained, joined
+from headstart.methods.curve import Diverged, Trained, joined, soup_of
 from headstart.methods.epoch_watch import EpochWatch
 from headstart.methods.kept import finished, runs_folder
 from headstart.methods.loop import Loop
@@ -171,19 +171,20 @@ class Training(Measured):
         if options.soup == 1:
             return loop
         assert held is not None
-        trained, total = [copied(loop._moving())], loop.trained
+        trained, runs, total = [copied(loop._moving())], [loop.trained], loop.trained
         for number in range(1, options.soup):
             if total.cut_short:
                 break
             net.load_state_dict(first)
             loop = self._once(*terms, number)
             trained.append(copied(loop._moving()))
+            runs.append(loop.trained)
             total = joined(total, loop.trained)
         mixed, soup = greedy(trained, lambda weights: loop.learns.held(loop.predict_with(weights)))
         loop._put(mixed)
         loop.mode(False)
-        total.kept_accuracy, total.kept_loss = soup.accuracy, soup.loss
-        loop.trained = total
+        loop.trained = soup_of([runs[number] for number in soup.kept], total)
+        loop.trained.kept_accuracy, loop.trained.kept_loss = soup.accuracy, soup.loss
         self.record["soup"] = asdict(soup)
         return loop
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 FIELDS = (
     "trick", "kind", "effect", "low", "high", "plain_low", "plain_high", "p", "adjusted_p", "n_images", "n_seeds",
     "train_seconds", "seconds", "times", "why", "between", "differ_p", "doubt", "run_times",
+    "start_kept", "n_pairs",
 )  # fmt: skip
 SETTING = ("scenario", "backbone", "cut", "pixels", "per_class", "design", "resolution")
 
@@ -23,12 +24,13 @@ def tricks_csv(found: Sequence[TrickTable]) -> str:
     """Every effect, over all datasets and on each, one a line; names of datasets and files are anybody's."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("datasets", *SETTING, "aliases", *FIELDS))
+    writer.writerow(("datasets", *SETTING, "aliases", *FIELDS, "nothing_on"))
     for one in found:
         for each in (*one.effects, *one.by_dataset):
             setting = [getattr(one, name) for name in SETTING]
             values = [getattr(each, name) for name in FIELDS]
             cells = [";".join(each.datasets), *setting, ";".join(each.aliases), *values]
+            cells.append(";".join(each.nothing_on))
             writer.writerow([_plain(value) for value in cells])
     return out.getvalue()
 

@@ -20,7 +20,7 @@ from headstart.study.records import Cell, CellResult
 from headstart.study.rules import TestRows
 from headstart.study.several_spec import SEPARATE
 from headstart.study.trained import classifier_of
-from headstart.study.trained_cells import distinct, fitting_table
+from headstart.study.trained_cells import compared, distinct, fitting_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,7 +128,7 @@ def _run(cell: Cell, data: Dataset, make_model: MakeModel) -> tuple[dict[str, An
         "peak_bytes": max(peaks),
         "model_bytes": first["model_bytes"],
         "training": tuple(record for each in models for record in each["records"]),
-        "tried": {"epoch": max(len(each.get("curve") or ()) for each in first["records"])} if first["records"] else {},
+        "tried": {"epoch": compared(cell, first["records"])} if first["records"] else {},
         "n_fits": len(models),
         "tested": tuple(len(fold.test) for fold in partition.folds),
         "test_reads": n_reads,

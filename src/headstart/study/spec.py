@@ -187,6 +187,7 @@ class StudySpec(SeveralOptions):
     balance: str = _training("balance")
     label_smoothing: float = _training("label_smoothing")
     patience: int = _training("patience")
+    keep: str = _training("keep")
     views: int = _training("views")
     augment: tuple[str, ...] = _training("augment", (TRAINING["augment"].default,))
     fresh: bool = _training("fresh")

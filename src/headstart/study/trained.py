@@ -29,6 +29,8 @@ TRAINED_VERSION = "2"
 """Part of the id of every run that trains: raised when the same run would give other numbers."""
 MIRROR_VERSION = "3"
 """As `TRAINED_VERSION`, of runs that answer by an image and its mirror image: so is their temperature fitted since."""
+SOUP_VERSION = "4"
+"""As `TRAINED_VERSION`, of soups: one of nothing but the fitted head has it fitted on all of train since."""
 
 EQUAL_EPOCHS = 8
 WHOLE = "all"
@@ -142,7 +144,6 @@ def trained_cell(
     """One run of a method that trains; the seed always matters."""
     card = method.variant.card
     shape = card.preprocessing
-    mirrored = json.loads(method.options).get("test_views") == "mirror"
     return Cell(
         dataset=data.table.name,
         data_digest=data.digest,
@@ -161,7 +162,7 @@ def trained_cell(
         scenario=method.scenario,
         head="",
         seed=seed,
-        version=MIRROR_VERSION if mirrored else TRAINED_VERSION,
+        version=_version(json.loads(method.options)),
         cut=method.cut,
         training=method.options,
         per_class=per_class,
@@ -169,6 +170,13 @@ def trained_cell(
         fold=data.fold_of(seed),
         shifted=shifted,
     )
+
+
+def _version(options: dict[str, Any]) -> str:
+    """Part of the id of a run with these options."""
+    if options.get("soup", 1) > 1:
+        return SOUP_VERSION
+    return MIRROR_VERSION if options.get("test_views") == "mirror" else TRAINED_VERSION
 
 
 def classifier_of(cell: Cell, *, cache_gb: float, **changed: Any) -> FineTuneClassifier:

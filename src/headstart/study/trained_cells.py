@@ -130,7 +130,7 @@ def _run(
             "per_class": found.per_class,
             "confusion": found.confusion,
             "chosen": agreed([each["chosen"] for each in models]),
-            "tried": {"epoch": max(len(each["record"].get("curve") or ()) for each in models)},
+            "tried": {"epoch": compared(cell, [each["record"] for each in models])},
             "n_fits": len(models),
             "tested": tuple(len(fold.test) for fold in partition.folds),
             "test_reads": reads,
@@ -163,6 +163,11 @@ def _brief(model: FineTuneClassifier) -> dict[str, Any]:
         "record": {**record, "selection": model.selection_, "start_selection": model.start_selection_},
         "findings": model.findings_,
     }
+
+
+def compared(cell: Cell, fits: Sequence[dict[str, Any]]) -> int:
+    """The most epochs that a fit chose among; the last one is kept unasked with `keep` "last"."""
+    return 1 if cell.options.get("keep") == "last" else max(len(fit.get("curve") or ()) for fit in fits)
 
 
 def distinct(findings: list[Finding]) -> tuple[Finding, ...]:

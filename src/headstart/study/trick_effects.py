@@ -5,6 +5,10 @@ error has two parts: the spread over images, each counted once with its mean ove
 each direction (as in `headstart.measure.paired`), and the spread over seeds, which all runs of a dataset share: the
 residual of a two-way layout of runs and seeds. Over datasets their spread comes on top (`headstart.measure.between`).
 Holm's correction goes over all contrasts of a table.
+
+Where no epoch bettered the fitted head that training starts from, that head is kept, and a trick of training has
+nothing to act on: with it and without the runs are the same. Where that is so in every pair of runs nothing was
+measured, so there is no effect, and the dataset counts in no mean.
 """
 
 from __future__ import annotations
@@ -17,16 +21,17 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.measure.between import ALPHA, Part, Pooled, pooled
 from headstart.measure.multiple import holm, holm_factors
+from headstart.methods.tricks.registry import TRICKS
 from headstart.study.records import CellResult, StudyRecord
 from headstart.study.store import FILE, StudyStore
-from headstart.study.trick_costs import charged
-from headstart.study.trick_designs import Contrast, Design, On, make_design
-from headstart.study.trick_spec import on_of
+from headstart.study.trick_designs import Contrast, Design, make_design
+from headstart.study.trick_runs import Ran, ran_of
 
 if TYPE_CHECKING:
     import numpy as np
 
 HELPS, HURTS, CANNOT_TELL, MISSING = "helps", "hurts", "cannot tell", "missing"
+NOTHING = "had nothing to act on"
 SIGNS, SIZES = "datasets disagree in sign", "datasets differ"
 
 
@@ -41,8 +46,9 @@ class TrickEffect:
         Interactions that the same runs cannot tell from this one.
     datasets : tuple of str
         Over which the effect is the mean.
-    kind : {"helps", "hurts", "cannot tell", "missing"}
-        At Holm's correction for all rows of the table. "missing": runs are not there.
+    kind : {"helps", "hurts", "cannot tell", "missing", "had nothing to act on"}
+        At Holm's correction for all rows of the table. "missing": runs are not there; "had nothing to act on": in
+        every pair of runs the head that training started from was kept, so there is no effect to tell.
     effect, low, high : float or None
         Accuracy gained, with the interval at its Holm-adjusted confidence (between -1 and 1, as gains are).
     plain_low, plain_high : float or None
@@ -65,6 +71,11 @@ class TrickEffect:
         Of the test that it is the same on all datasets; None of one.
     doubt : str
         Where the datasets disagree: `SIGNS` or `SIZES`.
+    start_kept, n_pairs : int
+        Pairs of fits, with the trick and without, in which both kept the head that training started from, of so many
+        on `datasets`: a run is one fit, or one a fold.
+    nothing_on : tuple of str
+        Datasets that are not among `datasets`, because it had nothing to act on there.
     """
 
     trick: str
@@ -90,6 +101,9 @@ class TrickEffect:
     differ_p: float | None = None
     doubt: str = ""
     run_times: float | None = None
+    start_kept: int = 0
+    n_pairs: int = 0
+    nothing_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,24 +134,6 @@ class TrickTable:
         return asdict(self)
 
 
-@dataclass(frozen=True, eq=False)
-class Ran:
-    """The runs of one setting on one dataset: what each got right, seed after seed, and what they took.
-
-    `images` numbers the images of these answers and `of_seed` their seeds: the same number is the same image,
-    whatever the seed; seeds may test on different numbers of images.
-    """
-
-    dataset: str
-    at: dict[On, int]
-    right: list[np.ndarray]
-    images: np.ndarray
-    of_seed: np.ndarray
-    train_seconds: np.ndarray
-    seconds: np.ndarray
-    ids: dict[On, tuple[str, ...]]
-
-
 def trick_tables(record: StudyRecord) -> tuple[TrickTable, ...]:
     """Every table of a study of tricks; () where it is none, or its store is not there.
 
@@ -166,7 +162,7 @@ def _table(
     design = make_design(record.tricks["design"], note["names"], note["asked_resolution"])
     names = tuple(dict.fromkeys(result.cell.dataset for result in results))
     planned = tuple(name for name in record.targets if name in names)
-    ran = [_ran(record, store, name, [r for r in results if r.cell.dataset == name]) for name in planned]
+    ran = [ran_of(record, store, name, [r for r in results if r.cell.dataset == name]) for name in planned]
     effects = judged(design, ran)
     alone = tuple(effect for one in ran for effect in judged(design, [one])) if len(ran) > 1 else ()
     start = design.contrasts[0].plus if record.tricks["design"] == "leave-one-out" else (frozenset(),)
@@ -179,49 +175,12 @@ def _table(
     )  # fmt: skip
 
 
-def _ran(record: StudyRecord, store: StudyStore, dataset: str, results: Sequence[CellResult]) -> Ran:
-    """Runs whose every seed is done; a run that lacks one is not there at all."""
-    import numpy as np
-
-    seeds = sorted({result.cell.seed or 0 for result in results})
-    by_run: dict[On, dict[int, CellResult]] = {}
-    for result in results:
-        if result.whole:
-            by_run.setdefault(on_of(result.cell.tricks), {})[result.cell.seed or 0] = result
-    # a seed that is still under way counts where no seed is whole
-    seeds = [seed for seed in seeds if all(seed in runs for runs in by_run.values())] or seeds
-    whole = {on: runs for on, runs in by_run.items() if all(seed in runs for seed in seeds)}
-    table, target = record.tables[dataset], record.targets[dataset]
-    number = {path: row for row, path in enumerate(table.paths)}
-    right: list[np.ndarray] = []
-    images = of_seed = np.zeros(0, int)
-    for runs in whole.values():
-        answers, shown = [], []
-        for seed in seeds:
-            found = store.probabilities(runs[seed].cell.id)
-            assert found is not None, "a run that is done has probabilities"
-            rows = np.array([number[path] for path in found[1]])
-            truth = np.array([runs[seed].classes.index(str(table.labels[target][row])) for row in rows])
-            order = np.argsort(rows)
-            answers.append((found[0].argmax(1) == truth)[order])
-            shown.append(rows[order])
-        right.append(np.concatenate(answers))
-        images = np.concatenate(shown)
-        of_seed = np.repeat(np.arange(len(seeds)), [len(each) for each in answers])
-    took = [[runs[seed] for seed in seeds] for runs in whole.values()]
-    return Ran(
-        dataset, {on: at for at, on in enumerate(whole)}, right, images, of_seed,
-        *charged(took),
-        {on: tuple(run.cell.id for run in each) for on, each in zip(whole, took, strict=True)},
-    )  # fmt: skip
-
-
 def judged(design: Design, ran: Sequence[Ran]) -> tuple[TrickEffect, ...]:
     """The effect of every contrast over these datasets, with Holm's correction for those that can be told."""
     from scipy.stats import t
 
     found = [_estimate(contrast, ran) for contrast in design.contrasts]
-    known = [each.pooled for each in found if each is not None]
+    known = [each.pooled for each in found if each is not None and each.pooled is not None]
     p = [2 * float(t.sf(abs(each.value) / each.error, each.degrees)) for each in known]
     adjusted, factors = holm(p), holm_factors(p)
     names, made, at = tuple(one.dataset for one in ran), [], 0
@@ -233,14 +192,22 @@ def judged(design: Design, ran: Sequence[Ran]) -> tuple[TrickEffect, ...]:
             )
             made.append(TrickEffect(contrast.name, contrast.aliases, names, MISSING, why=why))
             continue
+        more: dict[str, Any] = {
+            "n_images": each.n, "n_seeds": each.n_seeds, "train_seconds": each.cost["train_seconds"],
+            "seconds": each.cost["seconds"], "times": _finite(each.cost["times"]),
+            "run_times": _finite(each.cost["run_times"]), "runs": each.runs, "start_kept": each.start_kept,
+            "n_pairs": each.n_pairs,
+        }  # fmt: skip
         mean = each.pooled
+        if mean is None:
+            made.append(TrickEffect(contrast.name, contrast.aliases, names, NOTHING, **more))
+            continue
         low, high = _interval(mean, ALPHA / factors[at])
         kind = CANNOT_TELL if low <= 0 <= high else HELPS if mean.value > 0 else HURTS
         made.append(TrickEffect(
-            contrast.name, contrast.aliases, names, kind, mean.value, low, high, *_interval(mean, ALPHA), p[at],
-            float(adjusted[at]), each.n, each.n_seeds, each.cost["train_seconds"], each.cost["seconds"],
-            _finite(each.cost["times"]), each.runs, "", each.values, mean.between, mean.differ_p, _doubt(each),
-            _finite(each.cost["run_times"]),
+            contrast.name, contrast.aliases, each.datasets, kind, mean.value, low, high, *_interval(mean, ALPHA), p[at],
+            float(adjusted[at]), values=each.values, between=mean.between, differ_p=mean.differ_p, doubt=_doubt(each),
+            nothing_on=tuple(name for name in names if name not in each.datasets), **more,
         ))  # fmt: skip
         at += 1
     return tuple(made)
@@ -259,21 +226,25 @@ def _finite(value: float) -> float | None:
 
 def _doubt(each: _Estimate) -> str:
     """Where they differ by more than noise."""
-    if each.pooled.differ_p is None or each.pooled.differ_p >= ALPHA:
+    mean = each.pooled
+    if mean is None or mean.differ_p is None or mean.differ_p >= ALPHA:
         return ""
     return SIGNS if min(each.values) < 0 < max(each.values) else SIZES
 
 
 @dataclass(frozen=True)
 class _Estimate:
-    """A contrast over datasets, before Holm's correction."""
+    """A contrast over the datasets where it was measured, before Holm's correction; over all where it was nowhere."""
 
-    pooled: Pooled
+    pooled: Pooled | None
+    datasets: tuple[str, ...]
     values: tuple[float, ...]
     n: int
     n_seeds: int
     cost: Mapping[str, float]
     runs: tuple[str, ...]
+    start_kept: int
+    n_pairs: int
 
 
 def _estimate(contrast: Contrast, ran: Sequence[Ran]) -> _Estimate | None:
@@ -283,22 +254,47 @@ def _estimate(contrast: Contrast, ran: Sequence[Ran]) -> _Estimate | None:
     sides = (*contrast.plus, *contrast.minus)
     if not ran or any(run not in one.at for one in ran for run in sides):
         return None
-    parts, values, costs, n = [], [], [], 0
-    for one in ran:
-        weights = np.zeros(len(one.at))
-        for side, sign in ((contrast.plus, 1.0), (contrast.minus, -1.0)):
-            for run in side:
-                weights[one.at[run]] += sign / len(side)
-        each = np.tensordot(weights, np.stack(one.right).astype(float), 1)
-        values.append(float(each.mean()))
-        parts.append((_over_images(each, one.images), _over_seeds(one, weights)))
-        n += len(np.unique(one.images))
-        costs.append(_cost(one, weights))
+    weights = [_weights(contrast, one) for one in ran]
+    each = [
+        np.tensordot(w, np.stack(one.right).astype(float), 1) for w, one in zip(weights, ran, strict=True)
+    ]
+    acted = [at for at, one in enumerate(ran) if not _at_the_start(contrast, one, each[at])]
+    shown = acted or range(len(ran))
+    values = [float(each[at].mean()) for at in acted]
+    parts = [(_over_images(each[at], ran[at].images), _over_seeds(ran[at], weights[at])) for at in acted]
+    costs = [_cost(ran[at], weights[at]) for at in shown]
+    pairs = [ran[at].pairs_at_the_start(contrast) for at in shown]
     return _Estimate(
-        pooled(values, parts), tuple(values), n, len(ran[0].train_seconds[0]),
+        pooled(values, parts) if acted else None, tuple(ran[at].dataset for at in shown), tuple(values),
+        sum(len(np.unique(ran[at].images)) for at in shown), len(ran[0].train_seconds[0]),
         {name: float(np.mean([cost[name] for cost in costs])) for name in costs[0]},
-        tuple(id for one in ran for run in sides for id in one.ids[run]),
+        tuple(id for at in shown for run in sides for id in ran[at].ids[run]),
+        sum(n for n, _ in pairs), sum(n for _, n in pairs),
     )  # fmt: skip
+
+
+def _weights(contrast: Contrast, one: Ran) -> np.ndarray:
+    """What each run counts in a contrast."""
+    import numpy as np
+
+    weights = np.zeros(len(one.at))
+    for side, sign in ((contrast.plus, 1.0), (contrast.minus, -1.0)):
+        for run in side:
+            weights[one.at[run]] += sign / len(side)
+    return weights
+
+
+def _at_the_start(contrast: Contrast, one: Ran, each: np.ndarray) -> bool:
+    """Whether a trick had nothing to act on: every run kept what it started from, and no image tells them apart.
+
+    A trick that changes what any weights answer acts there too, unless the runs say the same to the last bit.
+    """
+    kept, n = one.pairs_at_the_start(contrast)
+    if not n or kept < n or each.any():
+        return False
+    return one.says_the_same(contrast) or not all(
+        TRICKS[name].answers for name in contrast.name.split(" x ") if name in TRICKS
+    )
 
 
 def _over_images(each: np.ndarray, images: np.ndarray) -> Part:
@@ -318,11 +314,15 @@ def _over_images(each: np.ndarray, images: np.ndarray) -> Part:
 
 
 def _over_seeds(one: Ran, weights: np.ndarray) -> Part:
-    """Variance of the contrast by the spread over seeds: residual of runs x seeds, shared by all runs."""
+    """Variance of the contrast by the spread over seeds: residual of runs x seeds, shared by all runs.
+
+    Runs with the same answers throughout (all that kept the same start) are one: they show no spread.
+    """
     import numpy as np
 
     n = np.bincount(one.of_seed)
-    scores = np.stack([np.bincount(one.of_seed, weights=answers) / n for answers in one.right])
+    apart = np.unique(np.stack(one.right), axis=0)
+    scores = np.stack([np.bincount(one.of_seed, weights=answers) / n for answers in apart])
     n_runs, n_seeds = scores.shape
     degrees = (n_runs - 1) * (n_seeds - 1)
     if not degrees:

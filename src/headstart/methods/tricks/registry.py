@@ -73,7 +73,8 @@ _trick("progressive_resizing", "progressive resizing", "Images grow from about 0
        {"progressive": 0.57}, {"progressive": 0.0}, needs=("sizes",), cost="smaller images at first",
        prefix="run on every batch of the smaller sizes")  # fmt: skip
 _trick("test_augmentation", "test-time augmentation", "The scores of an image and its mirror image are averaged.",
-       "krizhevsky2012", {"test_views": "mirror"}, {"test_views": "plain"}, cost="two passes an answer")  # fmt: skip
+       "krizhevsky2012", {"test_views": "mirror"}, {"test_views": "plain"}, cost="two passes an answer",
+       answers=True)  # fmt: skip
 _trick("fixres", "smaller training images (FixRes)", "Training images have 6/7 of the side of test images.",
        "touvron2019", {"train_size": side(6 / 7)}, {"train_size": side(1)}, needs=("sizes",),
        cost="smaller images", prefix="kept, at that size")  # fmt: skip

@@ -45,6 +45,9 @@ class Trick:
         What it costs when training, as a clause.
     prefix : str
         What it does to the activations that are kept of a frozen part, as a clause.
+    answers : bool
+        Whether it changes what any weights answer; all others act by training alone, so that they do nothing where
+        the head that training starts from is what is kept.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Trick:
     excludes: tuple[str, ...] = ()
     cost: str = "nothing"
     prefix: str = "kept"
+    answers: bool = False
 
     def switched(self, base: Base, *, on: bool) -> dict[str, Any]:
         """The options that it sets."""

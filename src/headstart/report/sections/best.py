@@ -93,7 +93,8 @@ def _tuned(shown: CellResult) -> str:
         tuned = listed(f"{name} = {value}" for name, value in shown.chosen.items())
         return f", with {tuned} chosen on {on}" if tuned else ""
     fit = shown.training[0]
-    said = f", with the weights of epoch {fit.get('kept_epoch')} of {len(fit.get('curve') or ())}, chosen on {on}"
+    said = f", with the weights of epoch {fit.get('kept_epoch')} of {len(fit.get('curve') or ())}"
+    said += ", the last, as asked" if shown.cell.options.get("keep") == "last" else f", chosen on {on}"
     if fit.get("head_refitted"):
         said += " (none bettered the head that training started from, which was then fitted on all of train)"
     by = "by a range test on train" if fit.get("range_test") else "as given"

@@ -79,8 +79,10 @@ def _known(lines: list[dict[str, Any]], name: str) -> tuple[float, ...]:
 def _caption(run: CellResult, curve: Curve) -> str:
     of = f", first of {count(len(run.training), 'fold')}" if len(run.training) > 1 else ""
     said = f"{run.cell.method}, {run.cell.place}{of}: epoch {curve.kept} of {len(curve.loss)} kept"
-    if curve.held_accuracy:
+    if not curve.kept and curve.start is not None:
+        said += f", which is the linear head that none of them bettered, with {percent(curve.start)} on {run.selected_on}"
+    elif curve.held_accuracy:
         said += f" with {percent(curve.held_accuracy[curve.kept - 1])} on {run.selected_on}"
-    if curve.start is not None:
+    if curve.kept and curve.start is not None:
         said += f", from {percent(curve.start)} of the linear head"
     return f"{said}; {run.images_seen:,} images seen in {duration(run.train_seconds)} of training."

@@ -50,8 +50,14 @@ def _rule(record: StudyRecord) -> str:
         said += " unless it stops early for want of patience" if record.spec.get("patience") else ""
     given = record.spec.get("learning_rate")
     said += f"; the learning rate is {given} for all" if given else "; each has one range test for its rate"
+    last = record.spec.get("keep") == "last"
     said += (
-        ", and validation chooses the epoch that is kept. Methods of the scenario features see each image once; "
+        ", and the weights of the last epoch are kept"
+        if last
+        else ", and validation chooses the epoch that is kept"
+    )
+    said += (
+        ". Methods of the scenario features see each image once; "
         "their regularisation is chosen among a few values on the same images."
     )
     return said

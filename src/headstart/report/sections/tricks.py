@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from headstart.measure.verdict_words import p_short
@@ -12,6 +12,7 @@ from headstart.report.document import Block, Claim, Column, Entry, Figure, Parag
 from headstart.report.run_links import RUNS, runs_entry
 from headstart.report.sources import Bibliography
 from headstart.report.trick_figures import Line, forest
+from headstart.report.trick_words import REMEDY, at_the_start, notes_of
 from headstart.report.wording import DASH, count, listed, longer, percent, signed_points
 from headstart.study.records import StudyRecord
 from headstart.study.trick_effects import (
@@ -19,6 +20,7 @@ from headstart.study.trick_effects import (
     HELPS,
     HURTS,
     MISSING,
+    NOTHING,
     SIGNS,
     TrickEffect,
     TrickTable,
@@ -72,6 +74,7 @@ def tricks_in_short(record: StudyRecord, cited: Bibliography, id: str = "tricks"
         said = _title_of(table)
         blocks += [Paragraph(f"{said[0].upper()}{said[1:]}. {how(table)}"), *trick_claims(table)]
         blocks.append(_short_table(table, cited, f"{id}-{at}-short"))
+        blocks += _remedy(table)
     if (more := len(tables) - SHORT_SETTINGS) > 0:
         blocks.append(
             Paragraph(
@@ -84,7 +87,13 @@ def tricks_in_short(record: StudyRecord, cited: Bibliography, id: str = "tricks"
 def _short_table(table: TrickTable, cited: Bibliography, id: str) -> Table:
     """The surest effects in the columns that a page holds."""
     ordered = sorted(
-        table.effects, key=lambda one: (one.kind == MISSING, one.adjusted_p or 0.0, -abs(one.effect or 0.0))
+        table.effects,
+        key=lambda one: (
+            one.effect is None,
+            one.kind == MISSING,
+            one.adjusted_p or 0.0,
+            -abs(one.effect or 0.0),
+        ),
     )
     shown = ordered[:SHORT_ROWS]
     whole = _table(tuple(shown), id, _caption(table))
@@ -115,7 +124,7 @@ def _title_of(table: TrickTable) -> str:
 
 def _part(table: TrickTable, id: str) -> Section:
     title = _title_of(table)
-    known = [each for each in table.effects if each.kind != MISSING]
+    known = [each for each in table.effects if each.effect is not None]
     blocks: list[Block] = [Paragraph(f"{title[0].upper()}{title[1:]}. {how(table)}")]
     blocks += trick_claims(table)
     if known:
@@ -128,12 +137,20 @@ def _part(table: TrickTable, id: str) -> Section:
         )
         if len(known) > len(ordered):
             caption += f" The {len(ordered)} largest of {len(known)} are drawn."
+        if nothing := [_title(each.trick) for each in table.effects if each.kind == NOTHING]:
+            caption += f" Not drawn, because there is nothing to measure: {listed(nothing)}."
         blocks.append(Figure(f"{id}-forest", caption, svg, "Forest plot of tricks", (), runs))
     blocks.append(_table(table.effects, f"{id}-table", _caption(table)))
     if table.by_dataset:
         said = "The same on each dataset alone, each corrected for its own rows."
         blocks.append(_table(table.by_dataset, f"{id}-datasets", said, datasets=True))
+    blocks += _remedy(table)
     return Section(id, title, tuple(blocks))
+
+
+def _remedy(table: TrickTable) -> list[Block]:
+    """What to do, where the start was kept."""
+    return [Paragraph(REMEDY)] if at_the_start((*table.effects, *table.by_dataset)) else []
 
 
 def how(table: TrickTable) -> str:
@@ -166,8 +183,8 @@ def how(table: TrickTable) -> str:
 
 
 def trick_claims(table: TrickTable) -> list[Claim]:
-    """Which tricks help, which hurt, and how many cannot be told."""
-    known = [each for each in table.effects if each.kind != MISSING]
+    """Which tricks help, which hurt, how many cannot be told, and which had nothing to act on."""
+    known = [each for each in table.effects if each.effect is not None]
     runs = tuple(dict.fromkeys(run for each in known for run in each.runs))
     claims = []
     if known:
@@ -191,6 +208,8 @@ def trick_claims(table: TrickTable) -> list[Claim]:
             else ""
         )
         claims.append(Claim(_sentence("; ".join(told)) + start, runs, strong=True))
+    if nothing := [each for each in table.effects if each.kind == NOTHING]:
+        claims.append(_nothing_claim(nothing, alone=not known))
     missing = [each for each in table.effects if each.kind == MISSING]
     if missing:
         said = f"{count(len(missing), 'effect')} cannot be given: {missing[0].why}."
@@ -202,12 +221,25 @@ def trick_claims(table: TrickTable) -> list[Claim]:
     return claims
 
 
+def _nothing_claim(nothing: Sequence[TrickEffect], *, alone: bool) -> Claim:
+    """These had nothing to act on, and why."""
+    names = listed([_title(each.trick) for each in nothing])
+    runs = tuple(dict.fromkeys(run for each in nothing for run in each.runs))
+    of = "it" if len(nothing) == 1 else "them"
+    said = f"{names} {NOTHING}: with {of} and without, no epoch bettered the fitted head that training starts from, and "
+    return Claim(
+        _sentence(f"{said}that head was kept in every run, so nothing was measured"), runs, strong=alone
+    )
+
+
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
 def _caption(table: TrickTable) -> str:
-    said = f"Verdicts at a level of 5 % for all {len(table.effects)} rows together (Holm)."
+    n, judged = len(table.effects), sum(each.low is not None for each in table.effects)
+    rows = f"all {n} rows" if judged == n else f"the {judged} of {n} rows that have an interval"
+    said = f"Verdicts at a level of 5 % for {rows} together (Holm)."
     if any(each.aliases for each in table.effects):
         said += " What stands in brackets has the same runs as the one before it: the effect may be either."
     return said
@@ -220,7 +252,9 @@ def _table(effects: tuple[TrickEffect, ...], id: str, caption: str, *, datasets:
             (Entry(each.datasets[0]), *_entries(each)[:-1]) if datasets else _entries(each),
             "best" if each.kind == HELPS else "",
         )
-        for each in sorted(effects, key=lambda one: (one.kind == MISSING, -(one.effect or 0.0)))
+        for each in sorted(
+            effects, key=lambda one: (one.effect is None, one.kind == MISSING, -(one.effect or 0.0))
+        )
     )
     return Table(id, caption, columns, rows, sortable=True)
 
@@ -234,13 +268,18 @@ def _entries(each: TrickEffect) -> tuple[Entry, ...]:
     what = Entry(
         TRICKS[each.trick].what if each.trick in TRICKS else "both together, beyond what each does alone"
     )
-    if each.effect is None or each.low is None or each.high is None:
-        return (name, Entry(DASH, None), Entry(MISSING, MISSING), *(Entry(DASH, None),) * 4, what)
+    none = Entry(DASH, None)
+    if each.kind == MISSING:
+        return (name, none, Entry(MISSING, MISSING), *(none,) * 4, what)
+    gains, p = none, none
+    if each.effect is not None and each.low is not None and each.high is not None:
+        gains = Entry(signed_points(each.effect), each.effect, small=signed_points(each.low, each.high))
+        p = Entry(p_short(each.adjusted_p or 0.0, 0.05), each.adjusted_p)
     return (
         name,
-        Entry(signed_points(each.effect), each.effect, small=signed_points(each.low, each.high)),
-        Entry(each.kind, each.kind, small=_doubt(each)),
-        Entry(p_short(each.adjusted_p or 0.0, 0.05), each.adjusted_p),
+        gains,
+        Entry(each.kind, each.kind, small="; ".join([*_doubt(each), *notes_of(each)])),
+        p,
         _times(each.times, each.train_seconds),
         _times(each.run_times, each.seconds),
         runs_entry(each.runs),
@@ -248,14 +287,14 @@ def _entries(each: TrickEffect) -> tuple[Entry, ...]:
     )
 
 
-def _doubt(each: TrickEffect) -> str:
+def _doubt(each: TrickEffect) -> list[str]:
     """What the datasets say one by one, where they disagree."""
     if not each.doubt:
-        return ""
+        return []
     each_one = [
         f"{name} {signed_points(value)}" for name, value in zip(each.datasets, each.values, strict=True)
     ]
-    return f"{each.doubt}: {', '.join(each_one)}"
+    return [f"{each.doubt}: {', '.join(each_one)}"]
 
 
 def _times(times: float | None, seconds: float | None) -> Entry:
