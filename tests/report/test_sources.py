@@ -70,7 +70,9 @@ def test_each_entry_has_a_doi_a_number_of_arxiv_or_an_official_page(key):
     numbered = bool(source.doi or source.arxiv)
     assert (numbered or bool(source.url)) == (key not in WITHOUT_ADDRESS)
     assert not (numbered and source.url)
-    assert ("  url = " in source.raw) == bool(source.url)  # an address of another host would have been left out
+    assert ("  url = " in source.raw) == bool(
+        source.url
+    )  # an address of another host would have been left out
     assert bool(ADDRESS.fullmatch(source.address)) == (key not in WITHOUT_ADDRESS)
     assert re.fullmatch(r"(10\.\d{4,}/\S+)?", source.doi) and re.fullmatch(r"(\d{4}\.\d{4,5})?", source.arxiv)
 
@@ -86,7 +88,9 @@ def test_no_reference_names_the_page_of_a_third_party(style):
 
 
 def test_a_page_of_a_third_party_is_never_the_place_of_a_work():
-    assert official("https://rdrr.io/cran/sClust/man/x.html") == official("https://jmlr.org.evil.example/") == ""
+    assert (
+        official("https://rdrr.io/cran/sClust/man/x.html") == official("https://jmlr.org.evil.example/") == ""
+    )
     assert official("http://jmlr.org/papers/v15/srivastava14a.html").startswith("http://jmlr.org")
     book = dataclasses.replace(library()["efron1993"], doi="")
     assert book.text.endswith("Chapman and Hall.") and book.address == ""
