@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from headstart.report.formula import Formula, plain
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -71,6 +73,8 @@ class Entry:
         Shade 0..10 of a heat map.
     anchor, target : str
         Name of this place for links inside the document; name of the place that it links to.
+    formula : Formula
+        What is shown instead of `text` where a format can set mathematics; `text` is the same in plain signs.
     """
 
     text: str
@@ -81,6 +85,12 @@ class Entry:
     heat: int | None = None
     anchor: str = ""
     target: str = ""
+    formula: Formula = ()
+
+
+def formula_entry(formula: Formula) -> Entry:
+    """A formula as a place in a table."""
+    return Entry(plain(formula), formula=formula)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from headstart.report.document import Document, Entry
+from headstart.report.formula import Formula, mathml
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 MARK = '<meta name="generator" content="Headstart">'
 """In the head of every page: a file without it is not replaced."""
@@ -58,6 +60,14 @@ def tied(text: str) -> str:
     return NUMBER_AND_UNIT.sub("\u00a0", text)
 
 
+def set_formula(formula: Formula) -> Markup:
+    """Prose escaped as any text, the rest as MathML, whose signs were checked when it was made."""
+    from markupsafe import Markup, escape
+
+    told = (escape(tied(part)) if isinstance(part, str) else Markup(mathml(part)) for part in formula)
+    return Markup("").join(told)
+
+
 def policy(style: str, script: str, images: str = "data:") -> str:
     """The content security policy of a page with this one style and script; `images` says where pictures lie."""
     hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
@@ -79,7 +89,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(svg_uri=svg_uri, safe_href=safe_href, tied=tied, json_text=json_text)
+    made.filters.update(
+        svg_uri=svg_uri, safe_href=safe_href, tied=tied, json_text=json_text, set_formula=set_formula
+    )
     return made
 
 

@@ -1,6 +1,6 @@
 r"""The tables of the paper as LaTeX (booktabs), one environment each, to be `\input` or copied.
 
-Every text is escaped sign by sign; a class called `\end{document}` stays a name.
+Every text is escaped sign by sign; a class called `\end{document}` stays a name. Only formulas are set as mathematics.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from headstart.report.document import Document, Entry, Section, Table, blocks_in
+from headstart.report.formula import Formula, latex
 from headstart.report.html import CONTROLS
 
 SIGNS = {
@@ -90,7 +91,18 @@ def _runs(ids: tuple[str, ...]) -> str:
 
 
 def _cell(entry: Entry) -> str:
-    said = escaped(entry.text)
+    said = _formula(entry.formula) if entry.formula else escaped(entry.text)
     # a row that begins with "[" or "*" would be read as the option of the line break before it
     said = "{}" + said if said.startswith(("[", "*")) else said
     return said + (rf" {{\footnotesize {escaped(entry.small)}}}" if entry.small else "")
+
+
+def _formula(formula: Formula) -> str:
+    """Prose as text, the rest between dollar signs."""
+    return "".join(_prose(part) if isinstance(part, str) else f"${latex(part)}$" for part in formula)
+
+
+def _prose(text: str) -> str:
+    """Escaped, the spaces at its ends kept: a formula stands there."""
+    before, after = (" " * text[at].isspace() if text else "" for at in (0, -1))
+    return before + escaped(text) + after

@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from headstart.report import method_words, papers
-from headstart.report.document import Block, Column, Entry, Paragraph, Row, Section, Table, plain_table
+from headstart.report.document import (
+    Block,
+    Column,
+    Entry,
+    Paragraph,
+    Row,
+    Section,
+    Table,
+    formula_entry,
+    plain_table,
+)
 from headstart.report.sections.compared import use_of_splits
-from headstart.report.sections.metrics import METRICS, SEVERAL
+from headstart.report.sections.metrics import MEASURED, METRICS, SEARCH, SEVERAL
 from headstart.report.sections.retrieval import METRICS as SEARCH_METRICS
 from headstart.report.sections.tuned import PRUNER
 from headstart.report.sources import Bibliography
 from headstart.report.statistics_words import statistics_section
 from headstart.report.training_words import TECHNIQUES, techniques_of
 from headstart.report.verdict import datasets
-from headstart.report.wording import DASH, listed
+from headstart.report.wording import listed
 from headstart.study.records import StudyRecord
 
 CITED = {
@@ -25,7 +35,6 @@ CITED = {
     "NDCG": "ndcg",
     "weighted kappa": "kappa",
 }
-MEASURED = ("seconds", "peak memory", "model size")
 
 
 def methods(record: StudyRecord, cited: Bibliography, tests: Iterable[str]) -> Section:
@@ -122,15 +131,19 @@ def _measures(record: StudyRecord, cited: Bibliography) -> Section:
     rows = [(name, said, formula) for name, said, formula in METRICS if name not in MEASURED]
     rows += SEVERAL if record.joint else ()
     if record.retrieval:
-        rows += [(title, f"Of a search: {help}.", DASH) for _, title, help in SEARCH_METRICS]
+        rows += [(title, f"Of a search: {help}.", SEARCH[key]) for key, title, help in SEARCH_METRICS]
     made = [
-        (Entry(name, small=cited.cite(*papers.METRICS.get(CITED.get(name, ""), ()))), said, formula)
+        (
+            Entry(name, small=cited.cite(*papers.METRICS.get(CITED.get(name, ""), ()))),
+            said,
+            formula_entry(formula),
+        )
         for name, said, formula in rows
     ]
     shown: list[Block] = []
     if record.maps:
         shown.append(Paragraph(f"Maps of errors are Grad-CAM {cited.cite(*papers.EXPLANATIONS['gradcam'])}."))
-    caption = "Metrics by formula: n images, k classes; p_i(c) is the probability that image i was given for class c."
+    caption = "Metrics by formula, for n images of k classes."
     return Section(
         "measures",
         "Metrics",

@@ -1,4 +1,4 @@
-"""The paper as A4 pages by Typst (typst.app): texts are data for the template, never markup.
+"""The paper as A4 pages by Typst (typst.app): texts are data for the template, never markup; only formulas are read.
 
 Needs the package `typst` (the extra `pdf`), which brings its fonts; nothing of the system is run.
 """
@@ -31,6 +31,7 @@ from headstart.report.document import (
     Table,
     blocks_in,
 )
+from headstart.report.formula import Formula, tall, typst
 from headstart.report.html import CONTROLS, safe_href, tied
 from headstart.report.plain_svg import plain_svg
 
@@ -50,7 +51,7 @@ def pdf(document: Document) -> bytes:
     MissingPackage
         `typst` is not installed.
     """
-    typst = require("typst", extra="pdf", purpose="writing PDF")
+    compiler = require("typst", extra="pdf", purpose="writing PDF")
     with tempfile.TemporaryDirectory(prefix="headstart-") as place:
         folder = Path(place)
         template = files("headstart.report").joinpath("templates", TEMPLATE).read_text(encoding="utf-8")
@@ -62,7 +63,7 @@ def pdf(document: Document) -> bytes:
         for gallery in _of_kind(document, Gallery):
             for name, picture in _pictures(gallery):
                 (folder / name).write_bytes(base64.b64decode(picture.uri.partition(",")[2]))
-        made: bytes = typst.compile(folder / TEMPLATE, root=folder, format="pdf")
+        made: bytes = compiler.compile(folder / TEMPLATE, root=folder, format="pdf")
     return made
 
 
@@ -202,7 +203,18 @@ def _entry(entry: Entry, known: set[str]) -> dict[str, Any]:
         "anchor": entry.anchor,
         "target": entry.target if entry.target in known else "",
         "heat": entry.heat,
+        "formula": _formula(entry.formula),
     }
+
+
+def _formula(formula: Formula) -> list[dict[str, Any]]:
+    """Prose as text; what is mathematics is the program's own and holds no text of a study."""
+    return [
+        {"math": False, "text": tied(part), "tall": False}
+        if isinstance(part, str)
+        else {"math": True, "text": typst(part), "tall": tall(part)}
+        for part in formula
+    ]
 
 
 def _text(text: str) -> str:

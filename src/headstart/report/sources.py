@@ -10,12 +10,19 @@ import re
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from urllib.parse import quote, urlsplit
 
 from headstart.base.errors import UnknownName
 
 NUMBERED, ALPHABETIC, AUTHOR_DATE = "numbered", "alphabetic", "author-date"
 STYLES = (NUMBERED, ALPHABETIC, AUTHOR_DATE)
 FILE = "references.bib"
+OFFICIAL = {
+    "aclweb.org": "venue", "dl.acm.org": "publisher", "hal.inria.fr": "authors' deposit", "jmlr.org": "venue",
+    "papers.nips.cc": "venue", "www.csie.ntu.edu.tw": "authors", "www.ncbi.nlm.nih.gov": "authors' deposit",
+    "www.robots.ox.ac.uk": "authors",
+}  # fmt: skip
+"""Hosts whose pages may be printed as the place of a work, and whose they are; those of others never are."""
 _VENUES = ("journal", "booktitle", "publisher", "howpublished")
 
 
@@ -31,9 +38,9 @@ class Source:
     title, venue : str
     year : int
     volume, number, pages, edition, doi, arxiv, url : str
-        "" where there is none; at least one of the last three is there.
+        "" where there is none; `url` is a page of the publisher, the venue or the authors (`OFFICIAL`).
     note : str
-        The page on which the entry was seen.
+        The page on which the entry was seen; never printed.
     raw : str
         The entry as it stands in the file.
     """
@@ -55,9 +62,9 @@ class Source:
 
     @property
     def address(self) -> str:
-        """Where to read it: DOI, arXiv or another address."""
+        """Where to read it: DOI, arXiv or an official address; "" where none is known."""
         if self.doi:
-            return f"https://doi.org/{self.doi}"
+            return f"https://doi.org/{quote(self.doi, safe='/:;().-_')}"
         return f"https://arxiv.org/abs/{self.arxiv}" if self.arxiv else self.url
 
     @property
@@ -71,7 +78,9 @@ class Source:
         said += f", {self.pages}" if self.pages else ""
         if self.doi:
             return f"{said}. doi:{self.doi}"
-        return f"{said}. arXiv:{self.arxiv}" if self.arxiv else f"{said}. {self.url}"
+        if self.arxiv:
+            return f"{said}. arXiv:{self.arxiv}"
+        return f"{said}. {self.url}" if self.url else f"{said}."
 
 
 def _initials(given: str) -> str:
@@ -82,6 +91,19 @@ def _initials(given: str) -> str:
 
 def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def official(url: str) -> str:
+    """The address where it is the publisher's, the venue's or the authors' own, else "".
+
+    Examples
+    --------
+    >>> official("https://jmlr.org/papers/v7/demsar06a.html")
+    'https://jmlr.org/papers/v7/demsar06a.html'
+    >>> official("https://rdrr.io/cran/sClust/man/VonLuxburgSC.html")
+    ''
+    """
+    return url if urlsplit(url).hostname in OFFICIAL else ""
 
 
 @cache
@@ -120,7 +142,7 @@ def _source(key: str, has: dict[str, str], raw: str) -> Source:
         edition=has.get("edition", ""),
         doi=has.get("doi", ""),
         arxiv=has.get("eprint", ""),
-        url=has.get("url", ""),
+        url=official(has.get("url", "")),
         note=has.get("note", ""),
         raw=raw,
     )
@@ -191,8 +213,17 @@ class Bibliography:
         )
 
     def bibtex(self) -> str:
-        """The cited entries as a BibTeX file, by key."""
-        return "\n\n".join(library()[key].raw for key in sorted(self.keys)) + "\n"
+        """The cited entries as a BibTeX file, by key.
+
+        The page where an entry was seen is in `annote`, which BibTeX's usual styles do not print as they do `note`.
+        """
+        return "\n\n".join(_exported(library()[key].raw) for key in sorted(self.keys)) + "\n"
+
+
+def _exported(raw: str) -> str:
+    """An entry of the file as others read it: nothing in `note`, and a number of arXiv told as such."""
+    told = re.sub(r"^  note = ", "  annote = ", raw, flags=re.MULTILINE)
+    return re.sub(r"^  eprint = ", "  archiveprefix = {arXiv},\n  eprint = ", told, flags=re.MULTILINE)
 
 
 def _by_name(key: str) -> tuple[str, int, str]:
