@@ -45,6 +45,7 @@ def test_a_page_with_a_second_model_channels_and_a_set(run, small, image, photos
     )  # fmt: skip
     assert ran.status == 0, ran.err
     assert "CKA with" in ran.out and "from pretrained" in ran.out
+    assert "correlation with random weights" not in ran.out
     text = page.read_text("utf-8")
     for title in (
         "Maps",
@@ -92,14 +93,44 @@ def test_mistakes_are_one_line(run, small, image, tmp_path, given, said):
     assert not (tmp_path / "p.html").exists()
 
 
-def test_an_image_smaller_than_the_stride_is_explained_at_the_last_layer_with_places(
-    run, small, image, as_documented
+def test_an_image_smaller_than_the_stride_is_refused_in_one_line_with_the_least_size(
+    run, small, image, tmp_path
 ):
-    """The network halves its images five times: of 24 pixels its last stage keeps one place, the one before 2 x 2."""
-    ran = run("explain", small, image, "--no-check", "--input-size", "24", "--json")
+    """The network halves its images five times; what its last stage says of fewer than 32 pixels has no places."""
+    page = tmp_path / "page.html"
+    for more in ((), ("--layer", "stage2"), ("--beside", small)):
+        ran = run("explain", small, image, "--input-size", "24", "--html", page, *more)
+        assert ran.status == 2 and len(ran.err.splitlines()) == 1 and not page.exists(), ran.err
+        assert "smaller than the network's stride of 32 pixels" in ran.err
+        assert "the least size that works is 32 x 32 (--input-size 32" in ran.err
+    least = run("explain", small, image, "--no-check", "--input-size", "32")
+    assert least.status == 0 and "keeps a single place (1 x 1), so that a map of it is flat" in least.err
+    assert len(least.err.splitlines()) == 1
+    pixels = ("--no-check", "--method", "occlusion", "--windows", "2", "--html", page)
+    other = run("explain", small, image, "--input-size", "24", *pixels)
+    assert other.status == 0 and not other.err and "at stage3" in page.read_text("utf-8")
+
+
+def test_where_a_map_is_flat_it_is_said_and_no_number_is_missing(run, image, tmp_path, as_documented):
+    """The score of the class that is always named does not hang on the image, so that its maps are zeros."""
+    import timm
+    from safetensors.torch import save_file
+
+    state = timm.create_model("test_resnet").state_dict()
+    state["fc.weight"][0], state["fc.bias"][0] = 0, 100
+    file = tmp_path / "flat.safetensors"
+    save_file(state, file)
+    page, name = tmp_path / "page.html", f"timm:test_resnet@{file}"
+    ran = run("explain", name, image, *QUICK, "--html", page)
     assert ran.status == 0, ran.err
-    (method,) = as_documented("explain", ran.out)["methods"]
-    assert method["layer"] == "layer3"
+    head, row, figure, _ = ran.out.splitlines()
+    assert row.split("gradcam")[1].split()[:4] == ["none", "map", "is", "flat"] and "random weights" in head
+    assert "correlation with random weights cannot tell: every map is flat" in figure
+    assert page.read_text("utf-8").count("map is flat") >= 3
+    (method,) = as_documented("explain", run("explain", name, image, *QUICK, "--json").out)["methods"]
+    assert method["randomised"] is method["size"] is None and not method["passed"]
+    bare = run("explain", name, image, "--no-check")
+    assert "random weights" not in bare.out and "deletion" not in bare.out
 
 
 def test_an_image_size_that_the_network_cannot_take_is_one_line(run, image, tmp_path):
@@ -144,6 +175,29 @@ def test_the_class_and_layer_that_were_asked_for_are_those_of_the_second_model_t
     assert page.read_text("utf-8").count("Grad-CAM at stage2") >= 2
 
 
+def test_the_maps_of_the_second_model_are_checked_as_those_of_the_first(
+    run, small, image, tmp_path, as_documented
+):
+    """The same network beside itself has the same figures, in the text, in the page and as JSON."""
+    page = tmp_path / "page.html"
+    ran = run("explain", small, image, image, *QUICK, "--beside", small, "--json", "--html", page)
+    assert ran.status == 0, ran.err
+    found = as_documented("explain", ran.out)
+    assert found["beside"]["methods"] == found["methods"]
+    assert {"randomised", "size", "passed", "other_image", "verdict", "deletion", "chance_insertion"} <= set(
+        found["beside"]["methods"][0]
+    )
+    own, other = (
+        each["images"][0]["outputs"]["class"]["maps"]["gradcam"] for each in (found, found["beside"])
+    )
+    assert own == other and isinstance(other["randomised"], float)
+    text = page.read_text("utf-8")
+    assert text.count("random weights") >= 2 * 3 and "not checked" not in text
+    said = run("explain", small, image, image, *QUICK, "--beside", small).out.splitlines()
+    assert sum("correlation with random weights" in line for line in said) == 2
+    assert sum(line.startswith("beside: ") for line in said) == 1
+
+
 @pytest.mark.parametrize("method", ["occlusion", "integrated_gradients"])
 def test_a_page_without_class_activation_maps_has_feature_maps_of_a_layer(
     run, small, image, tmp_path, method
@@ -174,6 +228,21 @@ def test_nearest_neighbours_have_a_page_too(run, neighbours, image, photos, tmp_
     assert "among 5 of 30 images of the set" in text and "disc/" in text
     refused = run("explain", neighbours, image, "--method", "occlusion,gradcam")
     assert refused.status == 2 and "take occlusion" in refused.err and len(refused.err.splitlines()) == 1
+
+
+def test_nearest_neighbours_are_checked_against_a_network_of_random_weights_behind_them(
+    run, neighbours, image, photos, as_documented
+):
+    options = ("--method", "occlusion", "--windows", "4", "--fractions", "2", "--draws", "2")
+    ran = run("explain", neighbours, image, photos / "square" / "000.jpg", *options)
+    assert ran.status == 0, ran.err
+    rows = [line.split("occlusion")[1] for line in ran.out.splitlines() if ".jpg" in line]
+    found = [re.split(r"\s{2,}", row.strip()) for row in rows]  # peak, random weights, deletion, insertion
+    assert [len(each) for each in found] == [4, 4], ran.out
+    assert all(re.fullmatch(r"-?[01]\.\d\d|(random )?map is flat", each[1]) for each in found), ran.out
+    assert "occlusion: correlation with random weights" in ran.out
+    (method,) = as_documented("explain", run("explain", neighbours, image, *options, "--json").out)["methods"]
+    assert {"randomised", "size", "verdict", "passed", "deletion", "insertion"} <= set(method)
 
 
 def test_an_image_of_the_set_that_cannot_be_read_is_told_and_left_out(run, small, image, photos, tmp_path):

@@ -18,7 +18,10 @@ from headstart.explain.faithful import (
     sanity,
 )
 from headstart.explain.gradients import explain
-from headstart.explain.target import target_of_backbone
+from headstart.explain.target import target_of_backbone, target_of_head
+from headstart.methods.heads import make_head
+
+from .test_target import features_of
 
 
 @pytest.mark.parametrize("method", ["gradcam", "integrated_gradients", "occlusion"])
@@ -95,6 +98,24 @@ def test_a_randomised_network_has_forgotten_and_the_first_has_not(looks_at_the_c
     assert all(torch.equal(a, b) for a, b in zip(other.net.parameters(), again.net.parameters(), strict=True))
 
 
+def test_behind_nearest_neighbours_the_network_is_drawn_anew_and_they_stay():
+    backbone, images, known = features_of(30, 0)
+    head = make_head("knn", n_neighbors=5).fit(known, np.array(["a", "b", "c"])[np.arange(30) % 3])
+    target = target_of_head(backbone, [("flatten", "avg")], head)
+    other = randomised(target, images[:4], 0)
+    same = [
+        name
+        for name, each in other.net.named_parameters()
+        if each.ndim > 1 and torch.allclose(each, target.net.get_parameter(name))
+    ]
+    assert not same
+    np.testing.assert_array_equal(other.net.head.head.model_["features"], head.model_["features"])
+    assert np.abs(other.probabilities(images[:4]) - target.probabilities(images[:4])).max() > 0
+    maps = explain(target, images[:4], [0, 1, 2, 0], method="occlusion", windows=4)
+    found = sanity(target, images[:4], maps, draws=2, windows=4)
+    assert found.correlations.shape == (2, 4) and np.isfinite(found.correlations).any()
+
+
 def test_deletion_and_insertion_follow_the_planted_patch(looks_at_the_corner, with_patch):
     _, target = looks_at_the_corner
     maps = explain(target, with_patch, [0] * 6)
@@ -151,7 +172,9 @@ def test_agreement_in_place_alone_is_told_from_agreement_with_the_image():
     alone = Sanity("layercam", np.full((2, 1), 0.6), np.full((2, 1), np.nan))
     assert "two images or more" in alone.verdict
     assert "below 0.3" in Sanity("gradcam", np.full((1, 2), 0.1), np.full((1, 2), 0.1)).verdict
-    assert "flat" in Sanity("gradcam", np.full((1, 2), np.nan), np.full((1, 2), np.nan)).verdict
+    flat = Sanity("gradcam", np.full((1, 2), np.nan), np.full((1, 2), np.nan))
+    assert flat.words == flat.verdict == "cannot tell: every map is flat, or is so with random weights"
+    assert image.words.startswith("0.60, not below 0.3")
 
 
 def test_the_map_of_another_image_is_compared_with_where_there_is_one(looks_at_the_corner, with_patch):

@@ -10,10 +10,14 @@ from torch import nn
 from headstart.backbones.card import Preprocessing
 from headstart.backbones.load import from_module
 from headstart.base.errors import BackboneError, BadOptions, UnknownName
+from headstart.base.events import collected_warnings
+from headstart.explain.cam import class_activation
 from headstart.explain.spatial import find_layers
 from headstart.explain.target import target_of_backbone, target_of_head, target_of_network
 from headstart.methods.heads import HEADS, make_head
 from headstart.testing.backbones import tiny_backbone, tiny_network
+
+SWIN = "swin_tiny_patch4_window7_224"
 
 
 def timm_target(name: str, side: int, **options):
@@ -25,20 +29,23 @@ def timm_target(name: str, side: int, **options):
     return target_of_backbone(from_module(module, Preprocessing(side, side)))
 
 
+def sized_target(name: str, side: int):
+    """A small network of a family, made for images of that side."""
+    options = {SWIN: {"embed_dim": 12, "depths": (1, 1, 1, 1), "window_size": 2}}.get(name, {})
+    return timm_target(name, side, **options, **({"img_size": side} if name in (SWIN, "test_vit") else {}))
+
+
 @pytest.mark.parametrize(
     "name, side, layer, grid, layout",
     [
         ("test_resnet", 64, "layer4", (2, 2), "nchw"),
         ("test_vit", 64, "norm1", (4, 4), "tokens"),
         ("test_convnext", 64, "norm_pre", (2, 2), "nchw"),
-        ("swin_tiny_patch4_window7_224", 56, "norm", (2, 2), "nhwc"),
+        (SWIN, 56, "norm", (2, 2), "nhwc"),
     ],
 )
 def test_the_last_layer_with_positions_is_found_in_every_family(name, side, layer, grid, layout):
-    options = {"img_size": side} if name == "test_vit" else {}
-    if name.startswith("swin"):
-        options = {"img_size": side, "embed_dim": 12, "depths": (1, 1, 1, 1), "window_size": 2}
-    found = timm_target(name, side, **options).last
+    found = sized_target(name, side).last
     assert layer in found.name and (found.rows, found.columns) == grid and found.layout == layout
 
 
@@ -56,11 +63,53 @@ def test_layers_of_a_wide_image_keep_their_shape():
     assert (layers["blocks.0"].rows, layers["blocks.0"].columns) == (8, 16)
 
 
-def test_below_the_stride_the_last_layer_with_places_is_taken():
-    """The network halves its images five times; of 24 pixels its last stage keeps 1 x 1."""
-    target = timm_target("test_resnet", 24)
-    assert "layer4" not in target.layers
-    assert (target.last.name, target.last.rows, target.last.columns) == ("layer3", 2, 2)
+def heard_of(make):
+    """What a call gives, and the warnings on the way."""
+    with collected_warnings() as said:
+        found = make()
+    return found, said
+
+
+@pytest.mark.parametrize("name, side", [("test_resnet", 24), ("test_byobnet", 31), (SWIN, 16)])
+def test_below_the_stride_there_is_no_last_layer_and_the_least_size_is_told(name, side):
+    """The networks halve their images five times; of fewer than 32 pixels their last stages see padding alone."""
+    target = sized_target(name, side)
+    pixels = np.zeros((1, side, side, 3), np.uint8)
+    for refused in (lambda: target.last, target.check_stride, lambda: class_activation(target, pixels, [0])):
+        with pytest.raises(BackboneError, match=r"stride of 32 pixels.* least size that works is 32 x 32"):
+            refused()
+    assert target.deepest().rows == 2, "channels of a layer can still be shown"
+
+
+def test_at_the_stride_the_last_stage_keeps_one_place_and_a_warning_says_so_once():
+    target = timm_target("test_resnet", 32)
+    last, said = heard_of(lambda: (target.last, target.last)[0])
+    assert (last.name, last.rows, last.columns) == ("layer3", 2, 2)
+    (line,) = said
+    assert "single place (1 x 1), so that a map of it is flat; maps are of stage3 (2 x 2)" in line
+    assert "from 64 x 64 on" in line
+
+
+@pytest.mark.parametrize("name, side", [("test_resnet", 33), ("test_vit", 32), (SWIN, 56)])
+def test_images_of_more_places_than_one_are_explained_without_a_word(name, side):
+    last, said = heard_of(lambda: sized_target(name, side).last)
+    assert last.rows == 2 and not said
+
+
+def test_a_single_patch_is_no_map_and_its_class_token_no_second_place():
+    with pytest.raises(BackboneError, match="no layer of the network has rows and columns"):
+        _ = sized_target("test_vit", 16).last
+
+
+def test_the_stride_is_that_of_what_the_scores_hang_on():
+    """A head on features of the first stage (a place every 4 pixels) is explained where one on the last (16) is not."""
+    backbone = tiny_backbone(side=8)
+    features = np.random.default_rng(0).normal(size=(30, 16)).astype(np.float32)
+    head = make_head("logistic").fit(features, np.array(["a", "b", "c"])[np.arange(30) % 3])
+    last, said = heard_of(lambda: target_of_head(backbone, [("blocks.0", "avg")], head).last)
+    assert (last.name, last.rows) == ("net.blocks.0", 2) and not said
+    with pytest.raises(BackboneError, match="stride of 16 pixels"):
+        _ = target_of_backbone(backbone).last
 
 
 def test_below_the_stride_of_every_layer_or_without_padding_it_is_told():

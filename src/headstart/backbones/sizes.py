@@ -109,7 +109,7 @@ def _resampled(module: nn.Module, size: Sides) -> nn.Module | None:
         return None
     made: nn.Module = copy.deepcopy(module)
     setter: Any = made.set_input_size
-    with _hushed():
+    with hushed():
         try:
             setter(img_size=size)
         except (RuntimeError, AssertionError, ValueError, TypeError, AttributeError, ZeroDivisionError):
@@ -126,7 +126,7 @@ def _built(module: nn.Module, size: Sides, architecture: str) -> nn.Module | Non
     adapt = getattr(sys.modules.get(type(module).__module__), "checkpoint_filter_fn", None)
     if adapt is None or not timm.is_model(name):
         return None
-    with _hushed():
+    with hushed():
         try:
             with torch.random.fork_rng(devices=[]):
                 made: nn.Module = timm.create_model(
@@ -139,7 +139,7 @@ def _built(module: nn.Module, size: Sides, architecture: str) -> nn.Module | Non
     return made.eval()
 
 
-class _hushed:
+class hushed:
     """timm's notes on resampling stay off the terminal."""
 
     def __enter__(self) -> None:

@@ -93,7 +93,7 @@ def explain(
     options, source = build(ExplainOptions, flags), build(DataOptions, flags)
     _check(options, [name for name, value in flags.items() if value is not None])
     from headstart.cli.explain_parts import chosen_set, open_beside, open_target, parts_of
-    from headstart.cli.explain_text import as_json, extra, lines
+    from headstart.cli.explain_text import as_json, beside_lines, extra, lines
     from headstart.cli.sources import image_files
     from headstart.explain.see import see
 
@@ -106,9 +106,11 @@ def explain(
             "steps": options.steps, "windows": options.windows, "seed": options.seed,
         }  # fmt: skip
         targets = [target] if options.beside is None else [target, open_beside(options.beside, target)]
-        if set(options.method) - {"occlusion"}:
-            for each in targets:
+        for each in targets:
+            if set(options.method) - {"occlusion"}:
                 each.check_gradient()
+            if set(options.method) & set(CAMS):
+                each.check_stride()
         chosen = None if options.set is None else chosen_set(target, options, source)
         seen = see(
             target, paths, names, layer=options.layer, output=options.output, wanted=options.label,
@@ -122,7 +124,8 @@ def explain(
     if json:
         say_json(as_json(seen, parts, options.html))
         return None
-    for line in [*lines(seen), *extra(parts, options)]:
+    second = [] if parts.beside is None else beside_lines(parts.beside)
+    for line in [*lines(seen), *second, *extra(parts, options)]:
         say(line)
     return None
 

@@ -164,7 +164,7 @@ def _see_beside(
             )
             layer = None
     names = [str(path) for path in paths]
-    return see(other, paths, names, output=own, layer=layer, wanted=wanted, check=False, **common)
+    return see(other, paths, names, output=own, layer=layer, wanted=wanted, check=options.check, **common)
 
 
 def _has(target: Target, layer: str) -> bool:
@@ -218,7 +218,7 @@ def _channels(seen: Seen, options: ExplainOptions, chosen: ChosenSet | None) -> 
     view = seen.views[0]
     target = seen.target.of(view.output.name)
     named = next((maps.layer for maps in view.maps.values() if maps.layer), options.layer)
-    place = target.layer(named, view.output.name).name
+    place = (target.layer(named, view.output.name) if named else target.deepest(view.output.name)).name
     maps = feature_maps(target, seen.pixels[:1], place)[0]
     shown = list(options.channel) or strongest_channels(maps, 8)
     if wrong := [each for each in shown if each >= len(maps)]:

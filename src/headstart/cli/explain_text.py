@@ -8,7 +8,7 @@ from headstart.cli.text import printable, table
 
 if TYPE_CHECKING:
     from headstart.cli.explain import ExplainOptions
-    from headstart.explain.see import Seen
+    from headstart.explain.see import Seen, View
     from headstart.report.explain_parts import Parts
 
 
@@ -30,46 +30,57 @@ def as_json(seen: Seen, parts: Parts, html: str | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def lines(seen: Seen) -> list[str]:
-    """The maps as text."""
+def lines(seen: Seen, of: str = "") -> list[str]:
+    """The maps as text; `of` is set before each line under the table, to say whose maps they are."""
     from headstart.explain.see import gap_text
 
+    checked = any(view.sanity for view in seen.views)
+    head = ["image", "output", "class", "probability", "map", "peak (x, y)"]
+    head += ["random weights", "deletion", "insertion"] if checked else []
     facts = seen.to_dict()
-    rows = []
-    for image in facts["images"]:
-        for output, view in image["outputs"].items():
-            for method, found in view["maps"].items():
-                top = found["peak"]
-                rows.append((
-                    image["path"], output, view["class"], f"{100 * view['probability']:.1f} %", method,
-                    "" if top is None else f"{100 * top[1]:.0f} %, {100 * top[0]:.0f} %",
-                    _number(found.get("randomised")), _number(found.get("deletion")), _number(found.get("insertion")),
-                ))  # fmt: skip
-    head = (
-        "image",
-        "output",
-        "class",
-        "probability",
-        "map",
-        "peak (x, y)",
-        "random weights",
-        "deletion",
-        "insertion",
-    )
+    rows = [
+        [image["path"], *_row(view, method, at)]
+        for at, image in enumerate(facts["images"])
+        for view in seen.views
+        for method in view.maps
+    ]
     said = table(head, rows, right=(3, 6, 7, 8))
-    for each in facts["methods"]:
-        if "gap" in each:
-            said.append(
-                f"{each['method']}: what the maps miss of the difference of scores: at most {gap_text(each['gap'])}"
-            )
-        if "randomised" in each:
-            said.append(
-                f"{each['method']}: correlation with random weights {_number(each['randomised'])}, {each['verdict']}"
-            )
+    for view in seen.views:
+        name = f"{of}{printable(view.output.name)}, " if len(seen.views) > 1 else of
+        for method, maps in view.maps.items():
+            if maps.gap is not None:
+                most = gap_text(float(maps.gap.max()))
+                said.append(f"{name}{method}: what the maps miss of the difference of scores: at most {most}")
+            if method in view.sanity:
+                words = view.sanity[method].words
+                said.append(f"{name}{method}: correlation with random weights {words}")
     said += [
         f"left out: {printable(each['path'])}: {printable(each['reason'])}" for each in facts["unreadable"]
     ]
     return said
+
+
+def _row(view: View, method: str, at: int) -> list[str]:
+    from headstart.explain.see import peak
+
+    top = peak(view.maps[method].values[at])
+    row = [
+        view.output.name, view.name(at), f"{100 * view.probability(at):.1f} %", method,
+        "none" if top is None else f"{100 * top[1]:.0f} %, {100 * top[0]:.0f} %",
+    ]  # fmt: skip
+    if method in view.sanity:
+        scores = view.faithful[method].scores()
+        row += [
+            view.randomised(method, at),
+            *(f"{scores[name][at]:.2f}" for name in ("deletion", "insertion")),
+        ]
+    return row
+
+
+def beside_lines(seen: Seen) -> list[str]:
+    """The maps of the second model as text, under its name."""
+    name = printable(seen.target.name)
+    return [f"beside: {name}", *lines(seen, f"{name}: ")]
 
 
 def extra(parts: Parts, options: ExplainOptions) -> list[str]:
@@ -87,7 +98,3 @@ def extra(parts: Parts, options: ExplainOptions) -> list[str]:
     if options.html:
         said.append(f"page: {printable(options.html)}")
     return said
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None or value != value else f"{value:.2f}"

@@ -19,93 +19,14 @@ from torch import nn
 from headstart.base.errors import BadOptions
 from headstart.base.events import Progress, emit
 from headstart.explain.cam import CAMS, Maps
+from headstart.explain.checked import Sanity
 from headstart.explain.gradients import explain
 from headstart.explain.spatial import frozen
 from headstart.explain.target import Target
 
-BOUND = 0.3
-PLACE = 0.1
-"""How much less a map may agree with another image's than with its own, and be said to agree in place alone."""
-SIGNS = 0.05
-"""Where the mean size of correlations is so much above their mean's, the words name it."""
 DRAWS = 3
 FRACTIONS = 20
 BLUR_CELLS = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Sanity:
-    """Rank correlations of maps with those of the same network with random weights.
-
-    Attributes
-    ----------
-    method : str
-    correlations : ndarray, shape (draws, n)
-        Spearman's, of each draw of weights and image; NaN where a map is flat.
-    others : ndarray, shape (draws, n)
-        The same with the random network's map of another of the images (NaN where there is one image): as high where
-        all that stays is the place, the centre that photographs and zero padding favour.
-    """
-
-    method: str
-    correlations: np.ndarray
-    others: np.ndarray
-
-    @property
-    def mean(self) -> float:
-        """Over draws and images; NaN where every map is flat."""
-        return _known_mean(self.correlations)
-
-    @property
-    def other(self) -> float:
-        """Of `others`, over draws and images; NaN where it is not known."""
-        return _known_mean(self.others)
-
-    @property
-    def size(self) -> float:
-        """Size of each image's mean over draws, meaned over images: what one image gains no other cancels."""
-        return _mean_size(self.correlations)
-
-    @property
-    def other_size(self) -> float:
-        """The same of `others`."""
-        return _mean_size(self.others)
-
-    @property
-    def passed(self) -> bool:
-        """Whether the mean size is below 0.3."""
-        return self.size < BOUND
-
-    @property
-    def verdict(self) -> str:
-        """In words."""
-        if np.isnan(self.size):
-            return "cannot tell: every map is flat"
-        signs = f" in size ({self.size:.2f})" if self.size - abs(self.mean) > SIGNS else ""
-        if self.passed:
-            return f"below {BOUND}{signs}: the map hangs on what the network has learned"
-        said, other = f"not below {BOUND}{signs}", self.other_size
-        if np.isnan(other):
-            return f"{said}: with two images or more it can be told whether it shows the image or the place"
-        if self.size - other < PLACE:
-            return (
-                f"{said}, and as high with the map of another image ({other:.2f}): what stays is the place "
-                "(centre, borders), which random weights favour too"
-            )
-        return (
-            f"{said}, and higher than with the map of another image ({other:.2f}): it shows the image more than "
-            "the network"
-        )
-
-
-def _known_mean(values: np.ndarray) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
-
-
-def _mean_size(values: np.ndarray) -> float:
-    """Mean over images (columns) of the size of the mean over draws (rows)."""
-    return _known_mean(np.abs([_known_mean(each) for each in values.T]))
 
 
 def sanity(
@@ -154,7 +75,8 @@ def randomised(target: Target, pixels: np.ndarray, seed: int) -> Target:
 
     Matrices and kernels are drawn from a normal distribution with their own mean and deviation, vectors keep their
     values in another order, and the statistics of BatchNorm are measured again on the images: signals keep their
-    size, and nothing that was learned is left.
+    size, and nothing that was learned is left. A head of nearest neighbours has no weights and stays as it is: behind
+    it all of the network is drawn anew.
     """
     draw = torch.Generator().manual_seed(seed)
     net = copy.deepcopy(target.net)
@@ -170,12 +92,10 @@ def randomised(target: Target, pixels: np.ndarray, seed: int) -> Target:
 
 def _learned(net: nn.Module) -> list[torch.Tensor]:
     """Parameters, and what a fitted head keeps as buffers."""
-    from headstart.explain.heads import OpaqueHead, TorchHead
+    from headstart.explain.heads import TorchHead
 
     found: list[torch.Tensor] = list(net.parameters())
     for part in net.modules():
-        if isinstance(part, OpaqueHead):
-            raise BadOptions(["check: a head of nearest neighbours has no weights that could be drawn anew"])
         if isinstance(part, TorchHead):
             found += [
                 each for name, each in part.named_buffers() if name in ("coef", "intercept", "landmarks")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from headstart.base.errors import BadOptions
+from headstart.features.pool import pool
 
 if TYPE_CHECKING:
+    from headstart.backbones.load import Backbone
     from headstart.methods.heads_base import Head
 
 LEAST_LENGTH = 1e-12
@@ -66,6 +69,35 @@ class OpaqueHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Probabilities (n, k) of features (n, d)."""
         return torch.from_numpy(np.asarray(self.head.predict_proba(features.detach().numpy()), np.float32))
+
+
+class Headed(nn.Module):
+    """Frozen network, pooled features of some layers, fitted head."""
+
+    def __init__(self, backbone: Backbone, places: Sequence[tuple[str, str]], head: nn.Module) -> None:
+        super().__init__()
+        self.net, self.head = backbone.module, head
+        self.places = tuple(places)
+        self.layouts = {name: backbone.layers[name].layout for name, _ in places}
+        self.n_prefix = int(getattr(backbone.module, "num_prefix_tokens", 0) or 0)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scores of normalised images; the network's own classifier runs and is not read."""
+        caught: dict[str, Tensor] = {}
+        hooks = [
+            self.net.get_submodule(name).register_forward_hook(
+                lambda part, given, out, name=name: caught.__setitem__(name, out)
+            )
+            for name in self.layouts
+        ]
+        try:
+            self.net(images)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        parts = [pool(caught[name], self.layouts[name], how, self.n_prefix) for name, how in self.places]
+        out: Tensor = self.head(torch.cat(parts, dim=1))
+        return out
 
 
 def torch_head(head: Head) -> nn.Module:

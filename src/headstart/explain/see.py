@@ -11,8 +11,9 @@ import numpy as np
 
 from headstart.base.errors import BadImage, DataError
 from headstart.base.events import warn
-from headstart.explain.cam import Maps
-from headstart.explain.faithful import DRAWS, FRACTIONS, Faithful, Sanity, faithfulness, sanity
+from headstart.explain.cam import CAMS, Maps
+from headstart.explain.checked import Sanity, known_mean, told
+from headstart.explain.faithful import DRAWS, FRACTIONS, Faithful, faithfulness, sanity
 from headstart.explain.gradients import MOST_GAP, STEPS, WINDOWS, explain
 from headstart.explain.target import Output, Target
 from headstart.images.decode import ImageItem
@@ -49,6 +50,10 @@ class View:
     def name(self, at: int) -> str:
         """The class that is explained of image `at`."""
         return self.output.classes[int(self.classes[at])]
+
+    def randomised(self, method: str, at: int) -> str:
+        """The correlation of a map with those of random weights, in words where it cannot be told."""
+        return told(known_mean(self.sanity[method].correlations[:, at]), self.maps[method].coarse[at])
 
     def probability(self, at: int) -> float:
         """Its probability."""
@@ -131,16 +136,14 @@ def _map(view: View, name: str, at: int) -> dict[str, Any]:
     if maps.gap is not None:
         facts["gap"] = float(maps.gap[at])
     if name in view.sanity:
-        facts["randomised"] = (
-            float(np.nanmean(view.sanity[name].correlations[:, at])) if _any(view, name, at) else None
-        )
+        facts["randomised"] = _or_none(known_mean(view.sanity[name].correlations[:, at]))
     if name in view.faithful:
         facts |= {kind: float(each[at]) for kind, each in view.faithful[name].scores().items()}
     return facts
 
 
-def _any(view: View, name: str, at: int) -> bool:
-    return bool(np.isfinite(view.sanity[name].correlations[:, at]).any())
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
 def _method(view: View, name: str) -> dict[str, Any]:
@@ -153,12 +156,11 @@ def _method(view: View, name: str) -> dict[str, Any]:
         facts["gap"] = float(gap.max())
     if name in view.sanity:
         found = view.sanity[name]
-        other = None if np.isnan(found.other) else found.other
         facts |= {
-            "randomised": found.mean,
-            "size": None if np.isnan(found.size) else found.size,
+            "randomised": _or_none(found.mean),
+            "size": _or_none(found.size),
             "passed": found.passed,
-            "other_image": other,
+            "other_image": _or_none(found.other),
             "verdict": found.verdict,
         }
     if name in view.faithful:
@@ -210,6 +212,8 @@ def see(
     """
     start = time.perf_counter()
     outputs = target.outputs if output is None else (target.output(output),)
+    for each in outputs if set(methods) & set(CAMS) else ():
+        target.check_stride(each.name)
     rows, pixels, problems = read_pixels(target, items, paths)
     own = {"integrated_gradients": {"steps": steps}, "occlusion": {"windows": windows}}
     views = []
@@ -228,8 +232,7 @@ def see(
             view.maps[method] = maps
             _warn_of_gaps(maps)
             if check:
-                if target.has_gradient:
-                    view.sanity[method] = sanity(target, pixels, maps, draws=draws, seed=seed, **given)
+                view.sanity[method] = sanity(target, pixels, maps, draws=draws, seed=seed, **given)
                 view.faithful[method] = faithfulness(target, pixels, maps, steps=fractions, seed=seed)
         views.append(view)
     good = tuple(paths[row] for row in rows)

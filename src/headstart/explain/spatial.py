@@ -85,6 +85,8 @@ def _spatial(layer: Layer, height: int, width: int, n_prefix: int | None) -> Spa
         return None
     if layer.layout == "tokens":
         n, channels = layer.shape
+        if n_prefix and n - n_prefix < 2:  # of a single patch: the class token is no second place
+            return None
         tried = (0, 1, 2, 5) if n_prefix is None else (n_prefix, 0)
         for prefix in tried:
             if grid := _grid(n - prefix, height, width):

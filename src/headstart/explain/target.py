@@ -16,10 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from headstart.base.errors import BackboneError, BadOptions, UnknownName
-from headstart.explain.heads import OpaqueHead, torch_head
+from headstart.base.events import warn
+from headstart.explain.heads import Headed, OpaqueHead, torch_head
 from headstart.explain.joint import JointScores, SideBySide, at_trunk, names_of, shares_of_scores
+from headstart.explain.saved import frozen_network, places_of
 from headstart.explain.spatial import Spatial, find_layers, last_layer, pick
-from headstart.features.pool import pool
+from headstart.explain.stride import Depth, check_stride, find_depth, single_place
 from headstart.images.prepare import normalise, prepare
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from headstart.backbones.load import Backbone
     from headstart.images.decode import ImageItem
     from headstart.methods.heads_base import Head
+    from headstart.methods.output import Output as ModelOutput
 
 OUTPUT = "label"
 
@@ -91,7 +94,7 @@ class Target:
 
     @property
     def last(self) -> Spatial:
-        """The last layer whose positions the scores of the first output depend on."""
+        """The last layer whose positions the scores of the first output depend on; see `layer`."""
         return self.layer(None)
 
     @property
@@ -105,11 +108,30 @@ class Target:
         return not any(isinstance(part, OpaqueHead) for part in self.net.modules())
 
     def layer(self, name: str | None, output: str | None = None) -> Spatial:
-        """A layer of `of(output)` with rows and columns, by name or alias; by default the last that it hangs on."""
+        """A layer of `of(output)` with rows and columns, by name or alias; by default the last that it hangs on.
+
+        Of images below the network's stride there is no such default, and BackboneError says so; where the network
+        goes on to a single place, a warning does.
+        """
         part = self.of(output)
-        if name is None:
-            return part._last(part.output(output).name)
-        return pick(part.layers, name, part.aliases, [each for each, _ in part.net.named_modules()])
+        if name is not None:
+            return pick(part.layers, name, part.aliases, [each for each, _ in part.net.named_modules()])
+        part.check_stride(output)
+        last, depth = part._last(part.output(output).name)
+        if (said := single_place(part, depth, last)) and said not in part._said:
+            part._said.add(said)
+            warn(said)
+        return last
+
+    def deepest(self, output: str | None = None) -> Spatial:
+        """The last layer with rows and columns that an output hangs on, however small the images are."""
+        part = self.of(output)
+        return part._last(part.output(output).name)[0]
+
+    def check_stride(self, output: str | None = None) -> None:
+        """Raise BackboneError where images are smaller than the stride of what an output hangs on."""
+        part = self.of(output)
+        check_stride(part, part._last(part.output(output).name)[1])
 
     def of(self, output: str | None = None) -> Target:
         """What one output comes from: its trunk alone where every output has its own, else the whole network.
@@ -129,20 +151,29 @@ class Target:
         return {}
 
     @cached_property
-    def _lasts(self) -> dict[str, Spatial]:
+    def _said(self) -> set[str]:
+        return set()
+
+    @cached_property
+    def _lasts(self) -> dict[str, tuple[Spatial, Depth | None]]:
         return {}
 
-    def _last(self, output: str) -> Spatial:
-        """The last layer whose positions the scores of an output depend on."""
+    def _last(self, output: str) -> tuple[Spatial, Depth | None]:
+        """The last layer whose positions the scores of an output depend on, and how deep the network goes on."""
         if output not in self._lasts:
             how = self.preprocessing
-            self._lasts[output] = last_layer(
-                self.net, self.layers, how.height, how.width, lambda images: self._scored(images, output)
+            last = last_layer(
+                self.net,
+                self.layers,
+                how.height,
+                how.width,
+                lambda images: self.differentiable(images, output),
             )
+            self._lasts[output] = last, find_depth(self, output, last)
         return self._lasts[output]
 
-    def _scored(self, images: Tensor, output: str) -> Tensor:
-        """Scores of an output; of a head without a gradient what it is given."""
+    def differentiable(self, images: Tensor, output: str) -> Tensor:
+        """Scores of an output; of a head without a gradient what it is given, which has one."""
         if self.has_gradient:
             return self.scores(images, output)
         given: list[Tensor] = []
@@ -256,35 +287,6 @@ def target_of_network(
     return Target(name, net.eval(), preprocessing, outputs, dict(aliases or {}), temperature)
 
 
-class Headed(nn.Module):
-    """Frozen network, pooled features of some layers, fitted head."""
-
-    def __init__(self, backbone: Backbone, places: Sequence[tuple[str, str]], head: nn.Module) -> None:
-        super().__init__()
-        self.net, self.head = backbone.module, head
-        self.places = tuple(places)
-        self.layouts = {name: backbone.layers[name].layout for name, _ in places}
-        self.n_prefix = int(getattr(backbone.module, "num_prefix_tokens", 0) or 0)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Scores of normalised images; the network's own classifier runs and is not read."""
-        caught: dict[str, Tensor] = {}
-        hooks = [
-            self.net.get_submodule(name).register_forward_hook(
-                lambda part, given, out, name=name: caught.__setitem__(name, out)
-            )
-            for name in self.layouts
-        ]
-        try:
-            self.net(images)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        parts = [pool(caught[name], self.layouts[name], how, self.n_prefix) for name, how in self.places]
-        out: Tensor = self.head(torch.cat(parts, dim=1))
-        return out
-
-
 def target_of_head(
     backbone: Backbone,
     places: Sequence[tuple[str, str]],
@@ -335,12 +337,10 @@ def target_of_bundle(
             network, bundle.preprocessing, {bundle.target: bundle.classes}, name=name, aliases=aliases,
             temperature=float(bundle.card.get("temperature", 1.0)),
         )  # fmt: skip
-    pooling = bundle.card["pooling"]
-    modules = bundle.card["modules"]
-    poolings = [pooling] * len(modules) if isinstance(pooling, str) else list(pooling)
-    known = backbone or _frozen(bundle)
-    places = list(zip(modules, poolings, strict=True))
-    return target_of_head(known, places, bundle.head, bundle.classes, name=name, output=bundle.target)
+    known = backbone or frozen_network(bundle)
+    return target_of_head(
+        known, places_of(bundle), bundle.head, bundle.classes, name=name, output=bundle.target
+    )
 
 
 def _target_of_several(bundle: Any, network: nn.Module | None, backbone: Backbone | None) -> Target:
@@ -353,11 +353,9 @@ def _target_of_several(bundle: Any, network: nn.Module | None, backbone: Backbon
             for alias, module in (bundle.backbone.layers or {}).items()
         }
     else:
-        pooling, modules = bundle.card["pooling"], bundle.card["modules"]
-        poolings = [pooling] * len(modules) if isinstance(pooling, str) else list(pooling)
-        known = backbone or _frozen(bundle)
+        known = backbone or frozen_network(bundle)
         heads = [torch_head(head) for head in bundle.heads]
-        net = Headed(known, list(zip(modules, poolings, strict=True)), SideBySide(heads))
+        net = Headed(known, places_of(bundle), SideBySide(heads))
         aliases = {alias: f"net.net.{module}" for alias, module in (known.card.layers or {}).items()}
     answers = bundle.outputs
     temperatures = [
@@ -366,34 +364,34 @@ def _target_of_several(bundle: Any, network: nn.Module | None, backbone: Backbon
             answers, [None] * len(answers) if network is not None else bundle.heads, strict=True
         )
     ]
-    whole = JointScores(net, [answer.output for answer in answers], temperatures).eval()
-    outputs = tuple(Output(each.name, names_of(each.output), each.output.kind) for each in answers)
-    return Target(str(bundle.folder), whole, bundle.preprocessing, outputs, aliases)
+    every = [answer.output for answer in answers]
+    return target_of_outputs(
+        net, bundle.preprocessing, every, temperatures, name=str(bundle.folder), aliases=aliases
+    )
 
 
-def _frozen(bundle: Any) -> Backbone:
-    """The frozen network of a model, from the weights that lie in it."""
-    from headstart.backbones.load import fill, read_weights, with_layers
-    from headstart.backbones.rebuild import bare_network
+def target_of_outputs(
+    net: nn.Module,
+    preprocessing: Preprocessing,
+    outputs: Sequence[ModelOutput],
+    temperatures: Sequence[float],
+    *,
+    name: str = "network",
+    aliases: dict[str, str] | None = None,
+) -> Target:
+    """A network whose outputs are of any kind.
 
-    card = bundle.backbone
-    module = bare_network(card)
-    own = (card.layers or {}).get("logits", "")
-    path = bundle.folder / "backbone.safetensors"
-    state = {
-        each: tensor
-        for each, tensor in read_weights(path).items()
-        if not own or not each.startswith(f"{own}.")
-    }
-    wrong = [
-        each
-        for each, tensor in module.state_dict().items()
-        if each in state and state[each].shape != tensor.shape
-    ]
-    if wrong:  # positions were resampled for another input size
-        from headstart.backbones.load import load
-
-        shape = card.preprocessing
-        return load(card.name).at((shape.height, shape.width))
-    fill(module, state, str(path))
-    return with_layers(card, module, filled=True)
+    Parameters
+    ----------
+    net : nn.Module
+        Images to the logits of all outputs side by side.
+    preprocessing : Preprocessing
+    outputs : sequence of headstart.methods.output.Output
+    temperatures : sequence of float
+        What the logits of each are divided by.
+    aliases : dict, optional
+        Aliases of layers to module names of a `JointScores`, where the network is `net`.
+    """
+    whole = JointScores(net, outputs, temperatures).eval()
+    said = tuple(Output(each.name, names_of(each), each.kind) for each in outputs)
+    return Target(name, whole, preprocessing, said, dict(aliases or {}))

@@ -190,7 +190,9 @@ def _all_results(
         if name in classified or name not in others
     ]
     parts += [over_datasets_section(record), tricks_section(record)]
-    parts += [several_section(record, name, f"outputs-{at}") for at, name in enumerate(names)]
+    parts += [
+        several_section(record, name, f"outputs-{at}", PictureBook(budget)) for at, name in enumerate(names)
+    ]
     parts += [retrieval_section(record, name, f"search-{at}") for at, name in enumerate(names)]
     there = tuple(part for part in parts if part is not None)
     if there and there[0].title == "Results":  # of the only dataset

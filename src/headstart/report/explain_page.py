@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.base.files import write_text
 from headstart.explain.cam import Maps
+from headstart.explain.checked import FLAT
 from headstart.explain.see import Seen, View, counterpart, gap_text
 from headstart.report import papers
 from headstart.report.cited import references_section, together
@@ -59,11 +60,11 @@ def explain_document(seen: Seen, parts: Parts) -> Document:
     """The page as values."""
     book = PictureBook(PICTURE_BYTES)
     sections = [
-        Section("verdict", "In short", tuple(_claims(seen))),
+        Section("verdict", "In short", (*_claims(seen), *_beside_claims(parts.beside))),
         *_map_sections(seen, parts.beside, book),
     ]
     if any(view.faithful for view in seen.views):
-        sections.append(_trust(seen))
+        sections.append(_trust(seen, parts.beside))
     if parts.channels is not None:
         sections.append(channels_section(seen, parts.channels, book))
     if parts.changes:
@@ -97,22 +98,22 @@ def _short(name: str) -> str:
     return Path(name).name or name
 
 
-def _claims(seen: Seen) -> list[Block]:
+def _claims(seen: Seen, before: str = "") -> list[Block]:
     said: list[Block] = []
     for view in seen.views:
         for method, maps in view.maps.items():
-            title = METHOD_NAMES[method]
             of = f" of “{view.output.name}”" if len(seen.views) > 1 else ""
-            where = _where(seen, view, maps)
-            if method not in view.sanity:
-                said.append(Claim(f"{title}{of}{where}: not checked against random weights."))
-                continue
-            checked = view.sanity[method]
-            with_random = (
-                f"{title}{of}{where}: with random weights the map correlates {decimal(checked.mean, 2)}"
-            )
-            said.append(Claim(f"{with_random}, {checked.verdict}."))
+            name = f"{before}{METHOD_NAMES[method]}{of}{_where(seen, view, maps)}"
+            if method in view.sanity:
+                words = view.sanity[method].words
+                said.append(Claim(f"{name}: correlation of the map with random weights {words}."))
+            else:
+                said.append(Claim(f"{name}: not checked against random weights."))
     return said
+
+
+def _beside_claims(beside: Seen | None) -> list[Block]:
+    return [] if beside is None else _claims(beside, f"{_short(beside.target.name)}: ")
 
 
 def _map_sections(seen: Seen, beside: Seen | None, book: PictureBook) -> list[Section]:
@@ -121,8 +122,9 @@ def _map_sections(seen: Seen, beside: Seen | None, book: PictureBook) -> list[Se
         groups = [_group(seen, view, at, book, beside) for at in range(min(len(seen.paths), MOST_IMAGES))]
         caption = (
             "Bright is where the class comes from; the image is set in grey behind it, cut as the network sees it. "
-            "Under each map: probability of the class when the brightest pixels are taken away (deletion, better low) "
-            "and put back (insertion, better high), as areas under the curves."
+            "Under each map: its correlation with the maps of random weights (better near 0), and the probability of the "
+            "class when the brightest pixels are taken away (deletion, better low) and put back (insertion, better high), "
+            "as areas under the curves."
         )
         title = "Maps" if len(seen.views) == 1 else f"Maps of “{view.output.name}”"
         sections.append(
@@ -149,6 +151,8 @@ def _pictures(seen: Seen, view: View, at: int, book: PictureBook, before: str) -
     found = []
     for method, maps in view.maps.items():
         lines = [f"{before}{METHOD_NAMES[method]}{_where(seen, view, maps)}"]
+        if method in view.sanity:
+            lines.append(f"random weights {view.randomised(method, at)}")
         if method in view.faithful:
             scores = view.faithful[method].scores()
             lines.append(f"del {scores['deletion'][at]:.2f}, ins {scores['insertion'][at]:.2f}")
@@ -166,42 +170,47 @@ def _where(seen: Seen, view: View, maps: Maps) -> str:
     return f" at {seen.target.of(view.output.name).called(maps.layer)}" if maps.layer else ""
 
 
-def _trust(seen: Seen) -> Section:
-    rows = []
+def _trust(seen: Seen, beside: Seen | None) -> Section:
+    rows = _trust_rows(seen, beside is not None)
+    rows += [] if beside is None else _trust_rows(beside, True)
     blocks: list[Block] = []
     for number, view in enumerate(seen.views):
         for method, faithful in view.faithful.items():
-            scores = {name: float(each.mean()) for name, each in faithful.scores().items()}
-            checked = view.sanity.get(method)
-            rows.append((
-                Entry(METHOD_NAMES[method]), Entry(view.output.name),
-                Entry(DASH if checked is None else decimal(checked.mean, 2)),
-                Entry(DASH if checked is None or np.isnan(checked.other) else decimal(checked.other, 2)),
-                Entry(DASH if checked is None else checked.verdict),
-                Entry(decimal(scores["deletion"], 2), small=f"random {decimal(scores['chance_deletion'], 2)}"),
-                Entry(decimal(scores["insertion"], 2), small=f"random {decimal(scores['chance_insertion'], 2)}"),
-            ))  # fmt: skip
             caption = f"{METHOD_NAMES[method]}, {Path(seen.paths[0]).name}, class {view.name(0)}."
             alt = "Probability of the class against the share of the image that is deleted or inserted"
             blocks.append(Figure(f"curve-{number}-{method}", caption, faithfulness_curves(faithful, 0), alt))
-    titles = (
-        "map",
-        "output",
-        "correlation with random weights",
-        "with another image's",
-        "what that says",
-        "deletion",
-        "insertion",
-    )
+    titles = [
+        *(["model"] if beside is not None else []), "map", "output", "correlation with random weights",
+        "with another image's", "what that says", "deletion", "insertion",
+    ]  # fmt: skip
     text = (
         "Correlation: Spearman’s, of the map with that of the same architecture whose weights were drawn anew (Adebayo "
-        "et al. 2018); a map that stays the same (0.3 or more) does not hang on what was learned. Beside it the same "
-        "with the random network's map of another of the images: as high where only the place stays. Deletion and "
-        "insertion (Petsiuk et al. 2018) are means over the images; a faithful map beats the random order in both."
+        "et al. 2018; a head of nearest neighbours has none and stays); a map that stays the same (0.3 or more) does not "
+        "hang on what was learned. Beside it the same with the random network's map of another of the images: as high "
+        "where only the place stays. Deletion and insertion (Petsiuk et al. 2018) are means over the images; a faithful "
+        "map beats the random order in both."
     )
     return Section(
         "trust", "How far to believe the maps", (plain_table("trust-table", text, titles, rows), *blocks)
     )
+
+
+def _trust_rows(seen: Seen, named: bool) -> list[tuple[Entry, ...]]:
+    """A row a map and output; with the model's name in front where there are two."""
+    rows = []
+    for view in seen.views:
+        for method, faithful in view.faithful.items():
+            scores = {name: float(each.mean()) for name, each in faithful.scores().items()}
+            checked = view.sanity[method]
+            rows.append((
+                *((Entry(_short(seen.target.name)),) if named else ()),
+                Entry(METHOD_NAMES[method]), Entry(view.output.name),
+                Entry(FLAT if np.isnan(checked.mean) else decimal(checked.mean, 2)),
+                Entry(DASH if np.isnan(checked.other) else decimal(checked.other, 2)), Entry(checked.verdict),
+                Entry(decimal(scores["deletion"], 2), small=f"random {decimal(scores['chance_deletion'], 2)}"),
+                Entry(decimal(scores["insertion"], 2), small=f"random {decimal(scores['chance_insertion'], 2)}"),
+            ))  # fmt: skip
+    return rows
 
 
 def _change(seen: Seen, parts: Parts) -> Section:

@@ -142,7 +142,11 @@ def _measures(record: StudyRecord, cited: Bibliography) -> Section:
     ]
     shown: list[Block] = []
     if record.maps:
-        shown.append(Paragraph(f"Maps of errors are Grad-CAM {cited.cite(*papers.EXPLANATIONS['gradcam'])}."))
+        said = f"Maps of errors are Grad-CAM {cited.cite(*papers.EXPLANATIONS['gradcam'])}"
+        if any(map.checked for maps in record.maps.values() for map in maps):
+            marks = cited.cite(*papers.EXPLANATIONS["random_weights"])
+            said += f"; beside each stands its rank correlation with the map of random weights {marks}"
+        shown.append(Paragraph(f"{said}."))
     caption = "Metrics by formula, for n images of k classes."
     return Section(
         "measures",

@@ -61,7 +61,7 @@ def results(
             _classified(record, name, cited, told.get(name), f"found-{at}", worths.get(name, ()))
             if name in classified
             else None,
-            several_section(record, name, f"outputs-{at}"),
+            several_section(record, name, f"outputs-{at}", PictureBook(MAP_BYTES)),
             retrieval_section(record, name, f"searched-{at}"),
         )
         if part is not None

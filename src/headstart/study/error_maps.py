@@ -1,17 +1,19 @@
 """Where the best method looked when it erred and was sure: class-activation maps (Grad-CAM) of a few test images.
 
 They are made while the network is at hand: of a network that trains right after its run, of a head on features at the
-end of the study, when the best is known. Only coarse maps are kept, so that a report needs no network.
+end of the study, when the best is known. Only coarse maps are kept, so that a report needs no network, and beside each
+its correlation with the map of the same network with random weights.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from headstart.base.errors import HeadstartError
-from headstart.base.events import warn
+from headstart.base.events import unheard, warn
 from headstart.study.error_map import ErrorMap
 from headstart.study.partition import Dataset
 from headstart.study.records import Cell, CellResult, most_images
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
     from headstart.explain.target import Target
     from headstart.methods.finetune import FineTuneClassifier
+    from headstart.methods.multi_output import MultiOutputTransfer
+    from headstart.methods.output import Output
 
 N_MAPS = 6
 """Images of a run that get a map: one pass forward and one back each."""
@@ -55,13 +59,20 @@ def best_heads(cells: Sequence[Cell], results: Mapping[str, CellResult]) -> list
     return [runs[0] for runs in done if runs]
 
 
-def without_maps(cells: Sequence[Cell]) -> list[str]:
-    """Datasets of several outputs, whose errors get no maps: a line each that says so."""
+def without_maps(cells: Sequence[Cell], datasets: Mapping[str, Dataset]) -> list[str]:
+    """Datasets of several outputs whose errors get no maps: a line each that says so."""
     return [
         f"{dataset}: the errors of several outputs have no maps here; `headstart explain MODEL IMAGE` makes them for "
         "each output"
         for dataset in dict.fromkeys(cell.dataset for cell in cells if cell.sharing)
+        if mapped_output(datasets[dataset]) is None
+        or not any(cell.trains for cell in cells if cell.sharing and cell.dataset == dataset)
     ]
+
+
+def mapped_output(data: Dataset) -> Output | None:
+    """Of several outputs the one whose errors get maps: the first of the kind classes."""
+    return next((output for output in data.outputs if output.kind == "classes"), None)
 
 
 def first_fold_options(result: CellResult) -> dict[str, Any]:
@@ -90,7 +101,46 @@ def network_maps(
         preprocessing, classes = model.card_.preprocessing, [str(name) for name in model.classes_]
         return target_of_network(model.network_, preprocessing, classes, name=cell.method)
 
-    return _made(cell, data, probabilities, target, [str(name) for name in model.classes_])
+    return _made(
+        cell, data, _of_fold(cell, data, probabilities), target, [str(name) for name in model.classes_]
+    )
+
+
+def joint_maps(
+    model: MultiOutputTransfer, cell: Cell, data: Dataset, answers: np.ndarray
+) -> tuple[ErrorMap, ...]:
+    """Maps of a network of several outputs that was just trained: of the errors of `mapped_output`.
+
+    Parameters
+    ----------
+    model : MultiOutputTransfer
+        Of the run's first fold.
+    cell : Cell
+    data : Dataset
+    answers : ndarray, shape (n_test, columns)
+        What it said, in the columns of all outputs.
+    """
+    from headstart.explain.target import target_of_outputs
+    from headstart.methods.output import encode
+
+    output = mapped_output(data)
+    if output is None:
+        return ()
+    first = sum(max(1, len(each.levels)) for each in data.outputs[: data.outputs.index(output)])
+    rows = data.partition(cell.seed).folds[0].test
+    cells = [data.table.labels[output.name][row] for row in rows]
+    erred = _Errors(
+        rows, encode(output, cells), answers[:, first : first + len(output.levels)], output.levels
+    )
+
+    def target() -> Target:
+        temperatures = [each.temperature for each in model.models_]
+        return target_of_outputs(
+            model.network_, model.card_.preprocessing, model.outputs_, temperatures, name=cell.method
+        )
+
+    own = next(each for each in model.outputs_ if each.name == output.name)
+    return _made(cell, data, erred, target, list(own.levels), output.name)
 
 
 def head_maps(
@@ -131,7 +181,7 @@ def head_maps(
         backbone = load(cell.backbone).at((cell.height, cell.width))
         return target_of_head(backbone, [(cell.module, cell.pooling)], head, classes, name=cell.method)
 
-    return _made(cell, data, probabilities, target, classes)
+    return _made(cell, data, _of_fold(cell, data, probabilities), target, classes)
 
 
 def map_best(result: CellResult, data: Dataset, features: np.ndarray, store: StudyStore) -> None:
@@ -145,21 +195,38 @@ def map_best(result: CellResult, data: Dataset, features: np.ndarray, store: Stu
         store.put_maps(cell.id, maps)
 
 
-def _made(
-    cell: Cell,
-    data: Dataset,
-    probabilities: np.ndarray,
-    make_target: Callable[[], Target],
-    classes: list[str],
-) -> tuple[ErrorMap, ...]:
-    """Coarse maps of the surest errors; a reason that there are none is a warning, which the report shows."""
+@dataclass(frozen=True, eq=False)
+class _Errors:
+    """Rows of test images, their true classes (-1: not known), what was said of them, and the names of the classes."""
+
+    rows: Sequence[int]
+    truth: np.ndarray
+    probabilities: np.ndarray
+    classes: Sequence[str]
+
+    def surest(self) -> list[tuple[int, str]]:
+        """Rows of the surest errors and the class that was named."""
+        import numpy as np
+
+        there = np.flatnonzero(self.truth >= 0)
+        given = self.probabilities[there]
+        wrong = surest_errors(given, self.truth[there])
+        return [(self.rows[int(there[at])], self.classes[int(given[at].argmax())]) for at in wrong]
+
+
+def _of_fold(cell: Cell, data: Dataset, probabilities: np.ndarray) -> _Errors:
+    """The test images of a run's first fold."""
     import numpy as np
 
     test = data.partition(cell.seed, cell.per_class).folds[0].test
-    mine = np.asarray(probabilities)[: len(test)]
-    wrong = surest_errors(mine, data.codes()[list(test)])
-    said = [data.classes()[int(mine[at].argmax())] for at in wrong]
-    kept = [(test[at], name) for at, name in zip(wrong, said, strict=True) if name in classes]
+    return _Errors(test, data.codes()[list(test)], np.asarray(probabilities)[: len(test)], data.classes())
+
+
+def _made(
+    cell: Cell, data: Dataset, erred: _Errors, make_target: Callable[[], Target], classes: list[str], output: str = ""
+) -> tuple[ErrorMap, ...]:  # fmt: skip
+    """Coarse maps of the surest errors; a reason that there are none is a warning, which the report shows."""
+    kept = [(row, name) for row, name in erred.surest() if name in classes]
     if not kept:
         return ()
     try:
@@ -169,17 +236,29 @@ def _made(
             return ()
         pixels = target.prepared([data.table.item(row) for row, _ in kept])
         from headstart.explain.cam import class_activation
+        from headstart.explain.faithful import sanity
 
-        found = class_activation(target, pixels, [classes.index(name) for _, name in kept])
+        numbers = [classes.index(name) for _, name in kept]
+        found = class_activation(target, pixels, numbers, output=output or None)
+        with unheard():  # its bar would stand between those of the study
+            checked = sanity(target, pixels, found, draws=1)
     except (HeadstartError, RuntimeError) as error:
         warn(
             f"{cell.method}: no maps of its errors could be made: {str(error).strip() or type(error).__name__}"
         )
         return ()
+    figures = zip(checked.correlations[0], checked.others[0], strict=True)
     return tuple(
-        error_map(data.table.paths[row], name, grid)
-        for (row, name), grid in zip(kept, found.coarse, strict=True)
-    )
+        replace(
+            error_map(data.table.paths[row], name, grid),
+            checked=True, randomised=_finite(own), other=_finite(other), output=output,
+        )
+        for (row, name), grid, (own, other) in zip(kept, found.coarse, figures, strict=True)
+    )  # fmt: skip
+
+
+def _finite(value: float) -> float | None:
+    return None if value != value else float(value)
 
 
 def error_map(path: str, said: str, grid: np.ndarray) -> ErrorMap:

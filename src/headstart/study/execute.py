@@ -249,13 +249,12 @@ class _Run(Prepared):
             expected = n_fits(cell) * cell_seconds(cell, data, variant, passes.known_rates(self.store))
             emit(Notice(f"{cell.dataset}, {cell.place}: {cell.method}, about {spoken(expected)}"))
         make = partial(model_of, cache_gb=self.spec.cache_gb)
-        return run_joint_cell(
-            cell, data, make_model=make, weights_bytes=variant.card.weights_bytes, **pass_cost
-        )
+        more = {**pass_cost, "with_maps": cell.trains and shown_closely(cell, self.plan.cells)}
+        return run_joint_cell(cell, data, make_model=make, weights_bytes=variant.card.weights_bytes, **more)
 
     def map_errors(self) -> None:
         """Make maps of the surest errors of each dataset's best method, where it is a head on features."""
-        for line in without_maps(self.plan.cells):
+        for line in without_maps(self.plan.cells, self.datasets):
             warn(line)
         of = digest_json([cell.id for cell in self.plan.cells])
         if not self.plan.pending and self.store.meta().get(MAPPED) == of:

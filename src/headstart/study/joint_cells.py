@@ -15,6 +15,8 @@ from headstart.base.events import collected_warnings
 from headstart.measure.values import Score
 from headstart.study.cells import NUMERIC_ERRORS, CellOutcome, failed
 from headstart.study.cost import array_bytes, measured
+from headstart.study.error_map import ErrorMap
+from headstart.study.error_maps import joint_maps
 from headstart.study.partition import Dataset, Fold
 from headstart.study.records import Cell, CellResult
 from headstart.study.rules import TestRows
@@ -34,7 +36,7 @@ JOINT = "joint"
 
 def run_joint_cell(
     cell: Cell, data: Dataset, *, make_model: MakeModel, extract_seconds: float | None = None, extract_bytes: int = 0,
-    weights_bytes: int = 0,
+    weights_bytes: int = 0, with_maps: bool = False,
 ) -> CellOutcome:  # fmt: skip
     """Run one cell of several outputs.
 
@@ -52,10 +54,12 @@ def run_joint_cell(
         Most memory that pass held.
     weights_bytes : int
         Size of the backbone's weights.
+    with_maps : bool
+        Make maps of its surest errors while the network is at hand.
     """
     try:
         with collected_warnings() as notes:
-            result, probabilities = _run(cell, data, make_model)
+            result, probabilities, maps = _run(cell, data, make_model, with_maps)
     except NUMERIC_ERRORS as error:
         return CellOutcome(failed(cell, error), None, ())
     told = {str(finding) for finding in result["findings"]}
@@ -68,7 +72,7 @@ def run_joint_cell(
         "notes": tuple(note for note in notes if note not in told),
     }
     rows = data.partition(cell.seed).test_rows
-    return CellOutcome(CellResult(cell=cell, status="done", **fields), probabilities, rows)
+    return CellOutcome(CellResult(cell=cell, status="done", **fields), probabilities, rows, maps)
 
 
 def model_of(cell: Cell, *, cache_gb: float, refit: bool = False, **changed: Any) -> MultiOutputTransfer:
@@ -95,9 +99,12 @@ def model_of(cell: Cell, *, cache_gb: float, refit: bool = False, **changed: Any
     )  # fmt: skip
 
 
-def _run(cell: Cell, data: Dataset, make_model: MakeModel) -> tuple[dict[str, Any], np.ndarray]:
+def _run(
+    cell: Cell, data: Dataset, make_model: MakeModel, with_maps: bool
+) -> tuple[dict[str, Any], np.ndarray, tuple[ErrorMap, ...] | None]:
     import numpy as np
 
+    maps: tuple[ErrorMap, ...] | None = None
     partition, models, parts = data.partition(cell.seed), [], []
     fit_seconds, predict_seconds, peaks = 0.0, 0.0, [0]
     n_reads = 0
@@ -111,6 +118,8 @@ def _run(cell: Cell, data: Dataset, make_model: MakeModel) -> tuple[dict[str, An
         fit_seconds += fitting.seconds - model.seconds_["extract"]
         predict_seconds += predicting.seconds
         peaks += [fitting.peak_bytes, predicting.peak_bytes]
+        if with_maps and maps is None:
+            maps = joint_maps(model, cell, data, parts[0])
         models.append(_brief(model, data))
     answers, first = np.concatenate(parts), models[0]
     choices = [float(each["selection"]) for each in models]
@@ -133,7 +142,7 @@ def _run(cell: Cell, data: Dataset, make_model: MakeModel) -> tuple[dict[str, An
         "tested": tuple(len(fold.test) for fold in partition.folds),
         "test_reads": n_reads,
         "findings": distinct([finding for each in models for finding in each["findings"]]),
-    }, answers  # fmt: skip
+    }, answers, maps  # fmt: skip
 
 
 def _selected_on(fold: Fold, fitted: dict[str, Any]) -> str:

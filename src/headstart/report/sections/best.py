@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headstart.measure.metrics import most_probable
 from headstart.report.document import (
@@ -22,9 +22,10 @@ from headstart.report.document import (
 )
 from headstart.report.figures import reliability
 from headstart.report.pictures import PictureBook
+from headstart.report.sections.error_maps import error_maps
 from headstart.report.verdict import best_of, datasets, results_of
 from headstart.report.wording import DASH, count, listed, percent
-from headstart.study.records import Cell, CellResult, MethodSummary, StudyRecord
+from headstart.study.records import CellResult, MethodSummary, StudyRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +47,7 @@ def best_section(record: StudyRecord, dataset: str, book: PictureBook, id: str) 
     blocks: list[Block] = [_opening(best, shown, len(done))]
     blocks += [confusion_table(shown, id)] if shown.confusion else []
     blocks += _side_by_side(record, shown, id)
-    blocks += [*_maps(record, shown, book, id), _errors(record, shown, book, id)]
+    blocks += [*error_maps(record, shown, book, id), _errors(record, shown, book, id)]
     title = f"The best on {dataset}" if len(datasets(record)) > 1 else "The best"
     return Section(id, f"{title}, looked at closely", tuple(blocks))
 
@@ -222,37 +223,6 @@ def _errors(record: StudyRecord, result: CellResult, book: PictureBook, id: str)
     caption += f"on {count(len(rows), 'test image')}. "
     caption += f"Look for wrong labels, two classes in one picture, and cues that mislead. {book.remark()}"
     return Gallery(f"{id}-errors", caption.strip(), (("", "", tuple(pictures)),))
-
-
-def _maps(record: StudyRecord, result: CellResult, book: PictureBook, id: str) -> list[Gallery]:
-    """The surest errors with their maps: each image as the network sees it, beside the same under its map."""
-    found = record.maps.get(result.cell.id, ())
-    cell = result.cell
-    if not found or cell.dataset not in record.tables:
-        return []
-    table = record.tables[cell.dataset]
-    rows = {path: row for row, path in enumerate(table.paths)}
-    labels = table.labels[record.targets[cell.dataset]]
-    groups = []
-    for each in found:
-        row = rows.get(each.path)
-        pictures = () if row is None else book.mapped(table, row, _seen_as(record, cell), each.grid())
-        if row is not None and pictures:
-            groups.append((f"true: {labels[row]}", f"said: {each.said}", pictures))
-    if not groups:
-        return []
-    caption = (
-        f"Where it looked when it was wrong and sure (Grad-CAM): {count(len(groups), 'image')} as the network sees "
-        "them, and under the map of the class that was named; bright is what spoke for it. Look whether that is the "
-        "object, its surroundings or something that has no business there."
-    )
-    return [Gallery(f"{id}-maps", caption, tuple(groups))]
-
-
-def _seen_as(record: StudyRecord, cell: Cell) -> dict[str, Any]:
-    """The preprocessing of a run's backbone at the run's input size, as a card keeps it."""
-    how = dict((record.cards.get(cell.backbone) or {}).get("preprocessing") or {})
-    return {**how, "height": cell.height, "width": cell.width}
 
 
 def reliability_bins(

@@ -78,6 +78,8 @@ def used(record: StudyRecord, tests: Iterable[str]) -> dict[str, str]:
         add(papers.RACES["successive_halving"], "the race under a budget")
     if record.maps:
         add(papers.EXPLANATIONS["gradcam"], "maps of errors")
+    if any(each.checked for maps in record.maps.values() for each in maps):
+        add(papers.EXPLANATIONS["random_weights"], "maps of errors with random weights")
     for name in tests:
         for keys, what in STATISTICS[name].papers:
             add(keys, what)

@@ -25,6 +25,7 @@ from headstart.report.document import (
     Table,
 )
 from headstart.report.figures import said_against_true
+from headstart.report.pictures import PictureBook
 from headstart.report.run_links import RUNS
 from headstart.report.sections.best import (
     binned,
@@ -33,6 +34,7 @@ from headstart.report.sections.best import (
     reliability_figure,
     share_entry,
 )
+from headstart.report.sections.error_maps import error_maps_of_output
 from headstart.report.sections.results import run_entry
 from headstart.report.sharing import (
     NAMES,
@@ -135,8 +137,8 @@ def _runs(ways: Ways) -> tuple[str, ...]:
     return tuple(cell for row in ways.rows for cell in row.cells)
 
 
-def several_section(record: StudyRecord, dataset: str, id: str) -> Section | None:
-    """None where the study had no several outputs on this dataset."""
+def several_section(record: StudyRecord, dataset: str, id: str, book: PictureBook) -> Section | None:
+    """None where the study had no several outputs on this dataset; pictures are of the book."""
     rows = ranked_jointly(record, dataset)
     if not rows:
         return None
@@ -154,7 +156,7 @@ def several_section(record: StudyRecord, dataset: str, id: str) -> Section | Non
     blocks += [_pairs_table(ways, f"{id}-ways-{at}") for at, ways in enumerate(ways_of(record, dataset))]
     shown = next((r for r in results_of(record, rows[0]) if r.whole), None)
     blocks += _together(shown) if shown else []
-    parts = [_output_section(record, rows, shown, fact, f"{id}-{at}") for at, fact in enumerate(facts)]
+    parts = [_output_section(record, rows, shown, fact, f"{id}-{at}", book) for at, fact in enumerate(facts)]
     return Section(id, title, tuple(blocks), tuple(parts))
 
 
@@ -272,8 +274,9 @@ def _errors_of(pair: dict[str, Any]) -> ErrorsTogether:
 
 
 def _output_section(
-    record: StudyRecord, rows: list[MethodSummary], shown: CellResult | None, fact: dict[str, Any], id: str
-) -> Section:
+    record: StudyRecord, rows: list[MethodSummary], shown: CellResult | None, fact: dict[str, Any], id: str,
+    book: PictureBook,
+) -> Section:  # fmt: skip
     blocks: list[Block] = [_measures_table(rows, fact, id)]
     own = None if shown is None else next((f for f in shown.outputs if f["name"] == fact["name"]), None)
     if shown is not None and own is not None:
@@ -281,6 +284,7 @@ def _output_section(
         said += f", {shown.cell.place}." if shown.cell.seed is not None else "."
         blocks.append(Claim(said, (shown.cell.id,)))
         blocks += _close(record, shown, own, id)
+    blocks += error_maps_of_output(record, rows, fact["name"], book, id)
     return Section(id, f"{fact['name']}: {KINDS[fact['kind']].format(n=len(fact['levels']))}", tuple(blocks))
 
 
