@@ -214,3 +214,34 @@ def test_a_disk_that_is_full_is_told_before_and_while_a_model_is_written(tmp_pat
     with pytest.raises(BundleError, match="the disk is full; nothing was written"):
         save_bundle(Model(), tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["fitted", "network", "policy"])
+def test_what_taught_and_a_policy_of_ones_own_are_named_in_the_card(tmp_path, kind):
+    from headstart.images.augment import find_policy
+
+    rng = np.random.default_rng(0)
+    images = np.concatenate([rng.integers(low, low + 60, (8, 32, 32, 3), np.uint8) for low in (0, 190)])
+    options = {
+        "backbone": tiny_backbone(),
+        "trainable": "last:1",
+        "epochs": 1,
+        "learning_rate": 0.001,
+        "augment": "none",
+    }
+    labels = ["dark"] * 8 + ["light"] * 8
+    given = {
+        "fitted": lambda: {"teacher": FineTuneClassifier(**options).fit(images, labels)},
+        "network": lambda: {"teacher": tiny_backbone(seed=7)},
+        "policy": lambda: {"augment": find_policy("light")},
+    }[kind]()
+    student = FineTuneClassifier(**{**options, **given}).fit(images, labels)
+    bundle = load_bundle(save_bundle(student, tmp_path / "m"))
+    said = {name: bundle.card["options"][name] for name in ("teacher", "augment")}
+    assert said == {
+        "fitted": {"teacher": "FineTuneClassifier", "augment": "none"},
+        "network": {"teacher": "tiny7", "augment": "none"}, "policy": {"teacher": "", "augment": "light"},
+    }[kind]  # fmt: skip
+    assert (
+        np.abs(bundle.predict_proba(list(images)).probabilities - student.predict_proba(images)).max() < 1e-4
+    )

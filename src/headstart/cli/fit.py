@@ -1,4 +1,4 @@
-"""`headstart fit`: one method, or a study's winner, fitted and kept as a model."""
+"""`headstart fit`: one method, or the winner of a study or a tuning, fitted and kept as a model."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.base.early import meanwhile
-from headstart.base.errors import BadOptions, UnknownName, UsageError
+from headstart.base.errors import UnknownName, UsageError
 from headstart.base.runtime import rank
 from headstart.cli.declared import DataOptions, FitOptions, OutputFlags, TrainFlags
+from headstart.cli.fit_from import NEITHER, handed_over
 from headstart.cli.fit_options import options_of, probe_of, tuner_of
 from headstart.cli.fit_outputs import asks_for_outputs, fit_outputs
 from headstart.cli.fitted import fit_json, show_fit
-from headstart.cli.flags import Json, build, verb
+from headstart.cli.flags import Json, verb
 from headstart.cli.screen import shown
 from headstart.cli.shown_outputs import fit_outputs_json, show_fit_outputs
 from headstart.cli.sources import open_table
@@ -34,6 +35,7 @@ headstart fit photos/ --scenario features --backbone lite0 --layer stage6 --head
 headstart fit photos/ --scenario finetune --trainable last:1 --epochs 12 --out model
 headstart fit cells.csv --target defect,type --kind defect=ordinal --out model
 headstart fit --from runs/photos --out model
+headstart fit --from runs/photos-tune --out model
 """
 
 
@@ -67,8 +69,9 @@ def fit(
         str | None,
         typer.Option(
             "--from",
-            metavar="STUDY[:NAME]",
-            help="the best method of a study, or of one of its datasets by name, or a run by the start of its id",
+            metavar="FOLDER[:NAME]",
+            help="the best method of a study, or of one of its datasets by name, or a run by the start of its id; "
+            "or the best method of a tuning (DATA says where its images lie, if not where they lay)",
         ),
     ] = None,
     json: Json = False,
@@ -85,13 +88,13 @@ def fit(
 
     if scenario not in SCENARIOS:
         raise UnknownName("scenario", scenario, SCENARIOS)
-    if (study is None) == (data is None):
-        raise UsageError("name either DATA or --from STUDY; see headstart fit --help")
+    if study is None and data is None:
+        raise UsageError(NEITHER)
     first = rank() == 0
     with shown() if first else nullcontext(), kept_until_done():
         check_place(out)
         if study is not None:
-            classifier, target, name = _handed_over(study, flags)
+            classifier, target, name = handed_over(study, data, flags)
         elif asks_for_outputs(flags):
             classifier, target, name = fit_outputs(data or "", scenario, flags, out)
         elif scenario == "features":
@@ -133,17 +136,3 @@ def _trained(data: str, scenario: str, flags: dict[str, Any], out: Path) -> tupl
     training.teacher = teacher_of(training.teacher)  # what is no model is told before anything is read
     table, target = _divided(data, source, options.seed, "headstart.methods.training")
     return tuner_of(scenario, options, training, out).fit_table(table, target), target, table.name
-
-
-def _handed_over(study: str, flags: dict[str, Any]) -> tuple[Any, str, str]:
-    from headstart.study.handover import hand_over
-
-    usable = ("refit", "cache_gb")
-    if odd := [
-        name.replace("_", "-") for name, value in flags.items() if value is not None and name not in usable
-    ]:
-        raise BadOptions([f"{name}: the study decides it; leave it out with --from" for name in odd])
-    options = build(FitOptions, flags)
-    folder, _, cell = study.rpartition(":") if not Path(study).is_dir() and ":" in study else (study, "", "")
-    found = hand_over(folder, cell=cell, refit=options.refit, cache_gb=options.cache_gb)
-    return found.classifier, found.target, found.dataset

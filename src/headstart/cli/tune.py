@@ -107,7 +107,7 @@ def tune(
     out = Path(options.out) if options.out else Path("runs") / f"{source_name(data)[:80] or 'images'}-tune"
     command = shlex.join(["headstart", *context.obj["arguments"]])
     from headstart.methods.tune.plan import checked, spaces_of
-    from headstart.methods.tune.run import tune_table
+    from headstart.methods.tune.run import check_teacher, tune_table
     from headstart.report.tune_page import write_tuning_page
 
     spaces_of(checked(plan))
@@ -116,10 +116,12 @@ def tune(
     with shown():
         table = open_table(data, source)
         if options.advice:
+            check_teacher(table, plan, teacher, source.target or None)
             plan = _advised(plan, table, source.target)
         found = tune_table(
             table, plan, out, target=source.target or None, command=command,
             teacher=None if teacher is named else teacher, worker="headstart.cli.tune_worker",
+            source={"data": data, **dataclasses.asdict(source)},
         )  # fmt: skip
         page = write_tuning_page(found, out / "tuning.html")
     if json:

@@ -21,6 +21,8 @@ from headstart.base.runtime import versions
 from headstart.export.bundle import FORMAT, HEAD, VERSION, files_of, skops_io
 from headstart.export.outputs import facts_of_model
 from headstart.export.weld import check_welded, facts_of, weld
+from headstart.images.views import policy
+from headstart.methods.teacher import told_of
 from headstart.methods.training_options import TrainingOptions
 
 if TYPE_CHECKING:
@@ -150,7 +152,7 @@ def _joint_trained(classifier: MultiOutputTransfer, folder: Path) -> dict[str, A
         "trainable": record.get("trainable"),
         "cut": record.get("after"),
         "options": finite({
-            **{field.name: getattr(tuner, field.name) for field in dataclasses.fields(TrainingOptions)},
+            **_options(tuner),
             "seed": tuner.seed, "n_folds": tuner.n_folds, "seconds": tuner.seconds, "tie": classifier.tie,
             "output_weights": classifier.output_weights, "head_rates": classifier.head_rates,
             "class_weights": list(classifier.class_weights or ()),
@@ -235,14 +237,13 @@ def _trained(classifier: FineTuneClassifier, target: str, folder: Path) -> dict[
 
     check = write_graph(classifier, target, folder / "model.onnx")
     write_network(classifier.network_, folder / "backbone.safetensors")
-    options = {field.name: getattr(classifier, field.name) for field in dataclasses.fields(TrainingOptions)}
     record: dict[str, Any] = finite(classifier.record_)
     return {
         "backbone": classifier.card_.to_dict(),
         "trainable": record.get("trainable"),
         "cut": record.get("after"),
         "options": {
-            **options,
+            **_options(classifier),
             "seed": classifier.seed,
             "n_folds": classifier.n_folds,
             "seconds": classifier.seconds,
@@ -254,6 +255,13 @@ def _trained(classifier: FineTuneClassifier, target: str, folder: Path) -> dict[
         "findings": [each.to_dict() for each in classifier.findings_],
         "check": check,
     }
+
+
+def _options(tuner: Any) -> dict[str, Any]:
+    """Options of training, JSON-like: of a teacher what identifies it, of a policy of one's own its name."""
+    own = {field.name: getattr(tuner, field.name) for field in dataclasses.fields(TrainingOptions)}
+    by = own["augment"]
+    return {**own, "augment": by if isinstance(by, str) else policy(by).name, **told_of(tuner.teacher)}
 
 
 def finite(value: Any) -> Any:

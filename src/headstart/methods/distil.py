@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 
 from headstart.backbones.load import load
-from headstart.base.errors import DataError, UsageError
+from headstart.base.errors import DataError
 from headstart.features.extractor import FeatureExtractor
 from headstart.methods.heads import make_head
 from headstart.methods.heads_shared import once
 from headstart.methods.objective import Classes
+from headstart.methods.teacher import check_classes, is_fitted
 
 if TYPE_CHECKING:
     from headstart.methods.finetune import FineTuneClassifier
@@ -101,7 +102,7 @@ def _lesson(
     train: np.ndarray, out: np.ndarray,
 ) -> Lesson | None:  # fmt: skip
     teacher = student.teacher
-    if hasattr(teacher, "predict_proba"):
+    if is_fitted(teacher):
         return _answered(teacher, items, digests, train, student.classes_)
     if not teacher:
         return None
@@ -189,16 +190,6 @@ def ask(teacher: Any, items: Sequence[Any], classes: Iterable[Any]) -> Lesson:
     """
     theirs = [str(each) for each in teacher.classes_]
     ours = [str(each) for each in classes]
-    if set(theirs) != set(ours):
-        raise UsageError(
-            f"teacher: it knows other classes; it lacks {_some(set(ours) - set(theirs))} and has "
-            f"{_some(set(theirs) - set(ours))} besides; give one that was fitted on the same classes"
-        )
+    check_classes(teacher, ours)
     answers = np.asarray(teacher.predict_proba(items), np.float32)[:, [theirs.index(name) for name in ours]]
     return Lesson(type(teacher).__name__, answers, float(getattr(teacher, "selection_", float("nan"))))
-
-
-def _some(names: set[str]) -> str:
-    shown = sorted(names)[:3]
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return (", ".join(repr(name) for name in shown) or "none") + more

@@ -32,6 +32,7 @@ from headstart.methods.from_flow import given_options, held_out
 from headstart.methods.from_flow import named as named_of
 from headstart.methods.heads import make_head
 from headstart.methods.heads_select import inner_folds
+from headstart.methods.teacher import check_classes, teacher_name
 from headstart.methods.training_options import TRAINED, TrainingOptions
 
 if TYPE_CHECKING:
@@ -209,6 +210,7 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
             raise UsageError(
                 f"a classifier needs two classes or more; got one class only: {str(self.classes_[0])!r}"
             )
+        check_classes(self.teacher, self.classes_)  # what it learned is known before an image is looked at
         backbone: Backbone = load(self.backbone).at(self.input_size)
         if self.scenario != "scratch":
             require_pretrained(backbone.card)
@@ -368,9 +370,7 @@ def _same_length(items: Sequence[Any], labels: np.ndarray) -> None:
 
 def _options(estimator: FineTuneClassifier, given: dict[str, Any]) -> TrainingOptions:
     own = {f.name: getattr(estimator, f.name) for f in dataclasses.fields(TrainingOptions)}
-    if hasattr(own["teacher"], "predict_proba"):
-        own["teacher"] = type(own["teacher"]).__name__
-    return TrainingOptions(**{**own, **given})
+    return TrainingOptions(**{**own, "teacher": teacher_name(estimator.teacher), **given})
 
 
 def _part(

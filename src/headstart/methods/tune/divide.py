@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from headstart.base.errors import DataError
+from headstart.base.events import warn
+from headstart.base.hashing import digest_json
 from headstart.images.split import ensure_splits, k_folds
 from headstart.images.table import ImageTable
 
@@ -36,6 +39,31 @@ class Part:
         if self.inner:
             return tuple("train" if inner else "validation" for inner in self.inner)
         return ("train",) * len(self.train) + ("validation",) * len(self.validation)
+
+
+def labelled(table: ImageTable, target: str) -> ImageTable:
+    """The rows that have a label; how many have none is told.
+
+    Raises
+    ------
+    DataError
+        No row has one.
+    """
+    labels = table.labels[target]
+    rows = [row for row, label in enumerate(labels) if label is not None]
+    if not rows:
+        raise DataError(f"{table.name}: no image has a label in {target!r}")
+    if len(rows) == len(labels):
+        return table
+    warn(f"{table.name}: {len(labels) - len(rows)} images have no label in {target!r} and are left out")
+    return table.select(rows)
+
+
+def content(table: ImageTable, target: str, part: Part) -> str:
+    """Images, labels and division of a part, as a hash."""
+    rows, labels = (part.train, part.validation, part.test), table.labels[target]
+    told: list[Any] = [[(table.digests[row], labels[row]) for row in each] for each in rows]
+    return digest_json([*told, list(part.inner)] if part.inner else told)
 
 
 def divide(table: ImageTable, target: str, *, folds: int = 0, seed: int = 0) -> tuple[Part, ...]:

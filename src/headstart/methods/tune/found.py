@@ -12,6 +12,8 @@ from typing import Any
 from headstart.base.errors import UsageError
 
 FILE = "tuning.json"
+UNFINISHED = "unfinished"
+"""Stands beside the record while trials are under way, or were stopped."""
 DONE, PRUNED, FAILED = "done", "pruned", "failed"
 
 
@@ -144,6 +146,14 @@ class Tuning:
     n_test_reads : int
         How often the test images were read at the end of this tuning: more than once where trials were added.
     warnings : tuple of str
+    source : dict
+        How the images were read: `data` and the options of reading; {} where it was made in Python.
+    contents : tuple of str
+        Images, labels and division of each part; () of an older tuning.
+    unread : tuple of str
+        Digests of the labelled images that cannot be read.
+    teacher : str
+        Content of the fitted teacher, else its name; "" without one.
     """
 
     data: str
@@ -162,6 +172,10 @@ class Tuning:
     warnings: tuple[str, ...]
     names: tuple[str, ...] = ()
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    source: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    contents: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    teacher: str = ""
 
     @property
     def best(self) -> Worth:
@@ -195,6 +209,7 @@ def load_tuning(folder: str | Path) -> Tuning:
         searches = tuple(search_from(each) for each in kept["searches"])
         worth = tuple(Worth(**{**each, "params": tuple(each["params"])}) for each in kept["worth"])
         tuples = {name: tuple(kept[name]) for name in ("classes", "warnings", "names")}
+        tuples |= {name: tuple(kept.get(name, ())) for name in ("contents", "unread")}
         return Tuning(**{**kept, "searches": searches, "worth": worth, **tuples})
     except FileNotFoundError as error:
         raise UsageError(

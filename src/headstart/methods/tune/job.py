@@ -18,7 +18,7 @@ from headstart.base.files import write_text, written_aside
 from headstart.base.hashing import digest_json
 from headstart.images.table import ImageTable
 from headstart.methods.training_options import TRAINED
-from headstart.methods.tune.divide import Part
+from headstart.methods.tune.divide import Part, content
 from headstart.methods.tune.plan import TunePlan, plan_from, search_id, spaces_of
 from headstart.methods.tune.space import Space
 from headstart.methods.tune.trials import HeadTrials, NetworkTrials, Trials
@@ -52,6 +52,8 @@ class Job:
     n_stages : int
     teacher : object or None
         A fitted classifier in place of the backbone that the plan names as the teacher; see `tune_table`.
+    unread : tuple of str
+        Digests of the labelled images that cannot be read.
     """
 
     plan: TunePlan
@@ -61,6 +63,7 @@ class Job:
     features: Mapping[tuple[str, str], np.ndarray]
     n_stages: int
     teacher: Any = None
+    unread: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.classes = self.table.classes(self.target)
@@ -69,10 +72,7 @@ class Job:
 
     def content(self, part: Part) -> str:
         """Images, labels and division of a part."""
-        rows = (part.train, part.validation, part.test)
-        labels = self.table.labels[self.target]
-        told: list[Any] = [[(self.table.digests[row], labels[row]) for row in each] for each in rows]
-        return digest_json([*told, list(part.inner)] if part.inner else told)
+        return content(self.table, self.target, part)
 
     def searches(self) -> list[Search]:
         """Every method on every part."""
@@ -91,16 +91,20 @@ class Job:
         """What measures the trials of a search."""
         plan, part = self.plan, self.parts[search.fold]
         if search.method in TRAINED:
-            fixed = {
-                "backbone": plan.backbone, "input_size": plan.input_size, "n_folds": plan.inner_folds,
-                "cache_gb": plan.cache_gb, **plan.training,
-                **({} if self.teacher is None else {"teacher": self.teacher}),
-            }  # fmt: skip
+            fixed = fixed_options(plan, self.teacher)
             return NetworkTrials(search.space, self.table, self.target, self.classes, part, fixed, plan.seed)
         return HeadTrials(
             search.space, self.features, self.codes, len(self.classes), part, self.table.groups,
             plan.seed, plan.inner_folds,
         )  # fmt: skip
+
+
+def fixed_options(plan: TunePlan, teacher: Any = None) -> dict[str, Any]:
+    """What all trials that train have alike, less their seed; a fitted teacher in place of the one that is named."""
+    return {
+        "backbone": plan.backbone, "input_size": plan.input_size, "n_folds": plan.inner_folds,
+        "cache_gb": plan.cache_gb, **plan.training, **({} if teacher is None else {"teacher": teacher}),
+    }  # fmt: skip
 
 
 def spaces_folder(folder: Path) -> Path:

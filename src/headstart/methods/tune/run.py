@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headstart.base.errors import BadOptions, DataError, UsageError
-from headstart.base.events import Event, Notice, Progress, emit, listening, warn
+from headstart.base.errors import BadOptions, UsageError
+from headstart.base.events import Event, Notice, Progress, emit, listening, unheard, warn
 from headstart.base.files import folder_lock, write_text
 from headstart.base.runtime import versions
 from headstart.images.table import ImageTable, Problem
 from headstart.methods.heads_shared import shared_spaces
+from headstart.methods.teacher import content_of
 from headstart.methods.training_options import TRAINED
-from headstart.methods.tune.divide import divide
+from headstart.methods.tune.divide import divide, labelled
 from headstart.methods.tune.ended import all_tried, ended, finished, unused_starts
-from headstart.methods.tune.found import FILE, SearchRecord, Tuning, Worth, load_tuning
+from headstart.methods.tune.found import FILE, UNFINISHED, SearchRecord, Tuning, Worth, load_tuning
 from headstart.methods.tune.job import Job, Search, spaces_folder, write_job
 from headstart.methods.tune.judge import search_record, worth_of
 from headstart.methods.tune.plan import FEATURES, TunePlan, checked, spaces_of
 from headstart.methods.tune.processes import WORKER, run_workers
 from headstart.methods.tune.storage import load_optuna, open_storage, take_back
+from headstart.methods.tune.taught import refuse_other_classes, refuse_taught
 from headstart.methods.tune.work import begin, study_of, work
 
 SEEN = "tuned_on.json"
@@ -34,7 +36,7 @@ TASK = "trials"
 
 def tune_table(
     table: ImageTable, plan: TunePlan, out: str | Path, *, target: str | None = None, command: str = "",
-    teacher: Any = None, worker: str = WORKER,
+    teacher: Any = None, worker: str = WORKER, source: Mapping[str, Any] | None = None,
 ) -> Tuning:  # fmt: skip
     """Tune, or go on with it, in the folder `out`.
 
@@ -55,6 +57,8 @@ def tune_table(
         it has that, are the digests of the images it was fitted on.
     worker : str
         The module that worker processes run: one that opens such a teacher.
+    source : mapping, optional
+        How the table was read, for who reads it again (see `Tuning`).
 
     Returns
     -------
@@ -67,7 +71,8 @@ def tune_table(
     DataError
         Images that cannot be tuned on: two classes are needed, and none may both choose and test.
     UsageError
-        The folder holds a tuning that looked at images which are test images now, or the teacher did.
+        The folder holds a tuning that looked at images which are test images now, or the teacher did; the teacher
+        knows other classes.
     MissingPackage
         Optuna is not installed.
     Busy
@@ -91,9 +96,10 @@ def tune_table(
 
     folder = Path(out)
     with folder_lock(out), listening(hear), _spaces(folder, plan.workers):
-        job = make_job(table, plan, target)
-        job.teacher = teacher
-        return _tuned(job, folder, command, started, heard, worker)
+        job = make_job(table, plan, target, teacher)
+        found = _tuned(job, folder, command, started, heard, worker, source or {})
+        (folder / UNFINISHED).unlink(missing_ok=True)
+        return found
 
 
 @contextmanager
@@ -108,16 +114,25 @@ def _spaces(folder: Path, workers: int) -> Iterator[None]:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def _tuned(job: Job, folder: Path, command: str, started: float, heard: list[str], worker: str) -> Tuning:
+def _tuned(
+    job: Job,
+    folder: Path,
+    command: str,
+    started: float,
+    heard: list[str],
+    worker: str,
+    source: Mapping[str, Any],
+) -> Tuning:
     searches = job.searches()
     _refuse_tested(job, folder)
-    _refuse_taught(job)
+    refuse_taught(job.teacher, _tested(job))
     earlier = _earlier(folder, searches)
     storage = open_storage(folder)
     try:
         if earlier is not None and _complete(job, storage, searches, earlier):
             emit(Notice("all trials are done already"))
-            return earlier
+            return _kept(replace(earlier, **_of_what(job, source or earlier.source)), folder)
+        write_text(folder / UNFINISHED, command)
         _note_seen(job, folder, searches)
         emit(Notice(described(job)))
         for search in searches:
@@ -130,34 +145,54 @@ def _tuned(job: Job, folder: Path, command: str, started: float, heard: list[str
     _tell_borders(records)
     worth = _worth(job, searches, records)
     found = _record(job, command, records, worth, heard, earlier, time.monotonic() - started, searches)
+    return _kept(replace(found, **_of_what(job, source or (earlier.source if earlier else {}))), folder)
+
+
+def _kept(found: Tuning, folder: Path) -> Tuning:
     write_text(folder / FILE, json.dumps(found.to_dict(), indent=1))
     return found
+
+
+def _of_what(job: Job, source: Mapping[str, Any]) -> dict[str, Any]:
+    """What the record says of the images and the teacher, by which both are known again."""
+    return {
+        "source": dict(source), "contents": tuple(job.content(part) for part in job.parts),
+        "unread": job.unread, "teacher": content_of(job.teacher),
+    }  # fmt: skip
 
 
 # ---- before the trials ---------------------------------------------------------------------------------
 
 
-def make_job(table: ImageTable, plan: TunePlan, target: str | None = None) -> Job:
+def make_job(table: ImageTable, plan: TunePlan, target: str | None = None, teacher: Any = None) -> Job:
     """Label, read, divide: everything that trials need."""
     from headstart.backbones.load import card
 
     name = table.target(target)
-    labels = table.labels[name]
-    rows = [row for row, label in enumerate(labels) if label is not None]
-    if len(rows) < len(labels):
-        warn(f"{table.name}: {len(labels) - len(rows)} images have no label in {name!r} and are left out")
-        table = table.select(rows)
-    if not len(table):
-        raise DataError(f"{table.name}: no image has a label in {name!r}")
+    table = labelled(table, name)
     known = card(plan.backbone)
     n_stages = sum(key.startswith("stage") and key[5:].isdigit() for key in known.layers or {})
     spaces_of(plan, n_stages)
-    divide(
-        table, name, folds=plan.folds, seed=plan.seed
-    )  # what cannot be is told before features are computed
-    table, features = _read(table, plan)
+    # what cannot be is told before features are computed
+    refuse_other_classes(teacher, table, name, divide(table, name, folds=plan.folds, seed=plan.seed))
+    whole = table
+    table, features = _read(whole, plan)
     parts = divide(table, name, folds=plan.folds, seed=plan.seed)
-    return Job(plan, table, name, parts, features, n_stages)
+    unread = tuple(sorted(set(whole.digests) - set(table.digests)))
+    return Job(plan, table, name, parts, features, n_stages, teacher, unread)
+
+
+def check_teacher(table: ImageTable, plan: TunePlan, teacher: Any, target: str | None = None) -> None:
+    """Refuse a teacher of other classes, for who looks at images before `tune_table` does.
+
+    Raises
+    ------
+    UsageError
+    """
+    with unheard():
+        name = table.target(target)
+        known = labelled(table, name)
+        refuse_other_classes(teacher, known, name, divide(known, name, folds=plan.folds, seed=plan.seed))
 
 
 def _read(table: ImageTable, plan: TunePlan) -> tuple[ImageTable, dict[tuple[str, str], Any]]:
@@ -203,15 +238,6 @@ def _refuse_tested(job: Job, folder: Path) -> None:
         raise UsageError(
             f"{folder} was tuned on {len(shared)} of the images that are to test now; what was tuned on its test "
             "split says nothing: name another --out, or divide the images as before"
-        )
-
-
-def _refuse_taught(job: Job) -> None:
-    """Refuse a teacher that was fitted on images that are to test."""
-    if shared := set(getattr(job.teacher, "seen_", ())) & _tested(job):
-        raise UsageError(
-            f"teacher: it was fitted or chosen on {len(shared)} of the images that are to test; its student would be "
-            "tested on what it was told: give a teacher that has not seen them, or divide the images as it did"
         )
 
 
@@ -329,7 +355,7 @@ def _earlier(folder: Path, searches: Sequence[Search]) -> Tuning | None:
 
 def _complete(job: Job, storage: Any, searches: Sequence[Search], earlier: Tuning) -> bool:
     """Whether nothing of what is asked is left to do."""
-    same = dataclasses.replace(job.plan, workers=1).to_dict()
+    same = replace(job.plan, workers=1).to_dict()
     asked = json.loads(json.dumps(same))
     kept = {**earlier.plan, "workers": 1}
     if asked == kept:

@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from headstart.methods.heads import make_head
 from headstart.methods.training_options import DEFAULT_EPOCHS
 from headstart.methods.tune.divide import Part
 from headstart.methods.tune.space import Space
+
+if TYPE_CHECKING:
+    from headstart.methods.finetune import FineTuneClassifier
 
 FAILURES = (
     *(HeadstartError, ValueError, TypeError, ArithmeticError),
@@ -197,10 +200,14 @@ class NetworkTrials:
         return full, float(model.selection_)
 
     def _fitted(self, params: Mapping[str, Any], seed: int) -> Any:
-        from headstart.methods.finetune import FineTuneClassifier
-
-        model = FineTuneClassifier(**{"scenario": self.space.method, **self.fixed, **params, "seed": seed})
-        if self.space.method == "scratch":
-            model.set_params(start="plain", batchnorm="update")
+        model = network_of(self.space.method, {**self.fixed, **params, "seed": seed})
         part = self.table.select(self.part.seen)
         return model.fit_table(dataclasses.replace(part, splits=self.part.splits), self.target)
+
+
+def network_of(scenario: str, options: Mapping[str, Any]) -> FineTuneClassifier:
+    """The unfitted estimator of a trial that trains; random weights have nothing to start from or to keep."""
+    from headstart.methods.finetune import FineTuneClassifier
+
+    own = {"start": "plain", "batchnorm": "update"} if scenario == "scratch" else {}
+    return FineTuneClassifier(**{"scenario": scenario, **options, **own})
