@@ -37,6 +37,7 @@ def test_a_factorial_study_of_tricks_prints_what_is_documented(
     }  # fmt: skip
     with (tmp_path / "out" / "tricks.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
+    assert {row["per_class"] for row in rows} == {"all"}
     assert [float(row["effect"]) for row in rows] == [each["effect"] for each in table["effects"]]
     again = run(*command)
     assert "all are done already" in again.err and "factorial, 3 effects" in again.out

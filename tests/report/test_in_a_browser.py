@@ -182,7 +182,8 @@ def test_a_table_of_10_000_rows_sorts_without_a_stall(browser, seen, tmp_path):
 
 def test_the_slides_turn_by_keys_and_nothing_runs_off_them(browser, stored, seen, tmp_path):
     place = tmp_path / "slides.html"
-    place.write_text(slides(build_talk(stored, build_paper(stored))))
+    talk = build_talk(stored, build_paper(stored))
+    place.write_text(slides(talk))
     page = opened(browser, place.as_uri(), seen, 1440)
     n = page.locator(".slide").count()
     assert page.locator(".slide.shown").get_attribute("id") == "slide-1"
@@ -193,13 +194,32 @@ def test_the_slides_turn_by_keys_and_nothing_runs_off_them(browser, stored, seen
         fits = "box => box.scrollHeight <= box.clientHeight + 1"
         assert page.locator(".slide.shown .on").evaluate(fits), page.url
     page.keyboard.press("ArrowRight")
-    assert page.url.endswith("#slide-formulas")
+    assert page.url.endswith(f"#slide-{talk.runs[-1].id}")
     page.keyboard.press("b")
     assert page.url.endswith("#slide-why-split")
     page.keyboard.press("Home")
     assert page.locator(".slide.shown").get_attribute("id") == "slide-1"
     assert seen["console"] == [] and seen["dialogs"] == []
     assert [url for url in seen["requests"] if not url.startswith("data:")] == [place.as_uri()]
+    page.context.close()
+
+
+def test_a_run_on_a_slide_leads_to_its_row_and_back(browser, stored, seen, tmp_path):
+    place = tmp_path / "slides.html"
+    talk = build_talk(stored, build_paper(stored))
+    place.write_text(slides(talk))
+    page = opened(browser, f"{place.as_uri()}#slide-result-0", seen, 1440)
+    link = page.locator(".slide.shown .runs a").first
+    run = link.get_attribute("href")[1:]
+    for turn in (link.click, lambda: link.press("Enter")):
+        turn()
+        shown = page.locator(".slide.shown")
+        page.locator(f"#{run}").wait_for(state="visible")
+        assert shown.get_attribute("id").startswith("slide-runs-") and shown.locator(f"#{run}").count() == 1
+        assert page.locator("td:target").get_attribute("id") == run  # its row is marked
+        page.go_back()
+        page.wait_for_function("document.querySelector('.slide.shown').id === 'slide-result-0'")
+    assert seen["console"] == [] and set(seen["requests"]) <= {place.as_uri(), "data:,"}
     page.context.close()
 
 
@@ -210,6 +230,6 @@ def test_the_slides_print_one_a_page(browser, stored, seen, tmp_path):
     place.write_text(slides(talk))
     page = opened(browser, place.as_uri(), seen, 1280)
     document = pdfium.PdfDocument(page.pdf(prefer_css_page_size=True))
-    assert len(document) == 1 + len(talk.slides) + len(talk.backup)
+    assert len(document) == 1 + len(talk.slides) + len(talk.backup) + len(talk.runs)
     document.close()
     page.context.close()

@@ -13,9 +13,10 @@ from headstart.report.build import build_document
 from headstart.report.document import Claim, Figure, Table, blocks_in
 from headstart.report.label_facts import label_facts
 from headstart.report.method_words import HEADS, SCENARIOS
-from headstart.report.paper import NAMED, RUNS_SHOWN, build_paper, runs_named
+from headstart.report.paper import build_paper
 from headstart.report.paper_discussion import _more_tests
 from headstart.report.paper_introduction import introduction
+from headstart.report.run_links import NAMED, named_in
 from headstart.report.sources import Bibliography
 from headstart.report.talk import build_talk
 from headstart.report.told import told_apart
@@ -66,8 +67,8 @@ def test_every_claim_with_a_score_names_runs_that_exist(record, paper):
 def test_the_runs_that_sentences_name_are_listed(record, paper):
     ran = {result.cell.id for result in record.results}
     listed = [row.entries[0].sort for row in paper.document.sections[-1].blocks[0].rows]
-    named = runs_named(paper.document.sections[:-2])
-    assert listed == [run for run in named if run in ran][:RUNS_SHOWN]
+    named = named_in(block for section in paper.document.sections[:-2] for block in blocks_in(section))
+    assert listed == [run for run in named if run in ran]
     assert all(run in listed for claim in blocks(paper, Claim)[:1] for run in claim.runs[:NAMED])
 
 

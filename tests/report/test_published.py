@@ -103,3 +103,11 @@ def test_the_users_best_stands_first_with_its_run_and_the_difference_in_protocol
     assert "deitsch2019" in build_paper(given).bibliography.keys
     cited = build_document(given).sections[-2].blocks[0]
     assert any("Deitsch" in row.entries[1].text for row in cited.rows)
+
+
+def test_a_known_data_set_without_published_rows_has_the_paper_of_its_images_cited(record):
+    table = of_the_hub(record, "zalando-datasets/fashion_mnist")
+    given = dataclasses.replace(record, tables={"elpv": table}, targets={"elpv": "label"})
+    assert published_of(given, "elpv") == () and "fashion_mnist" not in PUBLISHED
+    assert "xiao2017" in build_paper(given, answers={}).bibliography.keys
+    assert any("Xiao" in row.entries[1].text for row in build_document(given, {}).sections[-2].blocks[0].rows)

@@ -120,7 +120,7 @@ def test_the_archive_holds_the_laws_and_the_crossings(record):
     files = archive_files(record)[0]
     sized = list(csv.DictReader(io.StringIO(files["images_a_class.csv"].decode())))
     law = laws_of(record, "shapes")[0]
-    assert {row["per_class"] for row in sized} == {"0", "2", "4", "8"}
+    assert {row["per_class"] for row in sized} == {"all", "2", "4", "8"}
     own = [row for row in sized if row["method"] == law["method"]]
     assert len(own) == 4 and {row["law"] for row in own} == {law["law"]}
     assert {float(row["levels_off_at"]) for row in own} == {law["levels_off_at"]}

@@ -6,7 +6,7 @@ import pytest
 
 from headstart.base.errors import UsageError
 from headstart.cli.advise import audit_lines
-from headstart.study.advice_audit import AUGMENT, Silent, _row, audit_studies
+from headstart.study.advice_audit import AUGMENT, NOT_PLANNED, Silent, _row, audit_studies
 from headstart.study.advice_record import COSTLY, FOLDS, META, advice_before
 from headstart.study.advise import predict
 from headstart.study.execute import run_study
@@ -55,6 +55,16 @@ def test_studies_too_short_for_advice_are_counted_and_it_is_said_that_the_shares
     found = dataclasses.replace(found, silent=silent)
     assert found.n_costly == found.to_dict()["n_costly"] == 1
     assert any(line.startswith("1 data set has none because it costs") for line in audit_lines(found))
+
+
+def test_a_study_that_stopped_before_its_plan_is_named_among_those_without_advice(finished, tmp_path):
+    with StudyStore(tmp_path / "stopped") as store:
+        store.put_meta(spec={"data": ["photos", "others"]})
+    tell(finished[0], with_names(predict(tiny_situation("stage7")).to_dict(), features("stage4", "lda")))
+    found = audit_studies([tmp_path / "stopped", finished[0]])
+    assert len(found.rows) == 1
+    assert found.silent == (Silent(str(tmp_path / "stopped"), "photos, others", NOT_PLANNED),)
+    assert audit_lines(found)[-1].endswith(f"photos, others: {NOT_PLANNED}")
 
 
 def with_names(advice, *first):

@@ -78,7 +78,11 @@ def report(
     for place in written:
         if place.parent == folder:
             say(printable(place))
-    if len(record.results) < record.n_planned:
+    if not record.planned:
+        say(
+            "nothing of the study was planned or run yet: the report says what was asked; its command goes on"
+        )
+    elif len(record.results) < record.n_planned:
         say(
             f"the study is not complete: {len(record.results):,} of {record.n_planned:,} planned runs were made"
         )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from headstart.base.errors import DataError
+from headstart.base.errors import DataError, UsageError
 from headstart.base.files import plain_name, written_aside
 from headstart.base.optional import installed
 from headstart.report.archive_images import image_files
@@ -82,9 +82,16 @@ def write_archive(
     ------
     DataError
         Another file is in the way.
+    UsageError
+        Nothing was planned or run yet.
     """
     place = Path(path)
     check_archive(place)
+    if not record.planned:
+        raise UsageError(
+            f"nothing of the study in {record.folder} was planned or run yet, so there is nothing to archive; run its "
+            "command again"
+        )
     given = inputs_of(record, pictures=images)
     files, left_out = archive_files(record, style=style, pictures=images)
     files["study.toml"] = _toml(given.spec).encode()

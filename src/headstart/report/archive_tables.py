@@ -1,7 +1,7 @@
 """The tables of an archive as rows, CSV and Parquet.
 
 A text that begins as a formula (=, +, -, @, tab, carriage return) gets a quote in front in CSV, as OWASP advises
-against formula injection; Parquet holds it as it is.
+against formula injection; Parquet holds it as it is. Images a class are text in both: a number, or `all`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from headstart.report.summary import SCORE_KEYS, summary_lines
 from headstart.report.verdict import datasets
 from headstart.report.wording import total_seconds
 from headstart.study.records import CellResult, StudyRecord
+from headstart.study.spec_values import per_class_word
 
 Cell = str | int | float | bool | None
 
@@ -41,7 +42,7 @@ def _run(result: CellResult, metrics: Sequence[str], kinds: Sequence[str]) -> di
         "run": cell.id, "dataset": cell.dataset, "target": cell.target, "method": cell.method,
         "scenario": cell.scenario, "backbone": cell.backbone, "layer": cell.layer, "pooling": cell.pooling,
         "head": cell.head, "cut": cell.cut, "sharing": cell.sharing, "height": cell.height, "width": cell.width,
-        "per_class": cell.per_class, "seed": cell.seed, "engine": cell.engine, "precision": cell.precision,
+        "per_class": per_class_word(cell.per_class), "seed": cell.seed, "engine": cell.engine, "precision": cell.precision,
         "data_digest": cell.data_digest, "split_digest": cell.split_digest,
         "weights_digest": cell.weights_digest, "status": result.status, "error": result.error,
         "selection": result.selection, "selected_on": result.selected_on, "n_train": result.n_train,
@@ -69,7 +70,7 @@ def _columns(name: str, score: Score | None) -> dict[str, Cell]:
 
 
 def sized_rows(record: StudyRecord) -> list[dict[str, Cell]]:
-    """One row a method, dataset and number of images a class (0: all), with the law fitted to the method's scores."""
+    """One row a method, dataset and number of images a class, with the law fitted to the method's scores."""
     laws = {
         (law["dataset"], law["method"]): law for name in datasets(record) for law in laws_of(record, name)
     }
@@ -133,6 +134,8 @@ def _flat(row: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Cell]:
             score = value or {}
             flat[name] = score.get("value")
             flat[f"{name}_low"], flat[f"{name}_high"] = score.get("low"), score.get("high")
+        elif name == "per_class":
+            flat[name] = per_class_word(value)
         else:
             flat[name] = "; ".join(map(str, value)) if isinstance(value, list | tuple) else value
     return flat

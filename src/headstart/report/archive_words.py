@@ -20,8 +20,9 @@ WHAT = {
     "repeat.sh": "installs the packages and runs the study again",
     "requirements.txt": "the versions of the packages",
     f"{PACKAGES}/": "Headstart itself, as it was where the archive was made: no index of packages has it",
-    "results.csv": "one row a run: its id, its method, its scores with their intervals, its cost",
-    "results.parquet": "the same, exact",
+    "results.csv": "one row a run: its id, its method, its scores with their intervals, its cost; `per_class` is a number "
+    "of images a class or the word `all`",
+    "results.parquet": "the same, exact; `per_class` is text here too",
     "methods.csv": "one row a method: means over its seeds",
     "images_a_class.csv": "one row a method and number of images a class, with the law fitted to its scores",
     "crossings.csv": "where fitted laws cross: up to how many images a class which of two methods is better",

@@ -40,8 +40,8 @@ from headstart.report.sources import NUMBERED, Bibliography
 from headstart.report.statistics_words import Worths, statistics_section, statistics_used
 from headstart.report.summary import all_claims
 from headstart.report.told import Told, told_all
-from headstart.report.verdict import cut_claims, datasets, missing_claims
-from headstart.report.wording import count, duration, listed
+from headstart.report.verdict import cut_claims, datasets, missing_claims, subtitle_words
+from headstart.report.wording import listed
 from headstart.study.records import StudyRecord
 
 PICTURE_BYTES = 3_000_000
@@ -114,12 +114,9 @@ def build_document(
         references_of(record, tests, style),
         runs_section(record),
     )
-    n_methods = len({row.method for row in (*record.summaries, *record.retrieval, *record.joint)})
-    subtitle = f"{count(n_methods, 'method')} on {count(len(names), 'dataset')}, "
-    subtitle += (
-        f"{len(record.results):,} of {count(record.n_planned, 'run')}, {duration(record.seconds_total)}"
+    return Document(
+        f"Which head start for {listed(names) or 'this study'}?", subtitle_words(record), sections
     )
-    return Document(f"Which head start for {listed(names) or 'this study'}?", subtitle, sections)
 
 
 def _introduction(record: StudyRecord, cited: Bibliography, told: Told, budget: int) -> Section:

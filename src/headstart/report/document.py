@@ -6,7 +6,7 @@ only decides how it looks. Text is never markup: whoever renders it escapes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from headstart.report.formula import Formula, plain
@@ -261,3 +261,11 @@ def blocks_in(section: Section) -> Iterator[Block]:
         yield from block.blocks if isinstance(block, Beside) else (block,)
     for part in section.parts:
         yield from blocks_in(part)
+
+
+def anchors_in(blocks: Iterable[Block]) -> frozenset[str]:
+    """Names of places in tables that links may lead to."""
+    tables = (block for block in blocks if isinstance(block, Table))
+    return frozenset(
+        entry.anchor for table in tables for row in table.rows for entry in row.entries if entry.anchor
+    )

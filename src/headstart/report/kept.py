@@ -55,7 +55,7 @@ def record_key(record: StudyRecord) -> str:
         record.command, record.spec, record.targets, record.best, record.best_retrieval, record.warnings,
         record.machine, record.versions, record.n_planned, record.audits, record.advised, list(record.networks),
         record.unadvised, record.engines, [each.method for each in record.cut], record.tricks, sorted(record.maps),
-        record.divided,
+        record.divided, record.digests,
     ]  # fmt: skip
     text = json.dumps(plain([_code(), tables, results, rows, others]), sort_keys=True)
     return digest_bytes(text.encode())  # ASCII, whatever the names of files hold

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from headstart.report.document import Document, Entry, Section, Table, blocks_in
 from headstart.report.formula import Formula, latex
 from headstart.report.html import CONTROLS
+from headstart.report.run_links import NAMED
 
 SIGNS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
@@ -19,8 +20,6 @@ SIGNS = {
     "–": "--", "−": "-", "“": "``", "”": "''", "…": r"\ldots{}", "·": r"\textperiodcentered{}",
 }  # fmt: skip
 LEFT_OUT = ("reference-list",)
-NAMED = 3
-"""Runs that a caption names; the others are counted."""
 HEAD = r"""% Tables of a study, written by Headstart. In the preamble: \usepackage{booktabs, longtable, array},
 % \usepackage[T1]{fontenc}, \usepackage{textcomp}; signs beyond Latin need XeLaTeX or LuaLaTeX.
 """

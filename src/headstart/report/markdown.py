@@ -21,22 +21,28 @@ from headstart.report.document import (
     Points,
     Section,
     Table,
+    anchors_in,
     blocks_in,
 )
 from headstart.report.html import CONTROLS, safe_href
 from headstart.report.plain_svg import plain_svg
+from headstart.report.run_links import NAMED, place_of
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]|~$^])")
 ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+PLACE = re.compile(r"[A-Za-z0-9-]+")
+"""Names of places that a link may lead to."""
 FIGURES = "figures"
-NAMED = 3
+Known = frozenset[str]
+"""Places that are in the document."""
 
 
 def markdown(document: Document) -> str:
     """The document as text; figures are linked as `figures/ID.svg` (see `drawings`)."""
     lines = [f"# {escaped(document.title)}", "", f"*{escaped(document.subtitle)}*", ""]
+    known = anchors_in(block for section in document.sections for block in blocks_in(section))
     for section in document.sections:
-        lines += _section(section, 2)
+        lines += _section(section, 2, known)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -65,40 +71,40 @@ def escaped(text: str) -> str:
     return re.sub(r"^(\d+)([.)])", r"\1\\\2", re.sub(r"^([#+=-])", r"\\\1", made))
 
 
-def _section(section: Section, level: int) -> Iterator[str]:
+def _section(section: Section, level: int, known: Known) -> Iterator[str]:
     yield f"{'#' * min(level, 6)} {escaped(section.title)}"
     yield ""
     for block in section.blocks:
-        yield from _block(block)
+        yield from _block(block, known)
         yield ""
     for part in section.parts:
-        yield from _section(part, level + 1)
+        yield from _section(part, level + 1, known)
 
 
-def _block(block: Block) -> Iterable[str]:
+def _block(block: Block, known: Known) -> Iterable[str]:
     match block:
         case Table():
-            return _table(block)
+            return _table(block, known)
         case Figure():
-            return _figure(block)
+            return _figure(block, known)
         case Claim():
             said = escaped(block.text)
-            return [(f"**{said}**" if block.strong else said) + runs(block.runs)]
+            return [(f"**{said}**" if block.strong else said) + runs(block.runs, known)]
         case Blank():
             return [f"> **To be written by the author:** {escaped(block.text)}"]
         case Points():
             return _points(block)
         case Beside():
-            return [line for inner in block.blocks for line in (*_block(inner), "")]
+            return [line for inner in block.blocks for line in (*_block(inner, known), "")]
         case Gallery() | Pairs():
             return [f"*{escaped(block.caption)} The pictures are in the HTML report.*"]
         case _:
             return [escaped(block.text)]
 
 
-def _figure(figure: Figure) -> list[str]:
+def _figure(figure: Figure, known: Known) -> list[str]:
     notes = [f"- {escaped(note)}" for note in figure.notes]
-    said = f"*{escaped(figure.caption)}*{runs(figure.runs)}"
+    said = f"*{escaped(figure.caption)}*{runs(figure.runs, known)}"
     return [
         f"![{escaped(figure.alt)}]({FIGURES}/{figure.id}.svg)",
         "",
@@ -113,13 +119,18 @@ def _points(points: Points) -> list[str]:
     return [*title, *(code_block(item) if points.code else f"- {escaped(item)}" for item in points.items)]
 
 
-def runs(ids: tuple[str, ...]) -> str:
-    """` (runs 1a2b3c4d, … and 5 more)`: which runs a sentence rests on."""
+def runs(ids: tuple[str, ...], known: Known = frozenset()) -> str:
+    """` (runs 1a2b3c4d, … and 5 more)`: which runs a sentence rests on, each with a link to where it is listed."""
     if not ids:
         return ""
-    shown = ", ".join(f"`{id[:8]}`" for id in ids[:NAMED])
+    shown = ", ".join(_linked(f"`{id[:8]}`", place_of(id), known) for id in ids[:NAMED])
     more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
     return f" ({'run' if len(ids) == 1 else 'runs'} {shown}{more})"
+
+
+def _linked(said: str, place: str, known: Known) -> str:
+    """Text, which is markup already, with a link to a place; without one where the document lacks the place."""
+    return f"[{said}](#{place})" if place in known and PLACE.fullmatch(place) else said
 
 
 def code_block(text: str) -> str:
@@ -129,18 +140,22 @@ def code_block(text: str) -> str:
     return f"{fence}\n{clean}\n{fence}"
 
 
-def _table(table: Table) -> Iterator[str]:
+def _table(table: Table, known: Known) -> Iterator[str]:
     if table.caption:
-        yield f"*{escaped(table.caption)}*{runs(table.runs)}"
+        yield f"*{escaped(table.caption)}*{runs(table.runs, known)}"
         yield ""
     yield "| " + " | ".join(escaped(column.title) for column in table.columns) + " |"
     yield "| " + " | ".join("---:" if column.numeric else "---" for column in table.columns) + " |"
     for row in table.rows:
-        yield "| " + " | ".join(_cell(entry) for entry in row.entries) + " |"
+        yield "| " + " | ".join(_cell(entry, known) for entry in row.entries) + " |"
 
 
-def _cell(entry: Entry) -> str:
+def _cell(entry: Entry, known: Known) -> str:
     said = escaped(entry.text)
     if address := safe_href(entry):
         said = f"[{said}](<{address.replace('|', '%7C')}>)"
+    elif entry.target:
+        said = _linked(said, entry.target, known)
+    if PLACE.fullmatch(entry.anchor):  # an HTML anchor: Markdown has no other
+        said = f'<a id="{entry.anchor}"></a>{said}'
     return said + (f" ({escaped(entry.small)})" if entry.small else "")

@@ -6,11 +6,10 @@ the record and names its runs; what only the author knows is left blank and mark
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from headstart.report.answers import Answers, load_answers
-from headstart.report.division import place_words
 from headstart.report.document import (
     Beside,
     Blank,
@@ -31,6 +30,7 @@ from headstart.report.paper_discussion import discussion
 from headstart.report.paper_introduction import introduction
 from headstart.report.paper_methods import methods, methods_named
 from headstart.report.paper_results import results
+from headstart.report.run_links import WHOLE_LIST, named_in, run_table
 from headstart.report.sections.closing import machine_words, repeat_section, versions_words
 from headstart.report.sections.in_short import in_short_table
 from headstart.report.sections.over_datasets import over_datasets_section
@@ -39,13 +39,10 @@ from headstart.report.sources import AUTHOR_DATE, NUMBERED, Bibliography
 from headstart.report.statistics_words import statistics_used
 from headstart.report.summary import all_claims
 from headstart.report.told import Told, ToldApart, told_all
-from headstart.report.verdict import APART, datasets, missing_claims
-from headstart.report.wording import count, duration, listed, percent
+from headstart.report.verdict import APART, datasets, missing_claims, subtitle_words
+from headstart.report.wording import count, duration, listed
 from headstart.study.records import StudyRecord
 
-NAMED = 3
-"""Runs that a sentence names; the others are counted."""
-RUNS_SHOWN = 60
 KEPT = ("engines", "digests")
 
 
@@ -84,10 +81,9 @@ def build_paper(
     found = (results(record, cited, told, worths), discussion(record, told))
     parts = tuple(map(for_paper, (opening, how, implementation(record), *found, conclusion(record, told))))
     short = abstract(record, told)
-    named = runs_named((short, *parts), short=len(datasets(record)) > APART)
-    sections = (short, *parts, references_section(cited), *_runs(record, named))
+    sections = (short, *parts, references_section(cited), *_runs(record, (short, *parts)))
     title = f"Which head start for {listed(datasets(record)) or 'this study'}?"
-    return Paper(Document(title, _subtitle(record), sections), cited, told)
+    return Paper(Document(title, subtitle_words(record), sections), cited, told)
 
 
 def abstract(record: StudyRecord, told: Told) -> Section:
@@ -106,7 +102,7 @@ def abstract(record: StudyRecord, told: Told) -> Section:
         *missing_claims(record),
         *([table] if table is not None else []),
         *([block for block in over.blocks if isinstance(block, Claim)][:1] if over is not None else []),
-        Paragraph(cost),
+        *([Paragraph(cost)] if record.results else []),
     ]
     return Section("abstract", "Abstract", tuple(blocks))
 
@@ -133,12 +129,6 @@ def _told_columns(table: Table) -> Table:
     kept = [at for at in columns if not table.rows or not all(row.entries[at].bars for row in table.rows)]
     rows = tuple(replace(row, entries=tuple(row.entries[at] for at in kept)) for row in table.rows)
     return replace(table, columns=tuple(table.columns[at] for at in kept), rows=rows)
-
-
-def _subtitle(record: StudyRecord) -> str:
-    n_methods = len({row.method for row in (*record.summaries, *record.retrieval, *record.joint)})
-    said = f"{count(n_methods, 'method')} on {count(len(datasets(record)), 'dataset')}, {len(record.results):,} of "
-    return said + f"{count(record.n_planned, 'run')}, {duration(record.seconds_total)}"
 
 
 def implementation(record: StudyRecord) -> Section:
@@ -182,48 +172,12 @@ def references_section(cited: Bibliography) -> Section:
     return Section("references", "References", (Table("reference-list", "", columns, made),))
 
 
-def runs_named(sections: Iterable[Section], *, short: bool = False) -> list[str]:
-    """The runs that sentences, drawings and tables name, in the order of the text.
-
-    A `short` list leaves out the runs of single places in a table that names some for all of it.
-    """
-    named: dict[str, None] = {}
-    for section in sections:
-        for block in blocks_in(section):
-            if isinstance(block, Claim | Figure):
-                named.update(dict.fromkeys(block.runs[:NAMED]))
-            elif isinstance(block, Table):
-                named.update(dict.fromkeys(block.runs[:NAMED]))
-                if short and block.runs:
-                    continue
-                places = [entry.target for row in block.rows for entry in row.entries]
-                named.update(dict.fromkeys(place[4:] for place in places if place.startswith("run-")))
-    return list(named)
-
-
-def _runs(record: StudyRecord, named: list[str]) -> tuple[Section, ...]:
-    by_id = {result.cell.id: result for result in record.results}
-    shown = [by_id[id] for id in named if id in by_id][:RUNS_SHOWN]
+def _runs(record: StudyRecord, sections: Sequence[Section]) -> tuple[Section, ...]:
+    """Every run that the text names; where the list of all runs stands is said."""
+    named = named_in(block for section in sections for block in blocks_in(section))
+    shown = [record.by_id[id] for id in named if id in record.by_id]
     if not shown:
         return ()
-    rows = []
-    for result in shown:
-        cell, score = result.cell, result.scores.get("accuracy") or result.scores.get("map")
-        rows.append(
-            Row(
-                (
-                    Entry(cell.id[:8], cell.id, anchor=f"run-{cell.id}"),
-                    Entry(cell.dataset),
-                    Entry(cell.method),
-                    Entry(place_words(cell)),
-                    Entry(percent(score.value) if score else result.status),
-                )
-            )
-        )
-    caption = f"The first {len(rows)} runs that the text names, of {count(len(record.results), 'run')}; the id is the "
-    caption += "start of the hash of its content. results.csv of the archive holds all."
-    columns = (
-        *(Column(title) for title in ("run", "dataset", "method", "seed")),
-        Column("score", numeric=True),
-    )
-    return (Section("run-list", "Runs", (Table("named-runs", caption, columns, tuple(rows)),)),)
+    caption = f"The {count(len(shown), 'run')} that this paper names, of {len(record.results):,} in all; the id is the "
+    caption += "start of the hash of its content. " + WHOLE_LIST
+    return (Section("run-list", "Runs", (run_table(record, shown, "named-runs", caption),)),)

@@ -56,6 +56,8 @@ def discussion(record: StudyRecord, told: dict[str, ToldApart | None]) -> Sectio
 
 def _limits(record: StudyRecord) -> list[str]:
     names = datasets(record)
+    if not names:
+        return ["There are no findings yet."]
     said = [
         f"The findings are of {count(len(names), 'dataset')} ({listed(names)}) and need not hold for others."
     ]

@@ -29,13 +29,14 @@ from headstart.report.document import (
     Points,
     Section,
     Table,
+    anchors_in,
     blocks_in,
 )
 from headstart.report.formula import Formula, tall, typst
 from headstart.report.html import CONTROLS, safe_href, tied
 from headstart.report.plain_svg import plain_svg
+from headstart.report.run_links import NAMED, place_of
 
-NAMED = 3
 GROUPS = 4
 """Groups of a gallery that a page holds beside each other."""
 LONG_WORD, PIECE = 22, 11
@@ -84,24 +85,19 @@ def _pictures(gallery: Gallery) -> Iterator[tuple[str, Picture]]:
 
 def paper_data(document: Document) -> dict[str, Any]:
     """What the template is given: strings, numbers and lists alone."""
-    known = _anchors(document)
+    known = anchors_in(block for section in document.sections for block in blocks_in(section))
     sections = [made for section in document.sections for made in _sections(section, 1, known)]
     return {"title": _text(document.title), "subtitle": _text(document.subtitle), "sections": sections}
 
 
-def _anchors(document: Document) -> set[str]:
-    tables = (b for section in document.sections for b in blocks_in(section) if isinstance(b, Table))
-    return {e.anchor for table in tables for row in table.rows for e in row.entries if e.anchor}
-
-
-def _sections(section: Section, level: int, known: set[str]) -> Iterator[dict[str, Any]]:
+def _sections(section: Section, level: int, known: frozenset[str]) -> Iterator[dict[str, Any]]:
     blocks = [made for made in _blocks(section.blocks, known) if made is not None]
     yield {"title": _text(section.title), "level": min(level, 3), "blocks": blocks}
     for part in section.parts:
         yield from _sections(part, level + 1, known)
 
 
-def _blocks(blocks: Iterable[Block], known: set[str]) -> Iterator[dict[str, Any] | None]:
+def _blocks(blocks: Iterable[Block], known: frozenset[str]) -> Iterator[dict[str, Any] | None]:
     """Each block; drawings that follow each other stand side by side, two in a line."""
     waiting: list[Figure] = []
     flat = [inner for block in blocks for inner in (block.blocks if isinstance(block, Beside) else (block,))]
@@ -121,7 +117,7 @@ def _blocks(blocks: Iterable[Block], known: set[str]) -> Iterator[dict[str, Any]
         yield {"kind": "figures", "figures": [_figure(each, known) for each in waiting]}
 
 
-def _figure(figure: Figure, known: set[str]) -> dict[str, Any]:
+def _figure(figure: Figure, known: frozenset[str]) -> dict[str, Any]:
     return {
         "file": f"{figure.id}.svg",
         "alt": _text(figure.alt),
@@ -132,12 +128,12 @@ def _figure(figure: Figure, known: set[str]) -> dict[str, Any]:
     }
 
 
-def _runs(ids: tuple[str, ...], known: set[str]) -> dict[str, Any]:
-    runs = [{"id": id, "short": id[:8], "known": f"run-{id}" in known} for id in ids[:NAMED]]
+def _runs(ids: tuple[str, ...], known: frozenset[str]) -> dict[str, Any]:
+    runs = [{"id": id, "short": id[:8], "known": place_of(id) in known} for id in ids[:NAMED]]
     return {"runs": runs, "more": max(0, len(ids) - NAMED)}
 
 
-def _block(block: Block, known: set[str]) -> dict[str, Any] | None:
+def _block(block: Block, known: frozenset[str]) -> dict[str, Any] | None:
     match block:
         case Claim():
             said = {"kind": "claim", "text": _text(block.text), "strong": block.strong}
@@ -168,7 +164,7 @@ def _gallery(gallery: Gallery) -> dict[str, Any]:
     return {"kind": "gallery", "caption": _text(gallery.caption), "groups": groups}
 
 
-def _table(table: Table, known: set[str]) -> dict[str, Any]:
+def _table(table: Table, known: frozenset[str]) -> dict[str, Any]:
     rows = [[_entry(entry, known) for entry in row.entries] for row in table.rows]
     if table.id == "reference-list":
         longest = max((len(row[0]["text"]) for row in rows), default=1)
@@ -195,7 +191,7 @@ def _width(table: Table, at: int) -> float | str:
     return share
 
 
-def _entry(entry: Entry, known: set[str]) -> dict[str, Any]:
+def _entry(entry: Entry, known: frozenset[str]) -> dict[str, Any]:
     return {
         "text": _text(entry.text),
         "small": _text(entry.small),

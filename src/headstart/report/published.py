@@ -41,7 +41,11 @@ HUB_SETS = {
     "ylecun/mnist": MNIST,
     "mnist": MNIST,
 }
-"""By the repository that is the benchmark; names without an owner are the hub's own older ones of the same."""
+"""By the repository that is the benchmark; names without an owner are the hub's own older ones of the same.
+
+Those without rows in `PUBLISHED` are known too: introduction and references cite the papers of their images
+(`headstart.report.papers.DATASETS`).
+"""
 
 
 @dataclass(frozen=True)

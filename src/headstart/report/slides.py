@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 
+from headstart.report.document import anchors_in
 from headstart.report.html import filled, policy, resource
 from headstart.report.talk import Talk, minutes_words, numbered
 
-TO_A_RUN = re.compile(r'<a href="#run-[0-9a-f]+"[^>]*>([^<]*)</a>')
+LINK = re.compile(r'<a href="#([^"]+)"[^>]*>([^<]*)</a>')
 
 
 def slides(talk: Talk) -> str:
-    """The page as text; runs are named as in the paper, whose list of runs it has no room for."""
+    """The page as text; a run that is named leads to its row in the last slides, which list them."""
     style, script = resource("slides.css"), resource("slides.js")
     page = filled(
         "slides.html",
@@ -22,4 +23,5 @@ def slides(talk: Talk) -> str:
         script=script,
         policy=policy(style, script),
     )
-    return TO_A_RUN.sub(r"\1", page)
+    known = anchors_in(block for slide in talk.runs for block in slide.blocks)
+    return LINK.sub(lambda found: found[0] if found[1] in known else found[2], page)

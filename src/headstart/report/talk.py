@@ -1,4 +1,4 @@
-"""A study as a talk of 15 to 20 minutes: slides in the order of the paper, then backup slides.
+"""A study as a talk of 15 to 20 minutes: slides in the order of the paper, backup slides, the runs that they name.
 
 Backup slides answer the likely questions from the study's own numbers: why this split, is the difference real,
 what if there were half the images, what did it cost.
@@ -33,7 +33,7 @@ from headstart.report.sections.data import data_section
 from headstart.report.sections.shifted import shift_claims
 from headstart.report.sections.told_apart import told_table
 from headstart.report.summary import dataset_claims
-from headstart.report.talk_backup import backup, cut
+from headstart.report.talk_backup import backup, cut, run_slides
 from headstart.report.verdict import datasets, missing_claims, told_claims
 from headstart.report.wording import (
     decimal,
@@ -43,6 +43,8 @@ from headstart.study.records import StudyRecord
 
 PICTURES, PICTURE_BYTES, MAPS = 8, 400_000, 4
 ROWS = 6
+LEFT_OUT = ("runs", "log loss", "#")
+"""Columns of the methods of a data set."""
 MATRIX = 8
 DATASETS_TOLD = 2
 MOST_MINUTES = 20.0
@@ -65,12 +67,13 @@ class Slide:
 
 @dataclass(frozen=True)
 class Talk:
-    """The slides of a talk and those behind it."""
+    """The slides of a talk and those behind it; `runs` list every run that the others name."""
 
     title: str
     subtitle: str
     slides: tuple[Slide, ...]
     backup: tuple[Slide, ...]
+    runs: tuple[Slide, ...] = ()
 
     @property
     def minutes(self) -> float:
@@ -97,6 +100,7 @@ def build_talk(record: StudyRecord, paper: Paper, *, picture_bytes: int = PICTUR
         *_images(record, paper, first, book),
         Slide("ways", "What was compared", _ways(record, paper), 2.0),
         Slide("measured", "How it was measured", _measured(record), 1.5),
+        *([] if names else [Slide("result", "The result", tuple(missing_claims(record)), 1.0)]),
         *(_found(record, paper, name, at) for at, name in enumerate(names[:DATASETS_TOLD])),
         *_drawn(paper),
         *_sized(paper),
@@ -111,7 +115,9 @@ def build_talk(record: StudyRecord, paper: Paper, *, picture_bytes: int = PICTUR
     ]
     kept, put_back = _in_time([slide for slide in slides if slide.blocks])
     behind = (*(Slide(*each) for each in backup(record, paper)), *put_back)
-    return Talk(paper.document.title, paper.document.subtitle, kept, behind)
+    named = (block for slide in (*kept, *behind) for block in slide.blocks)
+    runs = tuple(Slide(*each) for each in run_slides(record, named))
+    return Talk(paper.document.title, paper.document.subtitle, kept, behind, runs)
 
 
 def _in_time(slides: Sequence[Slide]) -> tuple[tuple[Slide, ...], list[Slide]]:
@@ -215,9 +221,16 @@ def _found(record: StudyRecord, paper: Paper, name: str, at: int) -> Slide:
 
 
 def _narrow(table: Table) -> Table:
-    kept = [at for at, column in enumerate(table.columns) if column.title not in ("runs", "log loss", "#")]
-    rows = tuple(replace(row, entries=tuple(row.entries[at] for at in kept)) for row in table.rows[:ROWS])
-    return replace(cut(table, ROWS), columns=tuple(table.columns[at] for at in kept), rows=rows)
+    """The first rows without what a slide has no room for; the name of a method leads to its first run instead."""
+    kept = [at for at, column in enumerate(table.columns) if column.title not in LEFT_OUT]
+    titles = tuple(table.columns[at] for at in kept)
+    rows = []
+    for row in table.rows[:ROWS]:
+        to = next((entry.target for entry in row.entries if entry.target), "")
+        named = [(table.columns[at].title, row.entries[at]) for at in kept]
+        made = tuple(replace(entry, target=to) if title == "method" else entry for title, entry in named)
+        rows.append(replace(row, entries=made))
+    return replace(cut(table, ROWS), columns=titles, rows=tuple(rows))
 
 
 def _drawn(paper: Paper) -> list[Slide]:
@@ -335,10 +348,11 @@ def _threats(paper: Paper) -> tuple[Block, ...]:
 
 
 def numbered(talk: Talk) -> list[tuple[str, Slide]]:
-    """Every slide with its number: 1, 2 ... then B1, B2 ...; `decimal` minutes are for the speaker alone."""
+    """Every slide with its number: 1, 2 ... then B1, B2 ..., R1, R2 ...; `decimal` minutes are for the speaker alone."""
     return [
         *((str(at), slide) for at, slide in enumerate(talk.slides, start=2)),
         *((f"B{at}", slide) for at, slide in enumerate(talk.backup, start=1)),
+        *((f"R{at}", slide) for at, slide in enumerate(talk.runs, start=1)),
     ]
 
 

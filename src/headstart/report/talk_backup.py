@@ -6,11 +6,13 @@ what do the metrics mean. What would be with half the images is left out where n
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from headstart.report.division import division_words
 from headstart.report.document import Block, Claim, Entry, Paragraph, Points, Table, blocks_in, plain_table
 from headstart.report.paper import Paper
+from headstart.report.run_links import WHOLE_LIST, named_in, place_of, run_table
 from headstart.report.sections.closing import machine_words, versions_words
 from headstart.report.sections.compared import use_of_splits
 from headstart.report.sections.told_apart import told_table
@@ -18,7 +20,7 @@ from headstart.report.verdict import accuracy, best_of, datasets
 from headstart.report.wording import count, duration, percent, seconds_parts, size, total_seconds
 from headstart.study.records import MethodSummary, StudyRecord
 
-BACKUP_ROWS = 8
+BACKUP_ROWS, RUN_ROWS = 8, 12
 NEAR_HALF = (0.35, 0.65)
 """Shares of all training images that count as about half of them."""
 
@@ -49,6 +51,21 @@ def backup(record: StudyRecord, paper: Paper) -> tuple[tuple[str, str, tuple[Blo
         ("repeat", "How is it repeated?", _repeat(record)),
         ("formulas", "What do the metrics mean?", _formulas(paper)),
     )
+
+
+def run_slides(
+    record: StudyRecord, blocks: Iterable[Block]
+) -> tuple[tuple[str, str, tuple[Block, ...]], ...]:
+    """Slides that list every run that some blocks name, for their links to lead to: id, title and what is on each."""
+    runs = [record.by_id[id] for id in named_in(blocks) if id in record.by_id]
+    starts = range(0, len(runs), RUN_ROWS)
+    made = []
+    for number, at in enumerate(starts, start=1):
+        caption = f"{count(len(runs), 'run')} that these slides name, of {len(record.results):,} in all. {WHOLE_LIST}"
+        title = "The runs" + (f" ({number} of {len(starts)})" if len(starts) > 1 else "")
+        table = run_table(record, runs[at : at + RUN_ROWS], f"named-runs-{number}", caption)
+        made.append((f"runs-{number}", title, (table,)))
+    return tuple(made)
 
 
 def _split_words(record: StudyRecord, name: str) -> str:
@@ -94,7 +111,10 @@ def _cost(record: StudyRecord) -> tuple[Block, ...]:
         if best is not None:
             took = duration(total_seconds(best.seconds))
             parts = Entry(took, small=seconds_parts(best.seconds))
-            rows.append((name, best.method, parts, size(best.peak_bytes), size(best.model_bytes)))
+            named = Entry(best.method, target=place_of(best.cells[0]))
+            rows.append((name, named, parts, size(best.peak_bytes), size(best.model_bytes)))
+    if not record.results:
+        return (Paragraph("Nothing has run yet."),)
     said = Claim(
         f"The whole study took {duration(record.seconds_total)} for {count(len(record.results), 'run')}.",
         tuple(result.cell.id for result in record.results),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from headstart.images.file_names import cell
+from headstart.study.spec_values import per_class_word
 
 if TYPE_CHECKING:
     from headstart.study.trick_effects import TrickTable
@@ -27,9 +28,10 @@ def tricks_csv(found: Sequence[TrickTable]) -> str:
     writer.writerow(("datasets", *SETTING, "aliases", *FIELDS, "nothing_on"))
     for one in found:
         for each in (*one.effects, *one.by_dataset):
-            setting = [getattr(one, name) for name in SETTING]
+            setting = {name: getattr(one, name) for name in SETTING}
+            setting["per_class"] = per_class_word(one.per_class)
             values = [getattr(each, name) for name in FIELDS]
-            cells = [";".join(each.datasets), *setting, ";".join(each.aliases), *values]
+            cells = [";".join(each.datasets), *setting.values(), ";".join(each.aliases), *values]
             cells.append(";".join(each.nothing_on))
             writer.writerow([_plain(value) for value in cells])
     return out.getvalue()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 APART = 2
 """Of more datasets each is told in less, in a sentence or a row of one table, so that a paper keeps its length."""
+ASKED = ("data", "target", "task", "scenario", "backbone", "layer", "head", "seeds", "folds", "budget")
+"""Options of a study that say what it compares."""
 LEAST_SPLITS = 5
 """Splits over which methods are compared by a test of their means; over fewer the images of all are compared."""
 
@@ -214,6 +216,9 @@ def _largest_class(record: StudyRecord, best: MethodSummary) -> list[Claim]:
 
 def missing_claims(record: StudyRecord) -> list[Claim]:
     """What a study that stopped, or failed in part, does not show."""
+    if not record.planned:
+        said = "Nothing of this study was planned or run yet: it stopped before its plan was made, or still prepares it."
+        return [Claim(f"{said}{asked_words(record)} The same command goes on.", strong=True)]
     ran = len(record.results)
     failed = tuple(result.cell.id for result in record.results if result.status == "failed")
     claims = []
@@ -227,6 +232,26 @@ def missing_claims(record: StudyRecord) -> list[Claim]:
         said = f"{count(len(failed), 'run')} of {ran:,} failed and {'is' if one else 'are'} shown as failed."
         claims.append(Claim(said, failed))
     return claims
+
+
+def asked_words(record: StudyRecord) -> str:
+    """What a study was asked, as a sentence with a space before it."""
+    given = {name: record.spec.get(name) for name in ASKED}
+    said = [
+        f"{name.replace('_', ' ')} {', '.join(map(str, value)) if isinstance(value, list | tuple) else value}"
+        for name, value in given.items()
+        if value
+    ]
+    return f" Asked was: {'; '.join(said)}." if said else " What was asked was not recorded."
+
+
+def subtitle_words(record: StudyRecord) -> str:
+    """How much was compared, how much of it ran, and how long that took."""
+    if not record.planned:
+        return "nothing was planned or run yet"
+    n_methods = len({row.method for row in (*record.summaries, *record.retrieval, *record.joint)})
+    said = f"{count(n_methods, 'method')} on {count(len(datasets(record)), 'dataset')}, {len(record.results):,} of "
+    return said + f"{count(record.n_planned, 'run')}, {duration(record.seconds_total)}"
 
 
 def cut_claims(record: StudyRecord) -> list[Claim]:

@@ -20,6 +20,7 @@ from headstart.study.store import StudyStore
 
 ONE_POINT = 0.01
 NOT_RECORDED = "the study recorded no advice, nor why"
+NOT_PLANNED = "the study stopped before its plan was made"
 AUGMENT = TrainingOptions().augment
 
 
@@ -115,6 +116,9 @@ def audit_studies(folders: Sequence[str | Path]) -> Audit:
     silent: list[Silent] = []
     for folder in folders:
         record = load_record(folder)
+        if not record.planned:
+            asked = ", ".join(map(str, record.spec.get("data") or ())) or "data not recorded"
+            silent.append(Silent(str(folder), asked, NOT_PLANNED))
         with StudyStore(folder, must_exist=True) as store:
             said = store.meta().get(META) or {}
         for dataset in record.targets:

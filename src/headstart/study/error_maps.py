@@ -16,10 +16,10 @@ from headstart.base.errors import HeadstartError
 from headstart.base.events import unheard, warn
 from headstart.study.error_map import ErrorMap
 from headstart.study.partition import Dataset
-from headstart.study.records import Cell, CellResult, most_images
+from headstart.study.records import Cell, CellResult
 from headstart.study.retrieval import RETRIEVAL
 from headstart.study.store import StudyStore
-from headstart.study.summarise import choose_best, summarise
+from headstart.study.summarise import choose_best, most_images, summarise
 
 if TYPE_CHECKING:
     import numpy as np

@@ -88,7 +88,7 @@ def run_study(
     with folder_lock(out), StudyStore(out) as store:
         run = _Run(spec, variants, store, started, advises=advise, audits=audits)
         with listening(run.hear):
-            run.begin()
+            run.begin(command)
             try:
                 run.prepare(command)
                 run.run_cells()

@@ -50,9 +50,7 @@ def read_folds(source: str, spec: StudySpec) -> GivenFolds:
 
     path, column = Path(source).expanduser(), spec.fold_column
     if not path.is_file():
-        raise DataError(
-            f"fold_column: {source} is no table file; write one: headstart split {source} --folds 5 --out folds.csv"
-        )
+        raise DataError(no_table(source))
     names = read_table_file(path, Whereabouts(path.parent.absolute(), [])).columns
     if column not in names:
         raise UnknownName("column", column, names, f"in {path.name}")
@@ -75,6 +73,11 @@ def read_folds(source: str, spec: StudySpec) -> GivenFolds:
     return GivenFolds(
         column, _column(table, column), {fold: _column(table, f"inner_{fold}") for fold in folds if there}
     )
+
+
+def no_table(source: str) -> str:
+    """That a source has no column of folds, and how it gets one."""
+    return f"fold_column: {source} is no table file; write one: headstart split {source} --folds 5 --out folds.csv"
 
 
 def folded_dataset(

@@ -15,8 +15,9 @@ from typing import Any
 
 from headstart.base.events import Notice, emit
 from headstart.base.hashing import digest_json
-from headstart.study.records import Cell, CutMethod, most_images
+from headstart.study.records import Cell, CutMethod
 from headstart.study.store import StudyStore
+from headstart.study.summarise import most_images
 
 META = "halving"
 RunRung = Callable[[Cell, dict[str, Any]], dict[str, Any]]

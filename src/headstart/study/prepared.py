@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
+from typing import Any
 
 from headstart.backbones.load import card as card_of
-from headstart.base.errors import DataError
+from headstart.base.errors import DataError, HeadstartError
 from headstart.base.events import Event, Notice, emit, warn
 from headstart.base.runtime import versions
 from headstart.study import passes
 from headstart.study.advice_record import advice_places
 from headstart.study.before import advice_due, record_advice, record_audits, remarks, tell_what_changed
+from headstart.study.check import refused
 from headstart.study.halving import stored_cut
 from headstart.study.machine import machine
 from headstart.study.partition import Dataset
@@ -60,8 +62,11 @@ class Prepared:
         if isinstance(event, Notice) and event.level == "warning" and event.message not in self.warnings:
             self.warnings.append(event.message)
 
-    def begin(self) -> None:
-        """Start the clock of the record."""
+    def begin(self, command: str) -> None:
+        """Start the clock of the record; of a new study keep what was asked, for it may stop before it has a plan."""
+        if "plan" not in self.store.meta():
+            self.store.put_meta(command=command, spec=spec_dict(self.spec))  # first: the rest takes its time
+            self.store.put_meta(**_here())
         self.store.put_meta(seconds_before=seconds_so_far(self.store), began=time.time(), running=True)
 
     def end(self) -> None:
@@ -75,15 +80,10 @@ class Prepared:
 
     def prepare(self, command: str) -> None:
         """Scan, plan, say so, extract what the plan lacks."""
-        self.sources = {source.table.name: source for source in scan_sources(self.spec)}
-        self.tricks = tricks_note(self.spec, self.variants)
-        for line in told_of(self.tricks):
-            warn(line)
-        known = self.store.passes()
-        for source in self.sources.values():
-            for variant in self.variants:
-                facts = known.get(passes.pass_key(source, variant, self.spec).id)
-                source.add_bad(passes.known_problems(facts))
+        try:
+            self._scan()
+        except HeadstartError as error:
+            raise refused(self.spec, error) from error
         self.plan = self._planned()
         if is_tuned(self.spec):
             kept = self.store.meta().get(TUNED_ON) or {}
@@ -98,6 +98,7 @@ class Prepared:
         for _ in range(2):  # twice only where another engine served new layers than the old ones
             if self.plan.pending:
                 self._extract()
+                self._divide()
                 self.plan = self._planned()
                 self._write_plan(command)
         if due:
@@ -105,6 +106,19 @@ class Prepared:
         if self.audits:
             self._audit()
         tell_what_changed(self.store, self.plan.cells, self.datasets)
+
+    def _scan(self) -> None:
+        """Find the images, those of second test folders too, less those that are known to be unreadable."""
+        self.sources = {source.table.name: source for source in scan_sources(self.spec)}
+        self.tricks = tricks_note(self.spec, self.variants)
+        for line in told_of(self.tricks):
+            warn(line)
+        known = self.store.passes()
+        for source in self.sources.values():
+            for variant in self.variants:
+                facts = known.get(passes.pass_key(source, variant, self.spec).id)
+                source.add_bad(passes.known_problems(facts))
+        self._divide()
 
     def _audit(self) -> None:
         card, runs = self.variants[0].card, bool(self.plan.pending)
@@ -127,8 +141,6 @@ class Prepared:
             command=command,
             spec=spec_dict(self.spec),
             cards={each.card.name: each.card.to_dict() for each in reversed(self.variants)},
-            versions=versions(),
-            machine=machine(),
             warnings=self.warnings,
             plan=[cell.to_dict() for cell in self.plan.cells],
             targets={name: source.target for name, source in self.sources.items()},
@@ -140,15 +152,19 @@ class Prepared:
             },
             passes=keys,
             tricks=self.tricks,
+            **_here(),
         )
 
-    def _planned(self) -> Plan:
-        from headstart.methods.heads import HEADS
-
+    def _divide(self) -> None:
+        """Divide each dataset as it is now, and look for its other test images."""
         self.datasets = {name: source.dataset(self.spec) for name, source in self.sources.items()}
         self.shifts = {
             name: self._shifts_of(at, data) for at, (name, data) in enumerate(self.datasets.items())
         }
+
+    def _planned(self) -> Plan:
+        from headstart.methods.heads import HEADS
+
         known, wish, runs = self.store.passes(), passes.wished(self.spec), self.store.runs()
 
         def engine_of(dataset: str, variant: Variant) -> tuple[str, str]:
@@ -255,3 +271,8 @@ class Prepared:
         """When the budget is up, by `time.monotonic`; None without one."""
         seconds = budget_seconds(self.spec.budget)
         return None if seconds is None else self.started + seconds
+
+
+def _here() -> dict[str, Any]:
+    """Where a study runs."""
+    return {"versions": versions(), "machine": machine()}

@@ -12,15 +12,22 @@ from headstart.study.advice_record import MISSING
 from headstart.study.audit_record import META as AUDIT
 from headstart.study.findings import all_findings
 from headstart.study.halving import META, stored_cut
-from headstart.study.records import Cell, CellResult, MethodSummary, StudyRecord, most_images
+from headstart.study.records import Cell, CellResult, MethodSummary, StudyRecord
 from headstart.study.retrieval import RETRIEVAL
 from headstart.study.store import StudyStore
-from headstart.study.summarise import choose_best, summarise
+from headstart.study.summarise import choose_best, most_images, summarise
 
 if TYPE_CHECKING:
     import numpy as np
 
     from headstart.images.table import ImageTable
+
+
+UNPLANNED: dict[str, Any] = {
+    "plan": [], "targets": {}, "passes": [], "warnings": [], "command": "", "spec": {}, "cards": {}, "versions": {},
+    "machine": {},
+}  # fmt: skip
+"""What a store lacks until the plan is made; what was asked, and where, is there from the start of the study."""
 
 
 def load_record(folder: str | Path) -> StudyRecord:
@@ -29,17 +36,17 @@ def load_record(folder: str | Path) -> StudyRecord:
     Parameters
     ----------
     folder : path
-        Output folder of a study, finished, stopped or still running.
+        Output folder of a study, finished, stopped or still running; of one that stopped before its plan was made
+        nothing is known but what was asked.
 
     Raises
     ------
     UsageError
-        The folder holds no study, or one that stopped before it had a plan.
+        The folder holds no study.
     """
     with StudyStore(folder, must_exist=True) as store:
-        meta = store.meta()
-        if "plan" not in meta:
-            raise UsageError(f"the study in {folder} stopped before its plan was made; run its command again")
+        known = store.meta()
+        meta = {**UNPLANNED, **known}
         cells = planned = [Cell(**row) for row in meta["plan"]]
         stored = store.results()
         results = {cell.id: stored[cell.id] for cell in cells if cell.id in stored}
@@ -60,8 +67,8 @@ def load_record(folder: str | Path) -> StudyRecord:
         shown += [row for row in together if row.trains or best_joint.get(row.dataset) == row.method]
         rows, probabilities = _held(store, shown, tables)
         maps = {cell: found for cell in rows if (found := store.maps(cell))}
-        known = store.passes()
-        facts = [known[key] for key in meta["passes"] if key in known]
+        passes = store.passes()
+        facts = [passes[key] for key in meta["passes"] if key in passes]
         seconds = seconds_so_far(store)
     return StudyRecord(
         folder=str(folder),
@@ -96,6 +103,8 @@ def load_record(folder: str | Path) -> StudyRecord:
         best_joint=best_joint,
         outputs={name: tuple(each) for name, each in (meta.get("outputs") or {}).items()},
         divided=meta.get("divided") or {},
+        digests={cell.dataset: cell.data_digest for cell in planned},
+        planned="plan" in known,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -126,15 +125,6 @@ class Cell:
         """Options of training by name; empty where nothing trains."""
         found: dict[str, Any] = json.loads(self.training) if self.training else {}
         return found
-
-
-def most_images(cells: Iterable[Cell]) -> dict[str, int]:
-    """The largest number of images a class that each dataset's cells learn from (0, all, is the largest)."""
-    found: dict[str, int] = {}
-    for cell in cells:
-        known = found.get(cell.dataset, cell.per_class)
-        found[cell.dataset] = max(known, cell.per_class) if known and cell.per_class else 0
-    return found
 
 
 @dataclass(frozen=True)
@@ -352,6 +342,10 @@ class StudyRecord:
     `audits[dataset]` is what the fast audit found before the first run, as JSON-like values; `advised` are the
     datasets whose advice was recorded before it, `unadvised` says of the others why there is none. `divided[dataset]`
     says where its division comes from (`headstart.study.partition.Dataset.origin`); older records do not.
+
+    `digests[dataset]` is the content of the dataset as its runs have it (`Cell.data_digest`): before any split was
+    drawn, so that equal digests mean equal data. `planned` is False where the study stopped before its plan was made:
+    then nothing is known but what was asked.
     """
 
     folder: str
@@ -386,6 +380,8 @@ class StudyRecord:
     best_joint: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, tuple[dict[str, Any], ...]] = field(default_factory=dict)
     divided: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    planned: bool = True
 
     @cached_property
     def by_id(self) -> dict[str, CellResult]:

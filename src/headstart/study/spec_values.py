@@ -12,6 +12,7 @@ from typing import Any, get_args
 from headstart.base.errors import UsageError
 from headstart.base.options import complaints
 
+ALL = "all"
 _SPOKEN = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -80,9 +81,20 @@ def read_per_class(value: Any) -> int:
     >>> read_per_class("20"), read_per_class("all")
     (20, 0)
     """
-    if value == "all" or (value == 0 and not isinstance(value, bool)):
+    if value == ALL or (value == 0 and not isinstance(value, bool)):
         return 0
     text = str(value)
     if isinstance(value, bool | float) or not re.fullmatch(r"[1-9]\d{0,6}", text):
         raise ValueError(f"expected a number of images a class (1 or more) or all, got {value!r}")
     return int(text)
+
+
+def per_class_word(number: int) -> str:
+    """A number of images a class as `read_per_class` reads it: so "all" is never taken for less than one.
+
+    Examples
+    --------
+    >>> per_class_word(20), per_class_word(0)
+    ('20', 'all')
+    """
+    return str(number) if number else ALL

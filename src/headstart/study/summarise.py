@@ -17,6 +17,15 @@ JITTER, JITTER_SECONDS = 1.1, 0.5
 _RANK = {"done": 0, "partial": 1, "missing": 2, "cut": 3, "failed": 4}
 
 
+def most_images(cells: Iterable[Cell]) -> dict[str, int]:
+    """The largest number of images a class that each dataset's cells learn from (0, all, is the largest)."""
+    found: dict[str, int] = {}
+    for cell in cells:
+        known = found.get(cell.dataset, cell.per_class)
+        found[cell.dataset] = max(known, cell.per_class) if known and cell.per_class else 0
+    return found
+
+
 def summarise(
     cells: Sequence[Cell], results: Mapping[str, CellResult], cut: Collection[tuple[str, str]] = ()
 ) -> tuple[MethodSummary, ...]:

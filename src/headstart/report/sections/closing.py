@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from headstart.report.division import place_words
 from headstart.report.document import Beside, Block, Entry, Paragraph, Points, Section, Table, plain_table
-from headstart.report.run_links import runs_entry
+from headstart.report.run_links import place_of, runs_entry, telling
 from headstart.report.verdict import missing_claims
 from headstart.report.wording import DASH, count, duration, percent, size, total_seconds
 from headstart.study.records import StudyRecord
 from headstart.study.spec import TRAINING
+from headstart.study.spec_values import per_class_word
 
 OF_TRAINING = {*TRAINING, "train_input_size", "train_seeds", "train_seconds", "equal"}
 ROWS_SHOWN = 200
@@ -23,11 +23,10 @@ def wrong_section(record: StudyRecord) -> Section:
     blocks: list[Block] = [*missing_claims(record)]
     failed = [result for result in record.results if result.status == "failed"]
     if failed:
-        rows = [
+        words = telling(record)
+        rows: list[tuple[Entry | str, ...]] = [
             (
-                result.cell.dataset,
-                result.cell.method,
-                place_words(result.cell),
+                *(said(result.cell) for said in words.values()),
                 result.error,
                 runs_entry((result.cell.id,)),
             )
@@ -37,7 +36,7 @@ def wrong_section(record: StudyRecord) -> Section:
             plain_table(
                 "failed",
                 _first("Runs that failed", len(failed)),
-                ("dataset", "method", "seed", "error", "run"),
+                (*words, "error", "run"),
                 rows,
             )
         )
@@ -134,28 +133,27 @@ def repeat_section(record: StudyRecord) -> Section:
     blocks: list[Block] = []
     if record.command:
         blocks.append(Points((record.command,), "The command", code=True))
-    blocks.append(
-        Paragraph(
-            f"The study took {duration(record.seconds_total)} in all; "
-            f"{len(record.results):,} of {count(record.n_planned, 'planned run')} were made."
-        )
-    )
-    blocks.append(Paragraph("Seeds: " + _seeds(record)))
+    if record.planned:
+        made = f"{len(record.results):,} of {count(record.n_planned, 'planned run')} were made."
+        blocks.append(Paragraph(f"The study took {duration(record.seconds_total)} in all; {made}"))
+        blocks.append(Paragraph("Seeds: " + _seeds(record)))
     facts = (
         _facts("spec", "The specification", _told(record.spec)),
         _facts("machine", "The machine", record.machine),
         _facts("versions", "Versions", record.versions),
     )
-    blocks.append(Beside(tuple(table for table in facts if table.rows)))
+    told = tuple(table for table in facts if table.rows)
+    blocks += [Beside(told)] if told else []
     if record.engines:
         blocks.append(_engines(record.engines))
-    blocks.append(_datasets(record))
+    blocks += [_datasets(record)] if record.tables else []
     return Section("repeat", "How to repeat it", tuple(blocks))
 
 
 def runs_section(record: StudyRecord) -> Section:
     """The appendix that the numbers lead to: every run with its id."""
-    return Section("run-list", "Runs", (_runs(record),))
+    made: Block = _runs(record) if record.results else Paragraph("No run was made yet.")
+    return Section("run-list", "Runs", (made,))
 
 
 def _seeds(record: StudyRecord) -> str:
@@ -171,6 +169,8 @@ def _seeds(record: StudyRecord) -> str:
 
 def _told(spec: dict[str, Any]) -> dict[str, Any]:
     """The specification, less the options of training where nothing trains."""
+    if isinstance(numbers := spec.get("per_class"), list | tuple):
+        spec = {**spec, "per_class": [per_class_word(number) for number in numbers]}
     if trains := set(spec.get("scenario", ())) - {"features"}:
         return spec if "finetune" in trains else {n: v for n, v in spec.items() if n != "trainable"}
     return {name: value for name, value in spec.items() if name not in OF_TRAINING}
@@ -218,22 +218,24 @@ def _datasets(record: StudyRecord) -> Table:
         (
             name,
             f"{len(table):,}",
-            Entry(table.digest()),
+            Entry(record.digests.get(name, DASH)),
             Entry(splits[name].split_digest if name in splits else DASH),
         )
         for name, table in record.tables.items()
     ]
-    caption = "Content of the data and of the (first) split, as digests: equal digests mean equal data."
+    caption = (
+        "Content of the data, before any split is drawn, and of the (first) split, as digests: equal digests mean equal "
+        "data. They are those of results.csv."
+    )
     return plain_table("digests", caption, ("dataset", "images", "data", "split"), rows)
 
 
 def _runs(record: StudyRecord) -> Table:
-    rows = [
+    words = telling(record)
+    rows: list[tuple[Entry | str, ...]] = [
         (
-            Entry(result.cell.id, anchor=f"run-{result.cell.id}"),
-            result.cell.dataset,
-            result.cell.method,
-            place_words(result.cell),
+            Entry(result.cell.id, anchor=place_of(result.cell.id)),
+            *(said(result.cell) for said in words.values()),
             result.status,
             Entry(duration(total_seconds(result.seconds))),
         )
@@ -242,7 +244,7 @@ def _runs(record: StudyRecord) -> Table:
     made = plain_table(
         "runs",
         "Every run with its id, which is the hash of its content.",
-        ("run", "dataset", "method", "seed", "status", "took"),
+        ("run", *words, "status", "took"),
         rows,
     )
     return Table(made.id, made.caption, made.columns, made.rows, folded=f"Show {count(len(rows), 'run')}")

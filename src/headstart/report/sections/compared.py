@@ -30,7 +30,8 @@ def compared_section(record: StudyRecord) -> Section:
         said += f"; ways of sharing: {listed(ways)}"
     if trained := list(dict.fromkeys(f"{row.scenario} {row.cut}" for row in rows if row.trains)):
         said += f"; trained: {listed(trained)}"
-    blocks: list[Block] = [Paragraph(f"{said}.{_tuned(record)}")]
+    said = f"{said}.{_tuned(record)}" if record.planned else "No method was planned."
+    blocks: list[Block] = [Paragraph(said)]
     if record.cards:
         blocks.append(_cards(record.cards, {name: _sizes(record, name) for name in record.cards}))
     blocks += [Paragraph(f"{name}: {use_of_splits(record, name)}") for name in datasets(record)]

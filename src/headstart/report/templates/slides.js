@@ -7,13 +7,16 @@ function show(next) {
   slides.forEach((slide, number) => slide.classList.toggle("shown", number === at));
   if (location.hash !== `#${slides[at].id}`) history.replaceState(null, "", `#${slides[at].id}`);
 }
+// The address names a slide, or a run in a list of runs: then the slide that holds it is shown.
 function fromAddress() {
-  const named = slides.findIndex(slide => `#${slide.id}` === location.hash);
+  const place = document.getElementById(location.hash.slice(1));
+  const named = slides.findIndex(slide => slide.contains(place));
   show(named < 0 ? at : named);
 }
 const turns = {ArrowRight: 1, ArrowDown: 1, PageDown: 1, " ": 1, Enter: 1, ArrowLeft: -1, ArrowUp: -1, PageUp: -1, Backspace: -1};
 addEventListener("keydown", event => {
   if (event.altKey || event.ctrlKey || event.metaKey) return;
+  if (event.key === "Enter" && event.target.closest("a")) return;
   if (event.key in turns) show(at + turns[event.key]);
   else if (event.key === "Home") show(0);
   else if (event.key === "End") show(slides.length - 1);
@@ -28,8 +31,6 @@ addEventListener("touchend", event => {
   if (Math.abs(moved) > 40) show(at + (moved < 0 ? 1 : -1));
 }, {passive: true});
 addEventListener("hashchange", fromAddress);
-// Run links lead to the paper, which is another file: here their text alone is of use.
-for (const link of document.querySelectorAll(".runs a")) link.removeAttribute("href");
 // What is too long for a slide is set smaller, down to half.
 function fit(slide) {
   const box = slide.querySelector(".on");
