@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+import torch
 
+from headstart.backbones.load import load
+from headstart.cli.explain import ExplainOptions
 from headstart.cli.main import main
 from headstart.testing.backbones import tiny_weights
 
@@ -44,7 +47,7 @@ def test_a_page_with_a_second_model_channels_and_a_set(run, small, image, photos
         "--optimisers", "beale", "--html", page,
     )  # fmt: skip
     assert ran.status == 0, ran.err
-    assert "CKA with" in ran.out and "from pretrained" in ran.out
+    assert "CKA with" in ran.out and "from pretrained" in ran.out and "steps until it was halved" in ran.out
     assert "correlation with random weights" not in ran.out
     text = page.read_text("utf-8")
     for title in (
@@ -53,6 +56,8 @@ def test_a_page_with_a_second_model_channels_and_a_set(run, small, image, photos
         "What training changed",
         "Why a good start matters",
         "channel 2",
+        "Both starts on one surface",
+        "which the corner shows enlarged",
     ):
         assert title in text
     assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?https?:""", text.split("<main>")[1])
@@ -267,6 +272,38 @@ def test_an_image_of_the_set_that_cannot_be_read_is_told_and_left_out(run, small
     )
     assert none.status == 2 and "none of 5 images can be read" in none.err
     assert not (tmp_path / "no.html").exists()
+
+
+def test_the_landscape_as_documented_json_has_every_path_on_every_surface(
+    run, small, image, photos, tmp_path, as_documented
+):
+    ran = run(
+        "explain", small, image, "--no-check", "--set", photos, "--most", "6", "--landscape", "--landscape-side", "32",
+        "--landscape-steps", "2", "--landscape-grid", "3", "--html", tmp_path / "page.html", "--json",
+    )  # fmt: skip
+    assert ran.status == 0, ran.err
+    found = as_documented("explain", ran.out)["landscape"]
+    for number, name in enumerate(("random", "pretrained")):
+        start, there = found[name], found["together"][name]
+        assert len(start["losses"]) == len(there["path"]) == 3 and start["moved"] > 0
+        assert (
+            start["plane"]["explained"] == start["explained"] > 0.9 > 0.01 > start["around"]["explained"] > 0
+        )
+        for surface in (start["plane"], start["around"]):
+            assert len(surface["path"]) == 3 and len(surface["loss"]) == len(surface["y"]) == 3
+        ends = [*there["path"][0], *there["path"][-1]]
+        assert ends == pytest.approx([number, 0, number, 1], abs=1e-6)
+    both = found["together"]
+    assert (
+        len(both["loss"]) == len(both["y"]) and len(both["loss"][0]) == len(both["x"]) and both["apart"] > 0
+    )
+
+
+def test_at_the_default_size_lite0_still_has_places_in_its_last_map():
+    how, backbone = ExplainOptions(), load("lite0")
+    with torch.no_grad():
+        last = backbone.module.forward_features(torch.zeros(1, 3, how.landscape_side, how.landscape_side))
+    assert last.shape[-2:] == (2, 2)
 
 
 def test_a_landscape_without_two_classes_is_refused_in_one_line(run, small, image, photos, tmp_path):

@@ -8,6 +8,7 @@ from headstart.cli.text import printable, table
 
 if TYPE_CHECKING:
     from headstart.cli.explain import ExplainOptions
+    from headstart.explain.landscape import Landscape, Starts
     from headstart.explain.see import Seen, View
     from headstart.report.explain_parts import Parts
 
@@ -22,12 +23,34 @@ def as_json(seen: Seen, parts: Parts, html: str | None) -> dict[str, Any]:
             {"output": name or None, "n": each.n, "layers": each.rows, "cka": each.cka}
             for name, each in parts.changes.items()
         ],
-        "landscape": None if starts is None else {
-            name: {"losses": path.losses, "learning_rate": path.learning_rate, "explained": plane.explained}
-            for name, (path, plane, _) in (("random", starts.random), ("pretrained", starts.pretrained))
-        },
+        "landscape": None if starts is None else _landscape(starts),
         "html": html,
     }  # fmt: skip
+
+
+def _landscape(starts: Starts) -> dict[str, Any]:
+    """Both descents, the three surfaces, and where the paths lie in each."""
+    both = starts.together
+    return {
+        **{
+            name: {
+                "losses": path.losses, "learning_rate": path.learning_rate, "moved": path.moved,
+                "explained": plane.explained, "plane": _surface(plane), "around": _surface(around),
+            }
+            for name, (path, plane, around) in (("random", starts.random), ("pretrained", starts.pretrained))
+        },
+        "together": {
+            "x": both.x, "y": both.y, "loss": both.loss, "apart": both.apart, "cosine": both.cosine,
+            **{
+                name: {"path": path, "explained": share}
+                for name, path, share in zip(("random", "pretrained"), both.paths, both.explained, strict=True)
+            },
+        },
+    }  # fmt: skip
+
+
+def _surface(found: Landscape) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in ("x", "y", "loss", "path", "explained")}
 
 
 def lines(seen: Seen, of: str = "") -> list[str]:
@@ -91,9 +114,11 @@ def extra(parts: Parts, options: ExplainOptions) -> list[str]:
         of = f"{printable(output)}: " if output else ""
         said.append(f"{of}CKA with {printable(str(options.beside))}, layer by layer: {same}")
     if parts.starts is not None:
-        ends = [path.losses[-1] for path, _, _ in (parts.starts.random, parts.starts.pretrained)]
+        bad, good = parts.starts.random[0], parts.starts.pretrained[0]
+        halved = ["never" if path.halved is None else str(path.halved) for path in (bad, good)]
         said.append(
-            f"loss after {options.landscape_steps} steps: {ends[0]:.3f} from random, {ends[1]:.3f} from pretrained"
+            f"loss after {options.landscape_steps} steps: {bad.losses[-1]:.3f} from random, {good.losses[-1]:.3f} from "
+            f"pretrained; steps until it was halved: {halved[0]} and {halved[1]}"
         )
     if options.html:
         said.append(f"page: {printable(options.html)}")

@@ -1,14 +1,14 @@
-"""The loss as the optimiser sees it: around some weights, and in the plane in which training moved them.
+"""The loss as the optimiser sees it: around some weights, where training moved them, and from one start to the other.
 
 Filter-normalised random directions and the plane of the principal components of the path: Li, Xu, Taylor, Studer and
-Goldstein, Visualizing the Loss Landscape of Neural Nets, NeurIPS 2018, sections 3 and 7. The descent here serves the
-picture alone (few images, all of them in every step, so that the surface is the one that was descended); models are
-trained by `headstart fit`.
+Goldstein, Visualizing the Loss Landscape of Neural Nets, NeurIPS 2018, sections 3 and 7. A random plane holds next to
+nothing of a path (section 7.1), so a path on it is a dot; how much each surface holds stands beside it. No plane holds
+two paths whose moves are at right angles, so both starts are shown on a sheet: straight lines from a network on one
+path to the network as far along on the other.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,34 +19,17 @@ from torch import Tensor, nn
 
 from headstart.base.errors import BadOptions
 from headstart.base.events import Progress, emit
+from headstart.explain.descent import STEPS, Loss, Path, descend
 
 if TYPE_CHECKING:
     from headstart.backbones.load import Backbone
 
-STEPS = 24
 SIDE = 9
 MARGIN = 0.25
-MOMENTUM = 0.9
-TRIES = 4
-
-
-@dataclass(frozen=True, eq=False)
-class Path:
-    """A descent.
-
-    Attributes
-    ----------
-    weights : list of ndarray of float32, shape (d,)
-        All trainable weights before, while and after training.
-    losses : ndarray, shape (len(weights),)
-        Mean cross-entropy of all images.
-    learning_rate : float
-        As given, or lower where the loss had not stayed finite or had not fallen.
-    """
-
-    weights: list[np.ndarray]
-    losses: np.ndarray
-    learning_rate: float
+BESIDE = 0.3
+REACH = 0.4
+CHUNK = 1 << 18
+"""Weights that are looked at together, so that no path is copied whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +44,11 @@ class Landscape:
     loss : ndarray, shape (n, n)
         A row for each y.
     path : ndarray, shape (m, 2), or None
-        The descent in these coordinates (for "random" None).
+        The descent in these coordinates, projected at right angles; None where none was given.
     losses : ndarray, shape (m,), or None
+        Of the weights on the path themselves, not of their shadows in the plane.
     explained : float
-        Share of the path's variance that lies in the plane; NaN for random directions.
+        Share of the movement (squared distances from the end of the path) that lies in the plane; NaN without a path.
     """
 
     kind: str
@@ -76,97 +60,45 @@ class Landscape:
     explained: float
 
 
-class Loss:
-    """Mean cross-entropy of some images as a function of the weights; BatchNorm normalises by these images.
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """Loss on the straight lines between two networks, each as far along its own way as the other.
 
-    Parameters
+    Attributes
     ----------
-    net : nn.Module
-        Copied.
-    images : Tensor, shape (n, 3, height, width)
-        Normalised.
-    codes : Tensor of int64, shape (n,)
+    x : ndarray, shape (n,)
+        0 is the network from random weights, 1 that from pretrained ones.
+    y : ndarray, shape (m,)
+        0 are the starts, 1 the ends: the sheet goes through all four.
+    loss : ndarray, shape (m, n)
+        A row for each y.
+    paths : (ndarray, ndarray), shapes (steps, 2)
+        The descents from random and from pretrained weights in these coordinates.
+    explained : (float, float)
+        Share of the movement of each path that lies on its straight line from start to end.
+    apart : float
+        Distance of the two ends.
+    cosine : float
+        Of the two movements from start to end: 0 is at right angles.
     """
 
-    def __init__(self, net: nn.Module, images: Tensor, codes: Tensor) -> None:
-        if len(images) != len(codes) or len(images) < 2:
-            raise BadOptions(
-                [f"images: two or more with a class each are needed, got {len(images)} and {len(codes)}"]
-            )
-        self.net = copy.deepcopy(net).eval().requires_grad_(True)
-        for part in self.net.modules():
-            if isinstance(part, nn.modules.batchnorm._BatchNorm):
-                part.train()
-                part.momentum = 0.0
-        self.images, self.codes = images, codes
-        self.parameters = list(self.net.parameters())
-
-    def value(self) -> Tensor:
-        """The loss at the weights as they are."""
-        return nn.functional.cross_entropy(self.net(self.images), self.codes)
-
-    def weights(self) -> np.ndarray:
-        """All weights, float32 (d,)."""
-        return torch.cat([each.detach().flatten() for each in self.parameters]).numpy().copy()
-
-    def at(self, weights: np.ndarray) -> float:
-        """The loss at other weights."""
-        self.set(weights)
-        with torch.no_grad():
-            return float(self.value())
-
-    def set(self, weights: np.ndarray) -> None:
-        """Put weights (d,) in place."""
-        place = 0
-        flat = torch.from_numpy(np.ascontiguousarray(weights, np.float32))
-        with torch.no_grad():
-            for each in self.parameters:
-                each.copy_(flat[place : place + each.numel()].reshape(each.shape))
-                place += each.numel()
-
-
-def descend(loss: Loss, *, steps: int = STEPS, learning_rate: float = 0.02) -> Path:
-    """Gradient descent with momentum on all images; where it does not come down, once more at a quarter of the rate.
-
-    Parameters
-    ----------
-    loss : Loss
-        Left at its last weights.
-    steps : int
-    learning_rate : float
-    """
-    if steps < 2:
-        raise BadOptions([f"steps: {steps} is below 2"])
-    start, rate = loss.weights(), learning_rate
-    for _ in range(TRIES):
-        found = _descent(loss, start, steps, rate)
-        if np.isfinite(found.losses).all() and found.losses[-1] < found.losses[0]:
-            return found
-        rate /= 4
-    raise BadOptions(
-        [f"learning rate: the loss does not fall at {learning_rate:g} nor at {rate * 4:.2g}; give less"]
-    )
-
-
-def _descent(loss: Loss, start: np.ndarray, steps: int, rate: float) -> Path:
-    loss.set(start)
-    optimiser = torch.optim.SGD(loss.parameters, lr=rate, momentum=MOMENTUM)
-    weights, losses = [start], []
-    for step in range(steps):
-        optimiser.zero_grad()
-        value = loss.value()
-        losses.append(float(value.detach()))
-        value.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        weights.append(loss.weights())
-        emit(Progress("descent", step + 1, steps))
-    with torch.no_grad():
-        losses.append(float(loss.value()))
-    return Path(weights, np.array(losses), rate)
+    x: np.ndarray
+    y: np.ndarray
+    loss: np.ndarray
+    paths: tuple[np.ndarray, np.ndarray]
+    explained: tuple[float, float]
+    apart: float
+    cosine: float
 
 
 def random_plane(
-    loss: Loss, weights: np.ndarray, *, side: int = SIDE, reach: float = 0.4, seed: int = 0
+    loss: Loss,
+    weights: np.ndarray,
+    *,
+    path: Path | None = None,
+    side: int = SIDE,
+    reach: float = REACH,
+    seed: int = 0,
 ) -> Landscape:
     """Loss around some weights along two random directions, each filter as long as the weights' own.
 
@@ -174,20 +106,56 @@ def random_plane(
     ----------
     loss : Loss
     weights : ndarray, shape (d,)
+    path : Path, optional
+        Drawn into the plane; `weights` is its end.
     side : int
         Points a side of the grid, an odd number so that the weights are one of them.
     reach : float
         How far the grid goes each way; 1 is as far as the weights are long.
     seed : int
     """
-    if side < 3:
-        raise BadOptions([f"side: {side} is below 3"])
+    _check_side(side)
     draw = np.random.default_rng(seed)
-    first, second = (filter_normalised(loss, weights, draw) for _ in range(2))
+    axes = [filter_normalised(loss, weights, draw) for _ in range(2)]
+    places, held = (None, float("nan")) if path is None else projected(path.weights, weights, axes)
     along = np.linspace(-reach, reach, side)
-    return Landscape(
-        "random", along, along, _grid(loss, weights, first, second, along, along), None, None, float("nan")
-    )
+    surface = _grid(loss, weights, axes, along, along)
+    return Landscape("random", along, along, surface, places, None if path is None else path.losses, held)
+
+
+def projected(
+    weights: Sequence[np.ndarray], centre: np.ndarray, axes: Sequence[np.ndarray]
+) -> tuple[np.ndarray, float]:
+    """Where weights lie in a plane, or the points of it that are nearest to them.
+
+    Parameters
+    ----------
+    weights : sequence of ndarray, shape (d,)
+    centre : ndarray, shape (d,)
+    axes : sequence of ndarray, shape (d,)
+        Of any length, at right angles or not (filter-normalised directions are not).
+
+    Returns
+    -------
+    places : ndarray, shape (len(weights), len(axes))
+        By least squares, in units of the axes.
+    held : float
+        Share of the squared distances from the centre that lies in the plane; NaN where nothing moved.
+    """
+    inner, outer = np.zeros((len(axes), len(axes))), np.zeros((len(weights), len(axes)))
+    whole = 0.0
+    for part in _parts(centre):
+        some = np.stack([each[part] for each in axes]).astype(np.float64)
+        moves = np.stack([each[part] for each in weights]).astype(np.float64) - centre[part]
+        inner += some @ some.T
+        outer += moves @ some.T
+        whole += float((moves**2).sum())
+    places: np.ndarray = outer @ np.linalg.pinv(inner, hermitian=True)
+    return places, float((places * outer).sum()) / whole if whole > 0 else float("nan")
+
+
+def _parts(weights: np.ndarray) -> list[slice]:
+    return [slice(at, at + CHUNK) for at in range(0, len(weights), CHUNK)]
 
 
 def filter_normalised(loss: Loss, weights: np.ndarray, draw: np.random.Generator) -> np.ndarray:
@@ -215,25 +183,75 @@ def path_plane(loss: Loss, path: Path, *, side: int = SIDE) -> Landscape:
     side : int
         Points a side of the grid.
     """
+    _check_side(side)
+    end = path.weights[-1]
+    axes = _main_axes(path.weights)
+    places, held = projected(path.weights, end, axes)
+    x, y = (_span(places[:, axis], side) for axis in (0, 1))
+    return Landscape("path", x, y, _grid(loss, end, axes, x, y), places, path.losses, held)
+
+
+def _main_axes(weights: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Two unit vectors along which weights lie farthest from the last of them, the farther one first."""
+    end, before = weights[-1], weights[:-1]
+    gram = np.zeros((len(before), len(before)))
+    for part in _parts(end):
+        moves = np.stack([each[part] for each in before]).astype(np.float64) - end[part]
+        gram += moves @ moves.T
+    vectors = np.linalg.eigh(gram)[1]
+    axes = []
+    for vector in (vectors[:, -1], vectors[:, -2]):
+        axis = np.zeros_like(end)
+        for share, each in zip(vector.astype(np.float32), before, strict=True):
+            axis += share * (each - end)
+        axes.append(axis / max(float(np.linalg.norm(axis)), 1e-12))
+    return axes
+
+
+def sheet(loss: Loss, random: Path, pretrained: Path, *, side: int = SIDE) -> Sheet:
+    """Loss between two descents of one network, from start to end and a little beyond.
+
+    Parameters
+    ----------
+    loss : Loss
+        Of either network: only weights differ.
+    random, pretrained : Path
+    side : int
+        Points from before the starts to behind the ends; from network to network there are about twice as many, closer
+        together near both, as the valleys are narrow that way.
+    """
+    _check_side(side)
+    both = (random, pretrained)
+    if len({len(path.weights[-1]) for path in both}) > 1:
+        raise BadOptions(["networks: the two are not of one architecture"])
+    starts, ends = [path.weights[0] for path in both], [path.weights[-1] for path in both]
+    moves = [end - start for start, end in zip(starts, ends, strict=True)]
+    between = np.round(0.5 - 0.5 * np.cos(np.linspace(0, np.pi, max(2 * side - 7, 3))), 9)
+    x = _with_margins(between, BESIDE * np.linspace(0, 1, max(side // 3, 1) + 1)[1:] ** 2)
+    y = _with_margins(np.linspace(0, 1, max(side - 2, 2)), np.array([MARGIN]))
+    surface = np.empty((len(y), len(x)))
+    for row, up in enumerate(y):
+        here, there = (start + np.float32(up) * move for start, move in zip(starts, moves, strict=True))
+        surface[row] = [loss.at(here + np.float32(along) * (there - here)) for along in x]
+        emit(Progress("loss surface", row + 1, len(y)))
+    ways = [projected(path.weights, end, [move]) for path, end, move in zip(both, ends, moves, strict=True)]
+    places = [
+        np.column_stack([np.full(len(along), float(number)), 1 + along[:, 0]])
+        for number, (along, _) in enumerate(ways)
+    ]
+    lengths = [float(np.linalg.norm(move)) for move in moves]
+    cosine = float(np.dot(moves[0].astype(np.float64), moves[1])) / max(lengths[0] * lengths[1], 1e-30)
+    apart = float(np.linalg.norm(ends[1] - ends[0]))
+    return Sheet(x, y, surface, (places[0], places[1]), (ways[0][1], ways[1][1]), apart, cosine)
+
+
+def _with_margins(inside: np.ndarray, beyond: np.ndarray) -> np.ndarray:
+    return np.concatenate([-beyond[::-1], inside, 1 + beyond])
+
+
+def _check_side(side: int) -> None:
     if side < 3:
         raise BadOptions([f"side: {side} is below 3"])
-    end = path.weights[-1]
-    moves = np.stack([each - end for each in path.weights[:-1]])
-    gram = moves.astype(np.float64) @ moves.T.astype(np.float64)
-    values, vectors = np.linalg.eigh(gram)
-    total = max(float(values.clip(min=0).sum()), 1e-30)
-    axes = [_axis(moves, values[-number], vectors[:, -number]) for number in (1, 2)]
-    places = np.array([[float(np.dot(each - end, axis)) for axis in axes] for each in path.weights])
-    x, y = (_span(places[:, axis], side) for axis in (0, 1))
-    surface = _grid(loss, end, axes[0], axes[1], x, y)
-    return Landscape("path", x, y, surface, places, path.losses, float(values[-2:].clip(min=0).sum()) / total)
-
-
-def _axis(moves: np.ndarray, value: float, vector: np.ndarray) -> np.ndarray:
-    """A unit vector of weight space from an eigenvector of the Gram matrix."""
-    axis = vector.astype(np.float32) @ moves
-    out: np.ndarray = axis / max(float(np.linalg.norm(axis)), 1e-12)
-    return out
 
 
 def _span(places: np.ndarray, side: int) -> np.ndarray:
@@ -243,12 +261,12 @@ def _span(places: np.ndarray, side: int) -> np.ndarray:
 
 
 def _grid(
-    loss: Loss, centre: np.ndarray, first: np.ndarray, second: np.ndarray, x: Sequence[float] | Any, y: Any
+    loss: Loss, centre: np.ndarray, axes: Sequence[np.ndarray], x: np.ndarray, y: np.ndarray
 ) -> np.ndarray:
     values = np.empty((len(y), len(x)))
     for row, up in enumerate(y):
         for column, along in enumerate(x):
-            values[row, column] = loss.at(centre + np.float32(along) * first + np.float32(up) * second)
+            values[row, column] = loss.at(centre + np.float32(along) * axes[0] + np.float32(up) * axes[1])
         emit(Progress("loss surface", row + 1, len(y)))
     loss.set(centre)
     return values
@@ -256,11 +274,22 @@ def _grid(
 
 @dataclass(frozen=True, eq=False)
 class Starts:
-    """The same network and images from random and from pretrained weights: (path, plane of the path, random plane)."""
+    """The same network and images from random and from pretrained weights.
+
+    Attributes
+    ----------
+    random, pretrained : (Path, Landscape, Landscape)
+        The descent, the plane in which it moved most, the random plane around its end.
+    n : int
+        Images.
+    together : Sheet
+        Through both descents.
+    """
 
     random: tuple[Path, Landscape, Landscape]
     pretrained: tuple[Path, Landscape, Landscape]
     n: int
+    together: Sheet
 
 
 def compare_starts(
@@ -274,7 +303,7 @@ def compare_starts(
     learning_rate: float = 0.02,
     seed: int = 0,
 ) -> Starts:
-    """Descend from both starts and look at the loss around each path and its end.
+    """Descend from both starts and look at the loss around each path and its end, and between the two.
 
     Parameters
     ----------
@@ -291,10 +320,11 @@ def compare_starts(
             (
                 path,
                 path_plane(loss, path, side=side),
-                random_plane(loss, path.weights[-1], side=side, seed=seed),
+                random_plane(loss, path.weights[-1], path=path, side=side, seed=seed),
             )
         )
-    return Starts(out[0], out[1], len(images))
+    together = sheet(loss, out[0][0], out[1][0], side=side)
+    return Starts(out[0], out[1], len(images), together)
 
 
 def starts_of_backbone(backbone: Backbone, images: Tensor, labels: Sequence[str], **options: Any) -> Starts:

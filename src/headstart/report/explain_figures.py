@@ -15,7 +15,7 @@ from headstart.report.figure_style import COLOURS, INK, LINES, PAPER, drawn, leg
 if TYPE_CHECKING:
     from headstart.explain.faithful import Faithful
     from headstart.explain.filters import Convolution
-    from headstart.explain.landscape import Landscape, Starts
+    from headstart.explain.landscape import Landscape, Sheet, Starts
     from headstart.explain.optimisers import Race
     from headstart.explain.similarity import Change
 
@@ -26,6 +26,8 @@ HEAT = np.array([
 DIVERGING = np.array([(33, 102, 172), (247, 247, 247), (178, 24, 43)], np.float32)
 SECONDS = 8
 START, END = "start", "end"
+DOT = 0.05
+"""A path of a smaller share of its plane is shown enlarged."""
 
 
 def coloured(values: np.ndarray, scale: np.ndarray = HEAT) -> np.ndarray:
@@ -186,39 +188,88 @@ def change_matrix(found: Change, first: str, second: str) -> str:
 def landscapes(found: Starts) -> str:
     """Loss surfaces from random and from pretrained weights, the same levels of colour for all four, with the paths."""
     both = (("random weights", found.random), ("pretrained weights", found.pretrained))
+    levels = _levels(found)
 
     def draw(figure: Any) -> None:
         grid = figure.subplots(2, 2)
-        every = [part for _, (_, plane, around) in both for part in (plane.loss, around.loss)]
-        known = np.concatenate([each[np.isfinite(each)].ravel() for each in every])
-        low, high = max(float(known.min()), 1e-3), float(np.quantile(known, 0.98))
-        levels = np.geomspace(low, max(high, 1.1 * low), 14)
         for column, (name, (_, plane, around)) in enumerate(both):
             filled = None
             for row, part in enumerate((plane, around)):
-                filled = _surface(grid[row][column], part, levels)
+                axes = grid[row][column]
+                filled = _surface(axes, part, levels)
+                if part.path is not None:
+                    _track(axes, part.path, square=not is_dot(part))
+                    if is_dot(part):
+                        _enlarged(axes, part.path)
             grid[0][column].set_title(f"from {name}: the path")
             grid[1][column].set_title("around its end, random directions")
-        bar = figure.colorbar(filled, ax=list(grid.ravel()), shrink=0.7, format="%.2g")
-        bar.set_label("loss (cross-entropy)")
+        _loss_bar(figure, filled, list(grid.ravel()))
 
     return drawn(draw, 6.6, 6.0)
 
 
-def _surface(axes: Any, found: Landscape, levels: np.ndarray) -> Any:
+def landscape_together(found: Starts) -> str:
+    """The loss between the descents from random and from pretrained weights, both drawn in, colours as `landscapes`."""
+    levels = _levels(found)
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        filled = _surface(axes, found.together, levels)
+        for path in found.together.paths:
+            _track(axes, path)
+        axes.set_xticks((0, 0.5, 1), ("from random\nweights", "half of each", "from pretrained\nweights"))
+        axes.set_yticks((0, 0.5, 1), ("start", "half-way", "end"))
+        axes.set_ylabel("along its path")
+        _loss_bar(figure, filled, axes)
+
+    return drawn(draw, 6.6, 4.4)
+
+
+def _levels(found: Starts) -> np.ndarray:
+    surfaces = [part.loss for start in (found.random, found.pretrained) for part in start[1:]]
+    known = np.concatenate([each[np.isfinite(each)].ravel() for each in (*surfaces, found.together.loss)])
+    low, high = max(float(known.min()), 0.01), float(np.quantile(known, 0.98))
+    return np.geomspace(low, max(high, 1.1 * low), 16)
+
+
+def _loss_bar(figure: Any, filled: Any, axes: Any) -> None:
+    bar = figure.colorbar(filled, ax=axes, shrink=0.7, format="%.2g")
+    bar.set_label("loss (cross-entropy)")
+
+
+def _surface(axes: Any, found: Landscape | Sheet, levels: np.ndarray) -> Any:
     shown = np.clip(np.nan_to_num(found.loss, nan=levels[-1], posinf=levels[-1]), levels[0], levels[-1])
     norm = log_norm(levels[0], levels[-1])
     filled = axes.contourf(found.x, found.y, shown, levels=levels, norm=norm, cmap="viridis", extend="both")
     axes.grid(visible=False)
-    if found.path is not None:
-        axes.plot(*found.path.T, "-", color="#ffffff", lw=2.6)
-        axes.plot(*found.path.T, "o-", color="#111111", lw=1.1, ms=2.5)
-        axes.plot(*found.path[0], "s", color="#d55e00", ms=7, mec="#ffffff")
-        axes.plot(*found.path[-1], "*", color="#d55e00", ms=12, mec="#ffffff")
-    else:
-        axes.plot(0, 0, "*", color="#d55e00", ms=12, mec="#ffffff")
     axes.tick_params(labelsize=7)
     return filled
+
+
+def _track(axes: Any, path: np.ndarray, size: float = 1.0, square: bool = True) -> None:
+    axes.plot(*path.T, "-", color="#ffffff", lw=2.6 * size)
+    axes.plot(*path.T, "o-", color="#111111", lw=1.1 * size, ms=2.5 * size)
+    if square:
+        axes.plot(*path[0], "s", color="#d55e00", ms=7 * size, mec="#ffffff")
+    axes.plot(*path[-1], "*", color="#d55e00", ms=12 * size, mec="#ffffff")
+
+
+def is_dot(found: Landscape) -> bool:
+    """Whether the path is too short to be seen in its plane; then a corner shows it enlarged."""
+    return found.path is not None and float(np.ptp(found.path, axis=0).max()) < DOT * float(np.ptp(found.x))
+
+
+def _enlarged(axes: Any, path: np.ndarray) -> None:
+    wide = max(float(np.ptp(path, axis=0).max()), 1e-30)
+    inset = axes.inset_axes((0.03, 0.03, 0.34, 0.34), facecolor="#ffffff")
+    inset.grid(visible=False)
+    _track(inset, (path - path.min(0)) / wide, size=0.6)
+    inset.set(xlim=(-0.3, 1.3), ylim=(-0.15, 1.45), xticks=(), yticks=())
+    times = float(np.ptp(axes.get_xlim())) * 0.34 / (1.6 * wide)
+    inset.text(
+        0.03, 0.97, f"{float(f'{times:.1g}'):,.0f} times", transform=inset.transAxes, va="top", fontsize=6.5,
+        color="#111111",
+    )  # fmt: skip
 
 
 def losses_by_step(found: Starts) -> str:

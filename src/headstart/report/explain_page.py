@@ -29,6 +29,8 @@ from headstart.report.document import (
 from headstart.report.explain_figures import (
     change_matrix,
     faithfulness_curves,
+    is_dot,
+    landscape_together,
     landscapes,
     losses_by_step,
     optimiser_paths,
@@ -229,31 +231,62 @@ def _change(seen: Seen, parts: Parts) -> Section:
 
 
 def _starts(found: Starts) -> Section:
-    ends = {
-        name: path.losses
-        for name, (path, _, _) in (("random", found.random), ("pretrained", found.pretrained))
-    }
-    steps = len(ends["random"]) - 1
+    bad, good = found.random[0], found.pretrained[0]
+    halved = [f"after {count(path.halved, 'step')}" if path.halved else "never" for path in (good, bad)]
     claim = Claim(
-        f"After {steps} steps on {count(found.n, 'image')} the loss is {decimal(float(ends['pretrained'][-1]), 2)} from "
-        f"pretrained and {decimal(float(ends['random'][-1]), 2)} from random weights (at the start "
-        f"{decimal(float(ends['pretrained'][0]), 2)} and {decimal(float(ends['random'][0]), 2)}).",
+        f"After {len(bad.losses) - 1} steps on {count(found.n, 'image')} the loss is {decimal(float(good.losses[-1]))} "
+        f"from pretrained and {decimal(float(bad.losses[-1]))} from random weights (at the start "
+        f"{decimal(float(good.losses[0]))} and {decimal(float(bad.losses[0]))}); it is halved {halved[0]} and "
+        f"{halved[1]}.",
         strong=True,
     )
-    shares = [f"{100 * part[1].explained:.0f} %" for part in (found.random, found.pretrained)]
-    rates = [f"{part[0].learning_rate:.2g}" for part in (found.random, found.pretrained)]
-    caption = (
-        "Above: the plane in which the weights moved most (principal components of the path; it holds "
-        f"{shares[0]} of the movement from random weights and {shares[1]} from pretrained ones), square the start, star "
-        "the end. Below: around the end, along random directions with the filters’ own lengths (Li et al. 2018). One "
-        f"scale of colours. Learning rates {rates[0]} and {rates[1]}; the loss is that of the same images."
+    both = found.together
+    text = (
+        "Both starts on one surface. Left the path from random weights, right that from pretrained ones, each from its "
+        "start (square) up to its end (star), a dot for each step; between them networks mixed from the two, each as far "
+        f"along as the other. The weights moved {bad.moved:.2g} and {good.moved:.2g} far, and their ends are "
+        f"{both.apart:.3g} apart. No plane holds both paths (cosine of the two movements {decimal(both.cosine, 2)}, 0 is "
+        "at right angles), so this is a sheet, a plane with a twist, through both starts and both ends: it holds "
+        f"{_held(both.explained[0])} of the movement from random weights and {_held(both.explained[1])} of that from "
+        "pretrained ones. The loss is that of the images trained on and says nothing of others; compare "
+        "the widths of valleys in the random directions below, which are as long as the weights’ own filters."
+    )
+    one = Figure(
+        "landscape-together", text, landscape_together(found), "Loss between the two paths of training"
     )
     alt = "Loss surfaces from random and from pretrained weights, with the paths of training"
-    figure = Figure("landscape-figure", caption, landscapes(found), alt)
+    figure = Figure("landscape-figure", _surfaces_text(found), landscapes(found), alt)
     steps_figure = Figure(
         "landscape-steps", "The loss step by step.", losses_by_step(found), "Loss against steps"
     )
-    return Section("landscape", "Why a good start matters", (claim, figure, steps_figure))
+    return Section("landscape", "Why a good start matters", (claim, one, figure, steps_figure))
+
+
+def _surfaces_text(found: Starts) -> str:
+    starts = (found.random, found.pretrained)
+    in_plane, around = ([_held(start[at].explained) for start in starts] for at in (1, 2))
+    rates = [f"{start[0].learning_rate:.2g}" for start in starts]
+    dot = any(is_dot(start[2]) for start in starts)
+    return (
+        "Above: the plane in which the weights moved most (principal components of the path; it holds "
+        f"{in_plane[0]} of the movement from random weights and {in_plane[1]} of that from pretrained ones), square the "
+        "start, star the end. Below: around the end, along random directions with the filters’ own lengths (Li et al. "
+        f"2018). They hold {' and '.join(dict.fromkeys(around))} of the movement"
+        + (
+            f", as two random directions among {len(starts[0][0].weights[-1]):,} do (section 7.1 there): on them each path "
+            "is a dot under the star, which the corner shows enlarged, and its way there says nothing"
+            if dot
+            else ""
+        )
+        + f". One scale of colours in all these surfaces. Learning rates {rates[0]} and {rates[1]}."
+    )
+
+
+def _held(share: float) -> str:
+    """A share of a movement: `93.1 %`, `less than 0.01 %`."""
+    if not np.isfinite(share):
+        return DASH
+    return "less than 0.01 %" if share < 1e-4 else f"{100 * share:.3g} %"
 
 
 def _race(found: Race) -> Section:
