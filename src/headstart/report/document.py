@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+GROUPS = 4
+"""Groups of a gallery that a page of paper holds beside each other."""
+
 
 @dataclass(frozen=True)
 class Claim:

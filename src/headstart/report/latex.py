@@ -15,7 +15,7 @@ SIGNS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
     "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
     ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}",
-    "–": "--", "−": "-", "“": "``", "”": "''", "…": r"\ldots{}", "·": r"\textperiodcentered{}",
+    "–": "--", "−": "-", "≈": r"$\approx$", "“": "``", "”": "''", "…": r"\ldots{}", "·": r"\textperiodcentered{}",
 }  # fmt: skip
 LEFT_OUT = ("reference-list",)
 NAMED = 3

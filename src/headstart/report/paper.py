@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from headstart.measure.many import Comparison
+from headstart.measure.verdict_words import comparison_words
 from headstart.report.answers import Answers, load_answers
 from headstart.report.division import place_words
 from headstart.report.document import (
@@ -33,13 +35,13 @@ from headstart.report.paper_methods import methods, methods_named
 from headstart.report.paper_results import results
 from headstart.report.sections.closing import machine_words, repeat_section, versions_words
 from headstart.report.sections.in_short import in_short_table
-from headstart.report.sections.over_datasets import over_datasets_section
+from headstart.report.sections.over_datasets import over_datasets, over_datasets_section
 from headstart.report.sections.tuned import worths_of
 from headstart.report.sources import AUTHOR_DATE, NUMBERED, Bibliography
 from headstart.report.statistics_words import statistics_used
 from headstart.report.summary import all_claims
 from headstart.report.told import Told, ToldApart, told_all
-from headstart.report.verdict import APART, datasets, missing_claims
+from headstart.report.verdict import APART, accuracy, best_of, datasets, missing_claims
 from headstart.report.wording import count, duration, listed, percent
 from headstart.study.records import StudyRecord
 
@@ -85,7 +87,12 @@ def build_paper(
     parts = tuple(map(for_paper, (opening, how, implementation(record), *found, conclusion(record, told))))
     short = abstract(record, told)
     named = runs_named((short, *parts), short=len(datasets(record)) > APART)
-    sections = (short, *parts, references_section(cited), *_runs(record, named))
+    sections = (
+        short,
+        *parts,
+        references_section(cited),
+        *_runs(record, named, len(datasets(record)) > APART),
+    )
     title = f"Which head start for {listed(datasets(record)) or 'this study'}?"
     return Paper(Document(title, _subtitle(record), sections), cited, told)
 
@@ -95,18 +102,19 @@ def abstract(record: StudyRecord, told: Told) -> Section:
     names = datasets(record)
     images = sum(len(table) for table in record.tables.values())
     said = (
-        f"This study compares {methods_named(record)}; on the images of {listed(names)}, {images:,} in all."
+        f"On the images of {listed(names)}, {images:,} in all, this study compares {methods_named(record)}."
     )
     over = over_datasets_section(record)
     table = in_short_table(record, told)
     machine = record.machine.get("processor") or "a machine that was not recorded"
-    cost = f"All {count(len(record.results), 'run')} took {duration(record.seconds_total)} on {machine}."
+    every = f"All {len(record.results):,} runs" if len(record.results) > 1 else "The only run"
+    cost = f"{every} took {duration(record.seconds_total)} on {machine}."
     blocks: list[Block] = [
         Paragraph(said if record.summaries or record.joint else "Nothing was compared yet."),
         *missing_claims(record),
         *([table] if table is not None else []),
         *([block for block in over.blocks if isinstance(block, Claim)][:1] if over is not None else []),
-        Paragraph(cost),
+        Paragraph(cost if record.results else "No run was made."),
     ]
     return Section("abstract", "Abstract", tuple(blocks))
 
@@ -160,11 +168,28 @@ def conclusion(record: StudyRecord, told: Told) -> Section:
     """What the study found, in the sentences that are sure of it, and what only the author can add."""
     claims = [claim for claim in all_claims(record, told) if claim.strong]
     if len(datasets(record)) > APART:  # how sure each is stands in the table of the abstract
-        claims = [claim for claim in claims if claim.text.startswith(("Best on", "For search", "Nothing"))]
+        claims = [claim for claim in claims if claim.text.startswith(("For search", "Nothing"))]
+        claims = [*_best_of_each(record), *claims]
     blank = Blank(
         "Say what follows for the purpose that the introduction names, and what should be done next."
     )
     return Section("conclusion", "Conclusion", (*claims, blank))
+
+
+def _best_of_each(record: StudyRecord) -> list[Claim]:
+    """The best of each dataset in one sentence, and what the comparison over all of them says."""
+    best = [row for name in datasets(record) if (row := best_of(record, name)) is not None]
+    if not best:
+        return []
+    scores = [(row, score) for row in best if (score := accuracy(row)) is not None]
+    told = listed(f"{row.method} on {row.dataset} ({percent(score.value)})" for row, score in scores)
+    runs = tuple(cell for row, _ in scores for cell in row.cells)
+    claims = [Claim(f"Best, with the test accuracy: {told}.", runs, strong=True)] if scores else []
+    over = over_datasets(record)
+    if isinstance(over, Comparison):
+        shown = tuple(cell for row in record.summaries if row.method in over.methods for cell in row.cells)
+        claims.append(Claim(comparison_words(over, named=NAMED), shown, strong=True))
+    return claims
 
 
 def references_section(cited: Bibliography) -> Section:
@@ -185,15 +210,17 @@ def references_section(cited: Bibliography) -> Section:
 def runs_named(sections: Iterable[Section], *, short: bool = False) -> list[str]:
     """The runs that sentences, drawings and tables name, in the order of the text.
 
-    A `short` list leaves out the runs of single places in a table that names some for all of it.
+    A `short` list has the first run of each, and leaves out those of single places in a table that names some for all
+    of it.
     """
     named: dict[str, None] = {}
+    most = 1 if short else NAMED
     for section in sections:
         for block in blocks_in(section):
             if isinstance(block, Claim | Figure):
-                named.update(dict.fromkeys(block.runs[:NAMED]))
+                named.update(dict.fromkeys(block.runs[:most]))
             elif isinstance(block, Table):
-                named.update(dict.fromkeys(block.runs[:NAMED]))
+                named.update(dict.fromkeys(block.runs[:most]))
                 if short and block.runs:
                     continue
                 places = [entry.target for row in block.rows for entry in row.entries]
@@ -201,7 +228,7 @@ def runs_named(sections: Iterable[Section], *, short: bool = False) -> list[str]
     return list(named)
 
 
-def _runs(record: StudyRecord, named: list[str]) -> tuple[Section, ...]:
+def _runs(record: StudyRecord, named: list[str], short: bool) -> tuple[Section, ...]:
     by_id = {result.cell.id: result for result in record.results}
     shown = [by_id[id] for id in named if id in by_id][:RUNS_SHOWN]
     if not shown:
@@ -220,8 +247,16 @@ def _runs(record: StudyRecord, named: list[str]) -> tuple[Section, ...]:
                 )
             )
         )
-    caption = f"The first {len(rows)} runs that the text names, of {count(len(record.results), 'run')}; the id is the "
-    caption += "start of the hash of its content. results.csv of the archive holds all."
+    said = f"The first {count(len(rows), 'run')} that the text names"
+    said = (
+        "The first run that each sentence and each table names"
+        if short
+        else said.replace("first 1 run", "first run")
+    )
+    caption = (
+        f"{said}, of {count(len(record.results), 'run')}; the id is the start of the hash of its content. "
+    )
+    caption += "results.csv of the archive holds all."
     columns = (
         *(Column(title) for title in ("run", "dataset", "method", "seed")),
         Column("score", numeric=True),

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from headstart.base.optional import require
 from headstart.report.document import (
+    GROUPS,
     Beside,
     Blank,
     Block,
@@ -35,8 +36,6 @@ from headstart.report.html import CONTROLS, safe_href, tied
 from headstart.report.plain_svg import plain_svg
 
 NAMED = 3
-GROUPS = 4
-"""Groups of a gallery that a page holds beside each other."""
 LONG_WORD, PIECE = 22, 11
 TEMPLATE = "paper.typ"
 Kind = TypeVar("Kind", Figure, Gallery)
@@ -168,7 +167,9 @@ def _gallery(gallery: Gallery) -> dict[str, Any]:
 
 
 def _table(table: Table, known: set[str]) -> dict[str, Any]:
-    rows = [[_entry(entry, known) for entry in row.entries] for row in table.rows]
+    targets = {entry.target for row in table.rows for entry in row.entries if entry.target}
+    linked = known if not table.runs or targets <= known else set()  # all places of such a table or none
+    rows = [[_entry(entry, linked) for entry in row.entries] for row in table.rows]
     if table.id == "reference-list":
         longest = max((len(row[0]["text"]) for row in rows), default=1)
         return {"kind": "references", "rows": rows, "label-width": min(11.0, 0.9 + 0.52 * longest)}

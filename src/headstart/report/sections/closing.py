@@ -137,7 +137,7 @@ def repeat_section(record: StudyRecord) -> Section:
     blocks.append(
         Paragraph(
             f"The study took {duration(record.seconds_total)} in all; "
-            f"{len(record.results):,} of {count(record.n_planned, 'planned run')} were made."
+            f"{len(record.results):,} of {count(record.n_planned, 'planned run was', 'planned runs were')} made."
         )
     )
     blocks.append(Paragraph("Seeds: " + _seeds(record)))

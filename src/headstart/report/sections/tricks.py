@@ -207,7 +207,8 @@ def _sentence(text: str) -> str:
 
 
 def _caption(table: TrickTable) -> str:
-    said = f"Verdicts at a level of 5 % for all {len(table.effects)} rows together (Holm)."
+    many = f"all {n} rows together" if (n := len(table.effects)) > 1 else "the one row"
+    said = f"Verdicts at a level of 5 % for {many} (Holm)."
     if any(each.aliases for each in table.effects):
         said += " What stands in brackets has the same runs as the one before it: the effect may be either."
     return said
