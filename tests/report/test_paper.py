@@ -17,11 +17,14 @@ from headstart.report.paper import build_paper
 from headstart.report.paper_discussion import _more_tests
 from headstart.report.paper_introduction import introduction
 from headstart.report.run_links import NAMED, named_in
+from headstart.report.sections.images_a_class import curve_of
 from headstart.report.sources import Bibliography
 from headstart.report.talk import build_talk
 from headstart.report.told import told_apart
+from headstart.report.wording import scored
 from headstart.study.record import load_record
 from headstart.testing.records import tiny_record
+from headstart.testing.sized_records import with_sizes as sized_record
 from headstart.testing.stored_studies import stored_study
 from headstart.testing.trained_records import with_training
 
@@ -227,12 +230,39 @@ def half_slide(record, paper):
 
 
 @pytest.mark.parametrize(
-    "sizes",
-    [(), ((0, 45),), ((2, 6), (0, 45)), ((5, 15), (12, 36), (0, 45)), ((8, 24), (15, 45))],
+    ("sizes", "why"),
+    [
+        ((), "every run learned from the same number of images a class"),
+        (((0, 45),), "every run learned from the same number of images a class"),
+        (((2, 6), (0, 45)), "no run was near half, and a law needs three training sizes or more"),
+        (((5, 15), (12, 36), (0, 45)), "no run was near half, and a law needs three training sizes or more"),
+        (((8, 24), (15, 45)), "no run learned from all training images"),
+    ],
     ids=["one size", "all alone", "a seventh", "a third and four fifths", "half, and not all"],
 )
-def test_half_the_images_are_no_slide_where_no_number_near_half_of_all_was_run(record, paper, sizes):
-    assert half_slide(with_sizes(record, *sizes), paper) is None
+def test_half_the_images_cannot_be_told_where_no_number_near_half_was_run_and_no_law_reaches_it(
+    record, paper, sizes, why
+):
+    (said,) = half_slide(with_sizes(record, *sizes), paper).blocks
+    assert said.text.startswith("It cannot be told of shapes: ") and why in said.text
+
+
+def test_half_the_images_are_answered_by_the_law_of_the_curve_where_none_near_half_was_run(tmp_path):
+    record = sized_record(tiny_record(tmp_path, per_class=30, seeds=(0, 1, 2)), (2, 4, 14))
+    (claim,) = half_slide(record, build_paper(record, answers={})).blocks
+    best = record.best["shapes"]
+    curve, most = curve_of(record, "shapes", best)
+    found = curve.predict(most / 2)
+    assert most == 18 and found.low < found.value < found.high
+    assert claim.text.startswith(
+        f"shapes: no run was near half; by the law fitted to 4 numbers of images a class {best} scores {scored(found)} "
+        "with half of all, 9 a class, against "
+    )
+    rows = [row for row in record.sized if row.method == best]
+    assert set(claim.runs) == {cell for row in rows for cell in row.cells}
+    few = sized_record(tiny_record(tmp_path / "few", per_class=30, seeds=(0, 1)), (14, 15))
+    (said,) = half_slide(few, build_paper(few, answers={})).blocks
+    assert "9 images a class lie outside 14 to 72" in said.text
 
 
 def test_half_the_images_are_answered_by_the_number_nearest_half_of_all_which_is_named(record, paper):

@@ -22,6 +22,7 @@ from headstart.report.sections.best import best_section
 from headstart.report.sections.closing import repeat_section, runs_section, wrong_section
 from headstart.report.sections.compared import compared_section
 from headstart.report.sections.data import data_section
+from headstart.report.sections.every_dataset import every_dataset
 from headstart.report.sections.images_a_class import images_section
 from headstart.report.sections.in_short import in_short_table
 from headstart.report.sections.metrics import metrics_section
@@ -194,8 +195,8 @@ def _all_results(
     there = tuple(part for part in parts if part is not None)
     if there and there[0].title == "Results":  # of the only dataset
         return replace(there[0], parts=(*there[0].parts, *there[1:]))
-    blocks = () if there else (Paragraph("Nothing has finished yet."),)
-    return Section("results", "Results", blocks, there)
+    blocks = every_dataset(record, told) if there else [Paragraph("Nothing has finished yet.")]
+    return Section("results", "Results", tuple(blocks), there)
 
 
 def _discussion(record: StudyRecord, told: Told) -> Section:

@@ -179,7 +179,8 @@ def _outliers_section(found: Clustering, book: PictureBook) -> Section:
         return Section("outliers", "Outliers", (Paragraph("No image lies far from its cluster."),))
     made = [_picture(found, book, row) for row in rows]
     said = "In no cluster, or much farther from the centre than is usual in their cluster (3.5 robust deviations)."
-    caption = f"The {len(rows)} farthest of {n}." if n > len(rows) else f"All {n}, the farthest first."
+    every = f"All {n}, the farthest first." if n > 1 else "The only one."
+    caption = f"The {len(rows)} farthest of {n}." if n > len(rows) else every
     shown = tuple(each for each in made if each is not None)
     gallery = Gallery("outliers-pictures", f"{caption} {book.remark()}".strip(), (("", "", shown),))
     return Section("outliers", "Outliers", (Paragraph(said), *((gallery,) if shown else ())))

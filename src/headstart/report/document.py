@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from headstart.report.formula import Formula, plain
 
+GROUPS = 4
+"""Groups of a gallery that a page of paper holds beside each other."""
+
 
 @dataclass(frozen=True)
 class Claim:

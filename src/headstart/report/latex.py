@@ -17,7 +17,7 @@ SIGNS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
     "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
     ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}",
-    "–": "--", "−": "-", "“": "``", "”": "''", "…": r"\ldots{}", "·": r"\textperiodcentered{}",
+    "–": "--", "−": "-", "≈": r"$\approx$", "“": "``", "”": "''", "…": r"\ldots{}", "·": r"\textperiodcentered{}",
 }  # fmt: skip
 LEFT_OUT = ("reference-list",)
 HEAD = r"""% Tables of a study, written by Headstart. In the preamble: \usepackage{booktabs, longtable, array},

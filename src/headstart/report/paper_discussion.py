@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from headstart.measure.cannot_tell import CannotTell
 from headstart.measure.paired import MID_P
@@ -25,14 +26,7 @@ def discussion(record: StudyRecord, told: dict[str, ToldApart | None]) -> Sectio
     improving: list[Block] = [
         claim for name in names for claim in _improving(record, name, told.get(name))[:most]
     ]
-    done = any(result.status == "done" for result in record.results)
-    improving = improving or [
-        Paragraph(
-            "What would improve searches or classifiers of several outputs cannot be read off these results alone."
-            if done
-            else "Nothing has finished, so there is nothing to improve on yet."
-        )
-    ]
+    improving = improving or [Paragraph(_nothing_to_improve(record))]
     return Section(
         "discussion",
         "Discussion",
@@ -54,6 +48,23 @@ def discussion(record: StudyRecord, told: dict[str, ToldApart | None]) -> Sectio
     )
 
 
+def _nothing_to_improve(record: StudyRecord) -> str:
+    """Why the results name nothing that would improve them."""
+    if not any(result.status == "done" for result in record.results):
+        return "Nothing has finished, so there is nothing to improve on yet."
+    shown = [one for name in datasets(record) if (one := _shown(record, name)) is not None]
+    if not shown and (record.retrieval or record.joint):
+        return "What would improve searches or classifiers of several outputs cannot be read off these results alone."
+    if not shown:
+        return "No best method has a finished run to look at, so it cannot be told."
+    if any(not one.confusion for one in shown):
+        return "The errors of the best are not in the record, so it cannot be told."
+    on = "on its test images" if len(shown) == 1 else "on any of the data sets"
+    return (
+        f"The best made no error {on}, in the run that is looked at: these results name nothing to improve."
+    )
+
+
 def _limits(record: StudyRecord) -> list[str]:
     names = datasets(record)
     if not names:
@@ -65,7 +76,8 @@ def _limits(record: StudyRecord) -> list[str]:
     for name in names:
         said += _few(record, name)
     if (missing := record.n_planned - len(record.results)) > 0:
-        said.append(f"{missing:,} of {count(record.n_planned, 'planned run')} were not made.")
+        were = "was" if missing == 1 else "were"
+        said.append(f"{missing:,} of {count(record.n_planned, 'planned run')} {were} not made.")
     if failed := sum(result.status == "failed" for result in record.results):
         said.append(f"{count(failed, 'run')} failed and {'is' if failed == 1 else 'are'} in no mean.")
     return said
@@ -128,7 +140,8 @@ def _improving(record: StudyRecord, name: str, told: ToldApart | None) -> list[C
     if pairs:
         n, true, guess = max(pairs, key=lambda pair: (pair[0], pair[1], pair[2]))
         errors = sum(pair[0] for pair in pairs)
-        said = f"On {name}, {n:,} of {count(errors, 'error')} of one run are {true} taken for {guess}: "
+        are = "is" if n == 1 else "are"
+        said = f"On {name}, {n:,} of {count(errors, 'error')} of one run {are} {true} taken for {guess}: "
         claims.append(
             Claim(
                 said + "more images of the two, or a sharper line between them, would help most.",
@@ -176,10 +189,12 @@ def _threats(record: StudyRecord) -> list[str]:
         if ungrouped
         else []
     )
-    for name in datasets(record):
+    names = datasets(record)
+    for name in names:
         if name in record.tables:
             said += _of_data(record, name)
-        said += _of_choice(record, name)
+        said += _of_choice(record, name) if len(names) <= APART else []
+    said += _of_choices(record, names) if len(names) > APART else []
     trained = sorted(
         {str(card.get("trained_on")) for card in record.cards.values() if card.get("trained_on")}
     )
@@ -195,12 +210,14 @@ def _of_data(record: StudyRecord, name: str) -> list[str]:
     facts = label_facts(record.tables[name], record.targets[name])
     said = []
     if facts.n_across:
-        said.append(f"{facts.n_across:,} contents of {name} lie in more than one split.")
+        lie = "lies" if facts.n_across == 1 else "lie"
+        said.append(f"{count(facts.n_across, 'content')} of {name} {lie} in more than one split.")
     if record.outputs.get(name):
         return said
     if facts.n_contradictions:
+        carry = "carries" if facts.n_contradictions == 1 else "carry"
         said.append(
-            f"{facts.n_contradictions:,} contents of {name} carry more than one label: no method can be right."
+            f"{count(facts.n_contradictions, 'content')} of {name} {carry} more than one label: no method can be right."
         )
     ratio = facts.most[1] / max(1, facts.least[1])
     if facts.n_classes > 1 and ratio >= 3:
@@ -223,3 +240,19 @@ def _of_choice(record: StudyRecord, name: str) -> list[str]:
     if math.isfinite(gap) and gap > GAP:
         said += f", {100 * gap:.1f} points lower"
     return [said + "."]
+
+
+def _of_choices(record: StudyRecord, names: Sequence[str]) -> list[str]:
+    """The same of many datasets, in one sentence."""
+    said = []
+    for name in names:
+        best = best_of(record, name)
+        score = accuracy(best) if best is not None else None
+        if best is not None and score is not None and best.selection is not None:
+            said.append(f"{percent(best.selection)} and {percent(score.value)} on {name}")
+    if not said:
+        return []
+    return [
+        "The best of each dataset was chosen among its methods, so its choosing score is expected to be too high. "
+        f"Choosing score and test score of the best are {listed(said)}."
+    ]

@@ -85,7 +85,7 @@ def _together(
         flaws = [
             f"{n:,} {what}"
             for n, what in (
-                (facts.n_copies, "copies"), (facts.n_contradictions, "with two labels"),
+                (facts.n_copies, "copy" if facts.n_copies == 1 else "copies"), (facts.n_contradictions, "with two labels"),
                 (facts.n_across, "in two splits"), (facts.n_left_out, "left out"),
             )
             if n
@@ -147,15 +147,12 @@ def consistent_words(facts: LabelFacts, audited: str = "") -> str:
     if audited:
         out = f" {count(facts.n_left_out, 'file was', 'files were')} left out." if facts.n_left_out else ""
         return f"{said}{audited}{out}"
-    said += (
-        f"{facts.n_copies:,} images repeat the content of another" if facts.n_copies else "No content repeats"
-    )
-    said += (
-        f"; {facts.n_contradictions:,} contents carry more than one label"
-        if facts.n_contradictions
-        else "; none carries two labels"
-    )
-    said += f"; {facts.n_across:,} lie in more than one split" if facts.n_across else ""
+    copies, two = facts.n_copies, facts.n_contradictions
+    said += f"{count(copies, 'image repeats', 'images repeat')} the content of another" if copies else ""
+    said += "" if copies else "No content repeats"
+    said += f"; {count(two, 'content carries', 'contents carry')} more than one label" if two else ""
+    said += "" if two else "; none carries two labels"
+    said += f"; {count(facts.n_across, 'lies', 'lie')} in more than one split" if facts.n_across else ""
     said += f"; {count(facts.n_left_out, 'file was', 'files were')} left out" if facts.n_left_out else ""
     return said + ". Copies are found by equal bytes or pixels; near copies are not looked for here."
 
@@ -196,7 +193,8 @@ def _enough(record: StudyRecord, name: str, told: ToldApart | None, id: str) -> 
     if best is None or score is None:
         none = "No classifier" if record.retrieval else "Nothing"
         return [Paragraph(f"Are the images of {name} enough? {none} has finished, so it cannot be told.")]
-    said = f"Is it enough? The {score.n:,} test images of {name} leave the accuracy of the best uncertain within "
+    leave = f"{count(score.n, 'test image')} of {name} {'leaves' if score.n == 1 else 'leave'}"
+    said = f"Is it enough? The {leave} the accuracy of the best uncertain within "
     said += f"{interval(score) or 'unknown limits'} %"
     said += _seen_words(told) if told is not None else ""
     blocks: list[Block] = [Claim(f"{said}.", best.cells)]

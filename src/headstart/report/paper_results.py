@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from headstart.report.division import repeats
 from headstart.report.document import (
+    GROUPS,
     Block,
     Claim,
     Column,
@@ -22,7 +23,9 @@ from headstart.report.document import (
 from headstart.report.pictures import PictureBook
 from headstart.report.published import published_table
 from headstart.report.sections.best import best_section
-from headstart.report.sections.images_a_class import images_section
+from headstart.report.sections.error_maps import maps_caption
+from headstart.report.sections.every_dataset import every_dataset
+from headstart.report.sections.images_a_class import NO_CROSSING, images_section
 from headstart.report.sections.over_datasets import over_datasets_section
 from headstart.report.sections.results import against_entry, results_section, run_entry
 from headstart.report.sections.retrieval import retrieval_section
@@ -47,6 +50,10 @@ SHORT_LINES = 3
 MAP_BYTES = 400_000
 FEW_ROWS, FEW_FIGURES = 3, 1
 """Of more datasets than `APART` each is told in so many rows and figures."""
+MANY = 4
+"""Of more datasets than so many each is told in sentences alone, beside the table of all of them."""
+EVERY_ROWS, EVERY_COLUMNS = 16, 7
+"""Methods and data sets of the table that then tells all of them."""
 
 
 def results(
@@ -66,10 +73,13 @@ def results(
         )
         if part is not None
     ]
-    over = over_datasets_section(record)
-    if over is not None and len(parts) > APART:
-        over = replace(over, blocks=tuple(_first_rows(block) for block in over.blocks))
+    over, n = over_datasets_section(record), len(datasets(record))
+    if over is not None and n > APART:  # the table of every method has the mean ranks
+        over = replace(over, blocks=tuple(block for block in over.blocks if not isinstance(block, Table)))
     blocks: list[Block] = [*missing_claims(record), *cut_claims(record)]
+    blocks += every_dataset(record, told, most=EVERY_ROWS, wide=EVERY_COLUMNS)
+    if n > MANY:
+        blocks.append(Paragraph("Tables and drawings of each data set alone are in the HTML report."))
     if not parts:
         blocks.append(Paragraph("Nothing has finished yet."))
     after = (over, tricks_in_short(record, cited))
@@ -78,12 +88,14 @@ def results(
     )
 
 
-def _first_rows(block: Block, most: int = FEW_ROWS) -> Block:
-    """A table of many rows cut to what a short paper holds, and that said."""
-    if not isinstance(block, Table) or len(block.rows) <= most:
+def _in_short(block: Block) -> Block:
+    """A table of images a class cut to what a short paper holds, and that said."""
+    if not isinstance(block, Table):
         return block
-    said = f"{block.caption} The first {most} of {len(block.rows)} are shown."
-    return replace(block, caption=said, rows=block.rows[:most])
+    said = "Test accuracy by images a class, with 95 % intervals, and the fitted law."
+    if len(block.rows) > SHORT_LINES:
+        said += f" The first {SHORT_LINES} of {len(block.rows)} are shown."
+    return replace(block, caption=said, rows=block.rows[:SHORT_LINES])
 
 
 def _classified(
@@ -93,8 +105,11 @@ def _classified(
     figures = [block for block in blocks_in(whole) if isinstance(block, Figure)]
     figures.sort(key=lambda each: each.id.endswith(("-memory", "-size")))  # those of seconds and layers first
     short = len(datasets(record)) > APART
-    claims = (*verdict(record, name, told).claims, *(() if short else shift_claims(record, name)))
+    claims = (*verdict(record, name, told).claims, *shift_claims(record, name, short=short))
     rows = FEW_ROWS if short else ROWS_SHOWN
+    if len(datasets(record)) > MANY:
+        others = published_table(record, name, id, cited)
+        return Section(id, f"Classification of {name}", (*claims, *([others] if others is not None else [])))
     blocks: list[Block] = [*claims, paper_table(record, name, id, told, rows)]
     gaps = told_figure(record, told, id) if told is not None else []
     blocks += [*gaps, *figures][: FEW_FIGURES if short else FIGURES_SHOWN]
@@ -114,15 +129,12 @@ def _sized(record: StudyRecord, name: str, id: str, short: bool) -> Section | No
         return None
     blocks = [block for block in blocks_in(whole) if not (short and isinstance(block, Figure))]
     claims = [block for block in blocks if isinstance(block, Claim)]
-    kept: list[Block] = [*claims[: SHORT_CROSSINGS if short else CROSSINGS_SHOWN]]
+    none = [claim for claim in claims if claim.text.startswith(NO_CROSSING)]
+    kept: list[Block] = [*(claims if none else claims[: SHORT_CROSSINGS if short else CROSSINGS_SHOWN])]
     if len(claims) > len(kept):
         more = len(claims) - len(kept)
         kept.append(Paragraph(f"{count(more, 'more crossing is', 'more crossings are')} in the HTML report."))
-    kept += [
-        _first_rows(block, SHORT_LINES) if short else block
-        for block in blocks
-        if not isinstance(block, Claim)
-    ]
+    kept += [_in_short(block) if short else block for block in blocks if not isinstance(block, Claim)]
     title = whole.title if len(datasets(record)) == 1 else f"{whole.title} of {name}"
     return replace(whole, title=title, blocks=tuple(kept))
 
@@ -137,19 +149,20 @@ def paper_table(
         _row(at, row, row.method == best, told, short_shift_entries(row, rows))
         for at, row in enumerate(rows[:most_rows], start=1)
     ]
-    caption = (
-        f"Methods on {name}, the best by the choosing score ({selected_on(record, name)}) first. Under an "
-    )
-    caption += (
-        f"accuracy stands its 95 % interval over test images and {repeats(record, name)}s; “runs” names the first of the "
-        "runs."
-    )
-    if any(row.shifts for row in rows):
+    caption = f"Methods on {name}, the best by the choosing score ({selected_on(record, name)}) first."
+    short = most_rows < ROWS_SHOWN
+    if not short:
+        caption += (
+            f" Under an accuracy stands its 95 % interval over test images and {repeats(record, name)}s;"
+        )
+        caption += " “runs” names the first of the runs."
+    if any(row.shifts for row in rows) and not short:
         caption += (
             " Under an accuracy on other test images stands the drop, in points, with its 95 % interval."
         )
     if len(rows) > len(made):
-        caption += f" {len(made)} of {len(rows)} methods are shown; results.csv of the archive holds all."
+        where = "" if short else "; results.csv of the archive holds all"
+        caption += f" {len(made)} of {len(rows)} methods are shown{where}."
     columns = (
         Column("#", numeric=True), Column("method"), Column("chosen by", numeric=True),
         Column("accuracy", numeric=True), *short_shift_columns(rows), Column("against the best"),
@@ -180,13 +193,21 @@ def _row(
     return Row(entries, "best" if best else "" if row.status == "done" else row.status)
 
 
+def _fewer(maps: Gallery, short: bool) -> Gallery:
+    """As many maps as a page holds beside each other, under words on so many and on whether they may be believed."""
+    groups, believed = maps.groups[:GROUPS], maps.caption.removeprefix(maps_caption(len(maps.groups)))
+    return replace(maps, caption=f"{maps_caption(len(groups), short=short)}{believed}", groups=groups)
+
+
 def _closely(record: StudyRecord, name: str, id: str, short: bool) -> list[Block]:
     """What the report shows of the best method, less most pictures: confusion, classes, reliability, maps of errors."""
     closely = best_section(record, name, PictureBook(MAP_BYTES), f"{id}-best")
     if closely is None:
         return []
     maps = [
-        block for block in blocks_in(closely) if isinstance(block, Gallery) and block.id.endswith("-maps")
+        _fewer(block, short)
+        for block in blocks_in(closely)
+        if isinstance(block, Gallery) and block.id.endswith("-maps")
     ]
     if short:
         return [*maps]

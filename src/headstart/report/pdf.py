@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from headstart.base.optional import require
 from headstart.report.document import (
+    GROUPS,
     Beside,
     Blank,
     Block,
@@ -37,8 +38,6 @@ from headstart.report.html import CONTROLS, safe_href, tied
 from headstart.report.plain_svg import plain_svg
 from headstart.report.run_links import NAMED, place_of
 
-GROUPS = 4
-"""Groups of a gallery that a page holds beside each other."""
 LONG_WORD, PIECE = 22, 11
 TEMPLATE = "paper.typ"
 Kind = TypeVar("Kind", Figure, Gallery)

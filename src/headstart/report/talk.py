@@ -27,14 +27,15 @@ from headstart.report.paper import Paper
 from headstart.report.paper_introduction import TOGETHER
 from headstart.report.paper_methods import methods_named
 from headstart.report.pictures import PictureBook
-from headstart.report.sections.best import best_section
+from headstart.report.sections.best import best_section, confused_pairs
 from headstart.report.sections.compared import use_of_splits
-from headstart.report.sections.data import data_section
+from headstart.report.sections.data import examples
 from headstart.report.sections.shifted import shift_claims
 from headstart.report.sections.told_apart import told_table
 from headstart.report.summary import dataset_claims
-from headstart.report.talk_backup import backup, cut, run_slides
-from headstart.report.verdict import datasets, missing_claims, told_claims
+from headstart.report.talk_backup import backup, cut, of_each, run_slides
+from headstart.report.talk_together import examples_of_each, together
+from headstart.report.verdict import APART, datasets, missing_claims, told_claims
 from headstart.report.wording import (
     decimal,
     listed,
@@ -45,8 +46,9 @@ PICTURES, PICTURE_BYTES, MAPS = 8, 400_000, 4
 ROWS = 6
 LEFT_OUT = ("runs", "log loss", "#")
 """Columns of the methods of a data set."""
-MATRIX = 8
-DATASETS_TOLD = 2
+MATRIX, THREATS = 10, 8
+DATASETS_TOLD, OTHERS_TOLD = 2, 8
+"""Data sets with slides of their own in the talk, and of those that a table tells together behind it."""
 MOST_MINUTES = 20.0
 SPARED = (
     "figure-layers", "told-1", "looked", "errors", "figure-seconds", "result-1", "tuned", "improve", "figure-sized",
@@ -95,18 +97,21 @@ def build_talk(record: StudyRecord, paper: Paper, *, picture_bytes: int = PICTUR
     names = datasets(record)
     first = names[0] if names else ""
     book = PictureBook(picture_bytes)
+    all_told = [Slide(*each) for each in together(record, paper)]
+    closely = names[: 1 if all_told else DATASETS_TOLD]
     slides = [
         Slide("question", "The question", _question(record), 1.0),
         *_images(record, paper, first, book),
         Slide("ways", "What was compared", _ways(record, paper), 2.0),
         Slide("measured", "How it was measured", _measured(record), 1.5),
         *([] if names else [Slide("result", "The result", tuple(missing_claims(record)), 1.0)]),
-        *(_found(record, paper, name, at) for at, name in enumerate(names[:DATASETS_TOLD])),
+        *all_told,
+        *(_found(record, paper, name, at) for at, name in enumerate(closely)),
         *_drawn(paper),
         *_sized(paper),
-        *_told(paper, names[:DATASETS_TOLD]),
+        *_told(paper, closely),
         *_worth(paper, names[:DATASETS_TOLD]),
-        *_over(paper),
+        *_over(paper, 1 if any(slide.id == "ranks" for slide in all_told) else 0),
         *_tricks(paper),
         *_closely(record, first, book),
         Slide("improve", "What would improve it", _part(paper, "improving")[:4], 1.0),
@@ -114,7 +119,9 @@ def build_talk(record: StudyRecord, paper: Paper, *, picture_bytes: int = PICTUR
         Slide("conclusion", "Conclusion", _part(paper, "conclusion"), 1.0),
     ]
     kept, put_back = _in_time([slide for slide in slides if slide.blocks])
-    behind = (*(Slide(*each) for each in backup(record, paper)), *put_back)
+    others = [_found(record, paper, name, at) for at, name in enumerate(names) if name not in closely]
+    others = [replace(each, minutes=0.0) for each in others[:OTHERS_TOLD] if each.blocks]
+    behind = (*(Slide(*each) for each in backup(record, paper)), *others, *put_back)
     named = (block for slide in (*kept, *behind) for block in slide.blocks)
     runs = tuple(Slide(*each) for each in run_slides(record, named))
     return Talk(paper.document.title, paper.document.subtitle, kept, behind, runs)
@@ -149,16 +156,18 @@ def _images(record: StudyRecord, paper: Paper, name: str, book: PictureBook) -> 
         return []
     facts = [block for block in part.blocks if isinstance(block, Table)]
     said = [block for block in part.blocks if isinstance(block, Paragraph | Claim)]
+    title = f"The images of {name}"
     if part.id == TOGETHER:  # a sentence a data set, each on whether its images are enough
-        shown, enough = said[:0], said
+        shown, enough, title = said[:0], said, "The images"
+        pictures = examples_of_each(record, book)
     else:
         shown, enough = said[1:2], said[2:]
-    examples = _examples(record, name, book)
+        pictures = _examples(record, name, book)
     return [
         Slide(
             "images",
-            f"The images of {name}",
-            (*shown, *(cut(table, ROWS) for table in facts), *examples),
+            title,
+            (*shown, *(cut(table, ROWS) for table in facts), *pictures),
             1.5,
         ),
         Slide("enough", "Are they enough, and consistent?", tuple(enough), 1.0),
@@ -166,13 +175,13 @@ def _images(record: StudyRecord, paper: Paper, name: str, book: PictureBook) -> 
 
 
 def _examples(record: StudyRecord, name: str, book: PictureBook) -> list[Block]:
-    table, outputs = record.tables[name], record.outputs.get(name, ())
-    section = data_section(table, record.targets[name], book, "example", outputs)
-    found = next((block for block in section.blocks if isinstance(block, Gallery)), None)
+    found = examples(
+        record.tables[name], record.targets[name], book, "example", record.outputs.get(name, ()),
+        n_classes=PICTURES // 2, n_each=2,
+    )  # fmt: skip
     if found is None:
         return []
-    groups = [(title, "", pictures[:2]) for title, _, pictures in found.groups[: PICTURES // 2]]
-    return [Gallery("examples", "", tuple(groups))]
+    return [Gallery("examples", "", tuple((title, "", pictures) for title, _, pictures in found.groups))]
 
 
 def _ways(record: StudyRecord, paper: Paper) -> tuple[Block, ...]:
@@ -196,7 +205,7 @@ def _first_two(table: Table, rows: int) -> tuple[Row, ...]:
 
 
 def _measured(record: StudyRecord) -> tuple[Block, ...]:
-    items = [f"{name}: {use_of_splits(record, name)}" for name in datasets(record)[:3]]
+    items = of_each(record, lambda name: f"{name}: {use_of_splits(record, name)}")
     runs = listed(dict.fromkeys(f"{repeats(record, name)}s" for name in datasets(record)))
     items += [
         "Best is what scores highest on validation images or inner folds, less one standard error; test images "
@@ -215,9 +224,8 @@ def _found(record: StudyRecord, paper: Paper, name: str, at: int) -> Slide:
         if isinstance(b, Table) and b.id == f"found-{at}-methods"
     ]  # fmt: skip
     missing = missing_claims(record) if at == 0 else []
-    return Slide(
-        f"result-{at}", f"The result on {name}", (*claims, *missing, *tables), 2.0 if at == 0 else 1.0
-    )
+    minutes = 2.0 if at == 0 and len(paper.told) <= APART else 1.0
+    return Slide(f"result-{at}", f"The result on {name}", (*claims, *missing, *tables), minutes)
 
 
 def _narrow(table: Table) -> Table:
@@ -266,10 +274,9 @@ def _told(paper: Paper, names: list[str]) -> list[Slide]:
         told = paper.told.get(name)
         if told is not None:
             table = cut(told_table(told, f"talk-{at}", 5), 5)
-            title = "Can they be told apart?" + (f" ({name})" if len(names) > 1 else "")
-            slides.append(
-                Slide(f"told-{at}", title, (*told_claims(told)[:1], table), 2.0 if at == 0 else 0.5)
-            )
+            title = "Can they be told apart?" + (f" ({name})" if len(paper.told) > 1 else "")
+            minutes = 0.5 if at else 2.0 if len(paper.told) <= APART else 1.0
+            slides.append(Slide(f"told-{at}", title, (*told_claims(told)[1:], table), minutes))
     return slides
 
 
@@ -292,13 +299,11 @@ def _short(part: Section, most: int) -> tuple[Block, ...]:
     return (*said, *tables)
 
 
-def _over(paper: Paper) -> list[Slide]:
+def _over(paper: Paper, n_told: int) -> list[Slide]:
+    """What the comparison over the data sets says, less what another slide has told."""
     part = _section(paper, "over-datasets")
-    return (
-        [Slide("over", part.title, tuple(b for b in part.blocks if isinstance(b, Claim)), 1.0)]
-        if part
-        else []
-    )
+    said = [block for block in part.blocks if isinstance(block, Claim)] if part is not None else []
+    return [Slide("over", part.title, tuple(said[n_told:]), 1.0)] if part is not None else []
 
 
 def _closely(record: StudyRecord, name: str, book: PictureBook) -> list[Slide]:
@@ -308,20 +313,20 @@ def _closely(record: StudyRecord, name: str, book: PictureBook) -> list[Slide]:
     matrix = [
         b for b in blocks_in(closely) if isinstance(b, Table) and b.matrix and len(b.columns) <= MATRIX + 1
     ]
-    pairs = [cut(b, ROWS) for b in blocks_in(closely) if isinstance(b, Table) and not matrix][:1]
-    slides = [
-        Slide("confusion", "What the best takes for what", (*(cut(t, MATRIX) for t in matrix), *pairs), 1.5)
-    ]
+    pairs = confused_pairs(record, name, "talk-pairs") if not matrix else None
+    shown = [cut(table, MATRIX) for table in (*matrix, *([pairs] if pairs is not None else []))]
+    on = f" ({name})" if len(datasets(record)) > 1 else ""
+    slides = [Slide("confusion", f"What the best takes for what{on}", tuple(shown), 1.5)]
     galleries = [b for b in blocks_in(closely) if isinstance(b, Gallery)]
     errors = next((b for b in galleries if b.id.endswith("-errors")), None)
     if errors is not None and errors.groups:
         groups = tuple((title, "", pictures[:PICTURES]) for title, _, pictures in errors.groups[:1])
-        slides.append(Slide("errors", "Its surest errors", (Gallery("errors", "", groups),), 1.0))
+        slides.append(Slide("errors", f"Its surest errors{on}", (Gallery("errors", "", groups),), 1.0))
     maps = next((b for b in galleries if b.id.endswith("-maps")), None)
     if maps is not None:
         said = "Bright is what spoke for the class that was named, which is wrong."
-        shown = replace(maps, caption=said, groups=maps.groups[:MAPS])
-        slides.append(Slide("looked", "Where it looked when it was wrong", (shown,), 0.5))
+        some = replace(maps, caption=said, groups=maps.groups[:MAPS])
+        slides.append(Slide("looked", f"Where it looked when it was wrong{on}", (some,), 0.5))
     return slides
 
 
@@ -342,7 +347,7 @@ def _part(paper: Paper, id: str) -> tuple[Block, ...]:
 
 def _threats(paper: Paper) -> tuple[Block, ...]:
     return tuple(
-        replace(block, items=block.items[:5]) if isinstance(block, Points) else block
+        replace(block, items=block.items[:THREATS]) if isinstance(block, Points) else block
         for block in _part(paper, "threats")
     )
 

@@ -40,7 +40,7 @@ def search_blocks(record: SearchRecord, id: str, *, pruner: str) -> list[Block]:
             "Accuracy on the images that choose, trial after trial. The line is the best so far; the dashes are "
             "the defaults.",
             history(record),
-            f"History of {record.method}: {len(record.trials)} trials, the best "
+            f"History of {record.method}: {count(len(record.trials), 'trial')}, the best "
             f"{percent(best.value if best else None)}, the defaults {percent(record.default['value'])}",
         )
     )
@@ -122,7 +122,12 @@ def _trials(record: SearchRecord, id: str) -> Table:
         f" The first {MOST_ROWS} of {len(record.trials):,} are listed." if left else ""
     )
     return Table(
-        f"{id}-trials", caption, columns, rows, sortable=True, folded=f"All {count(len(rows), 'trial')}"
+        f"{id}-trials",
+        caption,
+        columns,
+        rows,
+        sortable=True,
+        folded=f"All {n} trials" if (n := len(rows)) > 1 else "The only trial",
     )
 
 

@@ -38,18 +38,33 @@ N_BINS = 15
 
 def best_section(record: StudyRecord, dataset: str, book: PictureBook, id: str) -> Section | None:
     """The close look at the best method, or None where nothing finished."""
-    best = best_of(record, dataset)
-    done = [result for result in results_of(record, best) if result.whole] if best else []
+    best, done = best_of(record, dataset), _done(record, dataset)
     if best is None or not done:
         return None
-    held = [result for result in done if result.cell.id in record.probabilities]
-    shown = held[0] if held else done[0]
+    shown = _looked_at(record, done)
     blocks: list[Block] = [_opening(best, shown, len(done))]
     blocks += [confusion_table(shown, id)] if shown.confusion else []
     blocks += _side_by_side(record, shown, id)
     blocks += [*error_maps(record, shown, book, id), _errors(record, shown, book, id)]
     title = f"The best on {dataset}" if len(datasets(record)) > 1 else "The best"
     return Section(id, f"{title}, looked at closely", tuple(blocks))
+
+
+def confused_pairs(record: StudyRecord, dataset: str, id: str) -> Table | None:
+    """The pairs of classes that the best method takes for each other most; None where it confuses none."""
+    done = _done(record, dataset)
+    found = _pairs_table(_looked_at(record, done), id) if done else None
+    return found if found is not None and found.rows else None
+
+
+def _done(record: StudyRecord, dataset: str) -> list[CellResult]:
+    best = best_of(record, dataset)
+    return [result for result in results_of(record, best) if result.whole] if best is not None else []
+
+
+def _looked_at(record: StudyRecord, done: list[CellResult]) -> CellResult:
+    """The first run whose probabilities are held, else the first."""
+    return next((result for result in done if result.cell.id in record.probabilities), done[0])
 
 
 def _side_by_side(record: StudyRecord, shown: CellResult, id: str) -> list[Block]:

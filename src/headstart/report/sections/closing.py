@@ -134,7 +134,7 @@ def repeat_section(record: StudyRecord) -> Section:
     if record.command:
         blocks.append(Points((record.command,), "The command", code=True))
     if record.planned:
-        made = f"{len(record.results):,} of {count(record.n_planned, 'planned run')} were made."
+        made = f"{len(record.results):,} of {count(record.n_planned, 'planned run was', 'planned runs were')} made."
         blocks.append(Paragraph(f"The study took {duration(record.seconds_total)} in all; {made}"))
         blocks.append(Paragraph("Seeds: " + _seeds(record)))
     facts = (

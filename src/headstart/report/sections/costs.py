@@ -10,7 +10,7 @@ from headstart.report.figure_style import Mark
 from headstart.report.figures import accuracy_against_cost
 from headstart.report.told import ToldApart
 from headstart.report.verdict import accuracy
-from headstart.report.wording import duration, percent, size, total_seconds
+from headstart.report.wording import count, duration, percent, size, total_seconds
 from headstart.study.records import MethodSummary, StudyRecord
 
 
@@ -128,7 +128,12 @@ def _figure(
     svg = accuracy_against_cost(marks, front, ring, cost.axis, from_zero=cost.key == "seconds")
     runs = tuple(cell for row in known for cell in row.cells)
     return Figure(
-        f"{id}-{cost.key}", caption, svg, f"Accuracy of {len(known)} methods against {cost.noun}", notes, runs
+        f"{id}-{cost.key}",
+        caption,
+        svg,
+        f"Accuracy of {count(len(known), 'method')} against {cost.noun}",
+        notes,
+        runs,
     )
 
 

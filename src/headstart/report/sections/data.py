@@ -41,10 +41,8 @@ def data_section(
     if table.source:
         blocks.append(Paragraph(f"Source: {table.source}"))
     blocks += counted
-    named = [each["name"] for each in outputs if each["kind"] in ("classes", "ordinal")]
-    shown = [target] if not outputs else named[:1]
-    examples = [_examples(table, name, book, id) for name in shown]
-    blocks += [each for each in examples if each is not None]
+    shown = examples(table, target, book, id, outputs)
+    blocks += [shown] if shown is not None else []
     blocks += _left_out(table, id)
     return Section(id, f"The data: {table.name}", tuple(blocks))
 
@@ -161,14 +159,23 @@ def _number(n: int) -> Entry:
     return Entry(f"{n:,}", n)
 
 
-def _examples(table: ImageTable, target: str, book: PictureBook, id: str) -> Gallery | None:
+def examples(
+    table: ImageTable, target: str, book: PictureBook, id: str, outputs: Sequence[dict[str, Any]] = (), *,
+    n_classes: int = CLASSES_SHOWN, n_each: int = EXAMPLES_SHOWN,
+) -> Gallery | None:  # fmt: skip
+    """So many pictures of each of the largest classes; of several outputs those of the first that has classes."""
+    if outputs:
+        named = [each["name"] for each in outputs if each["kind"] in ("classes", "ordinal")]
+        if not named:
+            return None
+        target = named[0]
     rows_of: dict[str, list[int]] = {}
     for row in sorted(range(len(table)), key=lambda at: table.digests[at]):
         if (label := table.labels[target][row]) is not None:
             rows_of.setdefault(label, []).append(row)
-    largest = sorted(rows_of, key=lambda label: (-len(rows_of[label]), label))[:CLASSES_SHOWN]
+    largest = sorted(rows_of, key=lambda label: (-len(rows_of[label]), label))[:n_classes]
     shown: dict[str, list[Picture]] = {label: [] for label in sorted(largest)}
-    for turn in range(EXAMPLES_SHOWN):
+    for turn in range(n_each):
         for label in shown:
             if turn < len(rows_of[label]) and (
                 made := book.picture(table, rows_of[label][turn], side=EXAMPLE_SIDE)
@@ -180,8 +187,8 @@ def _examples(table: ImageTable, target: str, book: PictureBook, id: str) -> Gal
         (label, count(len(rows_of[label]), "image"), tuple(pictures)) for label, pictures in shown.items()
     )
     caption = "Examples of each class, taken by order of content hash, which is as good as by lot."
-    if len(rows_of) > CLASSES_SHOWN:
-        caption += f" The {CLASSES_SHOWN} largest of {len(rows_of)} classes are shown."
+    if len(rows_of) > n_classes:
+        caption += f" The {n_classes} largest of {len(rows_of)} classes are shown."
     return Gallery(f"{id}-examples", f"{caption} {book.remark()}".strip(), groups)
 
 

@@ -31,12 +31,21 @@ def error_maps(record: StudyRecord, result: CellResult, book: PictureBook, id: s
             groups.append((f"true: {labels[row]}", said, pictures))
     if not groups:
         return []
-    caption = (
-        f"Where it looked when it was wrong and sure (Grad-CAM): {count(len(groups), 'image')} as the network sees "
-        "them, and under the map of the class that was named; bright is what spoke for it. Look whether that is the "
-        f"object, its surroundings or something that has no business there. {_believed(found)}"
-    )
+    caption = f"{maps_caption(len(groups))} {_believed(found)}"
     return [Gallery(f"{id}-maps", caption, tuple(groups))]
+
+
+def maps_caption(n: int, *, short: bool = False) -> str:
+    """What a gallery of maps shows and what to look for, of so many images; on one line of a page where `short`."""
+    if short:
+        each = "an image and its map" if n == 1 else f"{n} images, each beside its map"
+        return f"Where it looked when it was wrong and sure (Grad-CAM): {each}; bright is what spoke for the class named."
+    it = "it" if n == 1 else "them"
+    return (
+        f"Where it looked when it was wrong and sure (Grad-CAM): {count(n, 'image')} as the network sees {it}, and "
+        "under the map of the class that was named; bright is what spoke for it. Look whether that is the object, its "
+        "surroundings or something that has no business there."
+    )
 
 
 def error_maps_of_output(

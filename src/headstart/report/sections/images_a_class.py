@@ -20,11 +20,13 @@ from headstart.report.figure_style import Mark
 from headstart.report.figures import Band, accuracy_against_images
 from headstart.report.run_links import place_of
 from headstart.report.verdict import accuracy, results_of
-from headstart.report.wording import DASH, interval, percent
+from headstart.report.wording import DASH, count, interval, percent
 from headstart.study.records import CellResult, MethodSummary, StudyRecord
 
 LINES = 6
 GAIN = 0.02
+NO_CROSSING = ("The fitted laws do not cross", "Whether the fitted laws cross")
+"""How the sentence begins that stands where no crossing is told."""
 BAND_STEPS = 40
 SEED = 0
 
@@ -70,6 +72,19 @@ def crossings_of(record: StudyRecord, dataset: str) -> list[dict[str, Any]]:
         }
         for found in _crossings(_curves(record, dataset))
     ]  # fmt: skip
+
+
+def curve_of(record: StudyRecord, dataset: str, method: str) -> tuple[LearningCurve | CannotTell, float]:
+    """The law of one method over all its numbers of images a class, and the images a class that all of them are.
+
+    The number is 0 where no run had all training images.
+    """
+    rows = [row for row in record.sized if (row.dataset, row.method) == (dataset, method)]
+    line = sorted((row for row in rows if accuracy(row) is not None and _runs(record, row)), key=_images)
+    if len(line) < 2:
+        return CannotTell("every run learned from the same number of images a class"), 0.0
+    whole = 0.0 if line[-1].per_class else _x(record, line[-1])
+    return _curve(record, method, line), whole
 
 
 def _curves(record: StudyRecord, dataset: str) -> dict[str, LearningCurve | CannotTell]:
@@ -135,7 +150,30 @@ def _claims(
 ) -> list[Claim]:
     runs = tuple(cell for line in lines.values() for row in line for cell in row.cells)
     claims = [_more_claim(next(iter(curves.values())), next(iter(lines)), runs)]
-    return claims + [Claim(_crossing_words(found), runs) for found in _crossings(curves)]
+    crossings = [Claim(_crossing_words(found), runs) for found in _crossings(curves)]
+    if not crossings and (said := _no_crossing_words(curves)):
+        crossings = [Claim(said, runs)]
+    return claims + crossings
+
+
+def _no_crossing_words(curves: Mapping[str, LearningCurve | CannotTell]) -> str:
+    """That no fitted law overtakes another, or why that cannot be told; "" for a single line."""
+    fitted = [curve for curve in curves.values() if isinstance(curve, LearningCurve)]
+    if len(curves) < 2:
+        return ""
+    none, unknown = NO_CROSSING
+    if len(fitted) < 2:
+        return f"{unknown} cannot be told: a law could be fitted to {len(fitted)} of {len(curves)} methods."
+    least, most = max(each.measured[0] for each in fitted), min(each.measured[1] for each in fitted)
+    if not least < most:
+        return (
+            f"{unknown} cannot be told: the methods were not measured at the same numbers of images a class."
+        )
+    top = max(fitted, key=lambda each: float(each.at(most)))
+    return (
+        f"{none} between {least:,.0f} and {most:,.0f} images a class: {top.name} is on top at every number in "
+        "between."
+    )
 
 
 def _more_claim(curve: LearningCurve | CannotTell, name: str, runs: tuple[str, ...]) -> Claim:
@@ -228,5 +266,5 @@ def _figure(
     runs = tuple(cell for line in lines.values() for row in line for cell in row.cells)
     svg = accuracy_against_images(marks, bands)
     return Figure(
-        f"{id}-curves", caption, svg, f"Accuracy of {len(lines)} methods by images a class", (), runs
+        f"{id}-curves", caption, svg, f"Accuracy of {count(len(lines), 'method')} by images a class", (), runs
     )

@@ -27,7 +27,7 @@ def in_short_table(record: StudyRecord, told: Told, id: str = "in-short") -> Tab
     )
     columns = (
         Column("images"), Column("best"), Column("accuracy", "on the test images", numeric=True),
-        Column("the next is"), Column("as good, and cheaper"),
+        Column("the next is"), Column("cheaper, and not told apart"),
         Column("cost", "time of one run, and the most memory in use", numeric=True),
     )  # fmt: skip
     return Table(id, caption, columns, rows)

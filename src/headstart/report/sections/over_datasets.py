@@ -203,6 +203,7 @@ def _diagram(found: Comparison, names: dict[str, str], id: str, runs: tuple[str,
         "rings on a bar are its members."
     )
     caption += "" if groups else " There is no bar: every pair is told apart."
+    caption += f" Nemenyi's critical difference of mean ranks is {found.critical_difference:.2f}."
     if len(shown) < len(found.order):
         caption += f" The first {len(shown)} of {len(found.order)} methods are drawn."
     svg = critical_difference([Ranked(names[m], ranks[m]) for m in shown], groups, len(found.methods))
@@ -282,8 +283,7 @@ def _ranks(
     caption = (
         f"Mean ranks over {found.n_datasets} data sets (1 is best); p is of Wilcoxon's signed-rank test against "
         "the first, Holm-adjusted; the effect is the matched-pairs rank-biserial correlation. "
-        f"Nemenyi's critical difference of mean ranks is {found.critical_difference:.2f}. The last column is the mean "
-        "difference from the first, in points, that so many data sets show four times in five."
+        "The last column is the mean difference from the first, in points, that so many data sets show four times in five."
     )
     columns = (
         Column("method"),

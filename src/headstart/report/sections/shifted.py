@@ -14,7 +14,7 @@ from headstart.report.figures import accuracy_by_step
 from headstart.report.run_links import RUNS, runs_entry
 from headstart.report.told_shift import rival_told
 from headstart.report.verdict import best_of, ranked
-from headstart.report.wording import DASH, count, decimal, interval, percent, signed_points
+from headstart.report.wording import DASH, count, decimal, interval, listed, percent, signed_points
 from headstart.study.records import MethodSummary, ShiftResult, StudyRecord
 from headstart.study.shifted import CORRUPTED, FOLDER
 
@@ -65,17 +65,21 @@ def _kinds(rows: Sequence[MethodSummary]) -> list[str]:
     return list(dict.fromkeys(shift.kind for row in rows for shift in row.shifts))
 
 
-def shift_claims(record: StudyRecord, dataset: str) -> list[Claim]:
-    """What the best method loses, and which method loses least; chosen by nothing but validation all the same."""
+def shift_claims(record: StudyRecord, dataset: str, *, short: bool = False) -> list[Claim]:
+    """What the best method loses, and which method is highest there; chosen by nothing but validation all the same.
+
+    In `short` one sentence says what the best loses on all of them.
+    """
     best = best_of(record, dataset)
     if best is None:
         return []
+    if short:
+        said = listed(_short_words(shift) for shift in best.shifts)
+        return [Claim(f"On other test images {best.method} is right for {said}.", best.cells)] if said else []
     claims = []
     for shift in best.shifts:
-        what = f"{shift.n:,} images of {shift.name}" if shift.kind == FOLDER else _corrupted_words(shift)
-        said = f"On {what}, {best.method} is right for {percent(shift.accuracy.value)}, "
-        lost = 100 * shift.drop.value
-        said += f"{abs(lost):.1f} points {'less' if lost >= 0 else 'more'} than on "
+        said = f"On {_what(shift)}, {best.method} is right for {percent(shift.accuracy.value)}, "
+        said += f"{_lost(shift)} than on "
         said += "its test images" if shift.kind == FOLDER else "the same images unchanged"
         span = signed_points(shift.drop.low, shift.drop.high)
         other, runs = _rival(record, dataset, best, shift)
@@ -83,9 +87,25 @@ def shift_claims(record: StudyRecord, dataset: str) -> list[Claim]:
     return claims
 
 
+def _short_words(shift: ShiftResult) -> str:
+    span = signed_points(shift.drop.low, shift.drop.high)
+    return f"{percent(shift.accuracy.value)} of {_what(shift)} ({_lost(shift)}, 95 % interval of the loss {span})"
+
+
+def _what(shift: ShiftResult) -> str:
+    if shift.kind != FOLDER:
+        return _corrupted_words(shift)
+    return f"{count(shift.n, 'image')} of {shift.name}"
+
+
+def _lost(shift: ShiftResult) -> str:
+    lost = 100 * shift.drop.value
+    return f"{abs(lost):.1f} points {'less' if lost >= 0 else 'more'}"
+
+
 def _corrupted_words(shift: ShiftResult) -> str:
     kinds = {name.rpartition("/")[0] for name in shift.by}
-    return f"{shift.n:,} test images under {count(len(kinds), 'corruption')} at {len(SEVERITIES)} severities"
+    return f"{count(shift.n, 'test image')} under {count(len(kinds), 'corruption')} at {len(SEVERITIES)} severities"
 
 
 def _rival(
@@ -143,7 +163,9 @@ def _severities(rows: Sequence[MethodSummary], n: int, id: str) -> Figure:
     caption += f" The {len(rows)} first of {n} methods are drawn." if n > len(rows) else ""
     svg = accuracy_by_step(steps, marks, span, "severity")
     runs = tuple(cell for row in rows for cell in row.cells)
-    return Figure(f"{id}-severity", caption, svg, f"Accuracy of {len(rows)} methods by severity", (), runs)
+    return Figure(
+        f"{id}-severity", caption, svg, f"Accuracy of {count(len(rows), 'method')} by severity", (), runs
+    )
 
 
 def baseline_of(record: StudyRecord, dataset: str) -> MethodSummary | None:

@@ -13,7 +13,7 @@ from headstart.report.figures_told import Gap, gaps_from_the_best
 from headstart.report.naming import short_names
 from headstart.report.told import ToldApart
 from headstart.report.verdict import told_claims
-from headstart.report.wording import DASH, decimal, percent
+from headstart.report.wording import DASH, count, decimal, percent
 from headstart.study.records import StudyRecord
 
 DRAWN = 16
@@ -56,7 +56,11 @@ def told_figure(record: StudyRecord, found: ToldApart, id: str) -> list[Figure]:
     shown = found.verdicts.methods[: DRAWN + 1]
     runs = tuple(cell for name in shown for cell in found.runs[name])
     svg = gaps_from_the_best(gaps[:DRAWN], rope, found.measure)
-    return [Figure(f"{id}-gaps", caption, svg, f"Gaps of {len(gaps[:DRAWN])} methods to the best", (), runs)]
+    return [
+        Figure(
+            f"{id}-gaps", caption, svg, f"Gaps of {count(len(gaps[:DRAWN]), 'method')} to the best", (), runs
+        )
+    ]
 
 
 def told_table(found: ToldApart, id: str, most_rows: int = 0) -> Table:

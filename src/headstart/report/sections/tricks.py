@@ -238,8 +238,12 @@ def _sentence(text: str) -> str:
 
 def _caption(table: TrickTable) -> str:
     n, judged = len(table.effects), sum(each.low is not None for each in table.effects)
-    rows = f"all {n} rows" if judged == n else f"the {judged} of {n} rows that have an interval"
-    said = f"Verdicts at a level of 5 % for {rows} together (Holm)."
+    rows = (
+        f"all {n} rows together"
+        if judged == n
+        else f"the {judged} of {n} rows that have an interval, together"
+    )
+    said = f"Verdicts at a level of 5 % for {'the one row' if n == 1 else rows} (Holm)."
     if any(each.aliases for each in table.effects):
         said += " What stands in brackets has the same runs as the one before it: the effect may be either."
     return said
