@@ -255,7 +255,8 @@ def _starts(found: Starts) -> Section:
 
 def _surfaces_text(found: Starts) -> str:
     starts = (found.random, found.pretrained)
-    in_plane, around = ([_held(start[at].explained) for start in starts] for at in (1, 2))
+    in_plane = [_held(plane.explained) for _, plane, _ in starts]
+    around = [_held(plane.explained) for _, _, plane in starts]
     rates = [f"{start[0].learning_rate:.2g}" for start in starts]
     dot = any(is_dot(start[2]) for start in starts)
     return (
