@@ -111,7 +111,7 @@ def abstract(record: StudyRecord, told: Told) -> Section:
         *missing_claims(record),
         *([table] if table is not None else []),
         *([block for block in over.blocks if isinstance(block, Claim)][:1] if over is not None else []),
-        *([Paragraph(cost)] if record.results else []),
+        *([Paragraph(cost if record.results else "No run was made.")] if record.planned else []),
     ]
     return Section("abstract", "Abstract", tuple(blocks))
 

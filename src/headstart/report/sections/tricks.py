@@ -241,7 +241,7 @@ def _caption(table: TrickTable) -> str:
     rows = (
         f"all {n} rows together"
         if judged == n
-        else f"the {judged} of {n} rows that have an interval, together"
+        else f"the {judged} of {n} rows that have an interval together"
     )
     said = f"Verdicts at a level of 5 % for {'the one row' if n == 1 else rows} (Holm)."
     if any(each.aliases for each in table.effects):
