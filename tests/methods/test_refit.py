@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from headstart.images.scan import scan
 from headstart.images.split import split_table
@@ -9,7 +10,9 @@ from headstart.methods.finetune import FineTuneClassifier
 from headstart.methods.heads import make_head
 from headstart.methods.heads_select import inner_folds
 from headstart.methods.multi_output import MultiOutputTransfer
+from headstart.methods.objective import Classes
 from headstart.methods.probe import TransferClassifier
+from headstart.methods.training_options import TrainingOptions
 from headstart.testing.backbones import tiny_backbone
 from headstart.testing.images import class_folders
 from headstart.testing.outputs import KINDS, marked_squares
@@ -63,6 +66,13 @@ def test_weights_that_were_trained_are_kept_as_they_are(pictures, backbone):
     items, labels = pictures.items(), np.array(pictures.labels[pictures.target()])
     method = spoilt(backbone, learning_rate=1e-4).fit(items, labels)
     assert method.chosen_["epoch"] == 1 and "head_refitted" not in method.record_
+
+
+def test_the_score_that_chooses_is_the_share_that_a_head_would_have():
+    truth = np.array([0, 0, 0, 1, 1, 1, 1])
+    scores = torch.nn.functional.one_hot(torch.zeros(7, dtype=torch.long), 2).float()
+    learns = Classes(truth, truth, 2, TrainingOptions(), torch.device("cpu"))
+    assert learns.held(scores)[1] == float(np.mean(truth == 0))
 
 
 @pytest.mark.parametrize("sharing", ["hard", "soft", "separate"])

@@ -47,6 +47,18 @@ def test_a_tie_goes_to_the_faster_method():
     assert best == {"d": B[0].method}
 
 
+def test_seeds_in_another_order_are_level():
+    shares, heads = (0.1, 0.2, 0.3), ("a", "b")
+    runs = [
+        done(cell(head, seed), share, seconds=5 if head == "a" else 1)
+        for head, order in zip(heads, (shares, shares[::-1]), strict=True)
+        for seed, share in enumerate(order)
+    ]
+    assert sum(shares) != sum(shares[::-1])
+    _, best = judged([run.cell for run in runs], *runs)
+    assert best == {"d": cell("b", 0).method}
+
+
 def test_a_tie_within_the_jitter_of_clocks_goes_to_the_first_of_the_plan():
     _, best = judged([*A, *B], *(done(c, 0.9, seconds=5.1) for c in A), *(done(c, 0.9, seconds=5) for c in B))
     assert best == {"d": A[0].method}

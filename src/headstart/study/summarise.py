@@ -14,6 +14,8 @@ from headstart.measure.values import Score
 from headstart.study.records import Cell, CellResult, MethodSummary, ShiftResult
 
 JITTER, JITTER_SECONDS = 1.1, 0.5
+ROUNDING = 9
+"""Digits of a score beyond which differences are those of summing seeds in another order."""
 _RANK = {"done": 0, "partial": 1, "missing": 2, "cut": 3, "failed": 4}
 
 
@@ -219,9 +221,9 @@ def _selection_on(shared: set[int], done: Sequence[CellResult]) -> float | None:
 
 
 def _worth(done: Sequence[CellResult]) -> float | None:
-    """The mean selection score of some runs, less one standard error of the images behind it."""
+    """The mean selection score of some runs, less one standard error of the images behind it; a tie is a tie."""
     score = _mean(result.selection for result in done)
-    return None if score is None else less_one_error(score, max(1, _n_behind(done)))
+    return None if score is None else round(less_one_error(score, max(1, _n_behind(done))), ROUNDING)
 
 
 def _n_behind(done: Sequence[CellResult]) -> int:
