@@ -218,3 +218,15 @@ def test_the_networks_are_shown_by_their_stages(document, page):
     (table,) = section(document, "The networks").blocks
     assert texts(table)[0] == ["stem", "bn1", "112 x 112 x 32", "2", "928", "10.8"]
     assert "3,413,024 parameters" in table.caption and "851 x 851" in table.caption and table.folded in page
+
+
+def test_a_start_that_no_epoch_bettered_is_told(record):
+    shown = next(result for result in record.results if result.training)
+    started = {**shown.training[0], "kept_epoch": 0}
+    said = _tuned(dataclasses.replace(shown, training=(started,)))
+    assert (
+        "the fitted head that training started from, as none of its 4 epochs was better on validation" in said
+    )
+    assert "all of train" not in said
+    again = _tuned(dataclasses.replace(shown, training=({**started, "head_refitted": True},)))
+    assert "the head was then fitted on all of train" in again

@@ -65,8 +65,10 @@ def smallest_paired(
 
     if differing == 0 or lacking(differing) < 0:
         n_differ = round(differing * n_images)
+        some = f"only {n_differ}" if n_differ else "none"
+        tell = "tells" if n_differ == 0 else "tell"
         return CannotTell(
-            f"only {n_differ} of {n_images} images tell the methods apart, too few to see any difference"
+            f"{some} of {n_images} images {tell} the methods apart, too few to see any difference"
         )
     return float(brentq(lacking, 0.0, differing))
 

@@ -109,10 +109,13 @@ def _tuned(shown: CellResult) -> str:
         tuned = listed(f"{name} = {value}" for name, value in shown.chosen.items())
         return f", with {tuned} chosen on {on}" if tuned else ""
     fit = shown.training[0]
-    said = f", with the weights of epoch {fit.get('kept_epoch')} of {len(fit.get('curve') or ())}"
-    said += ", the last, as asked" if shown.cell.options.get("keep") == "last" else f", chosen on {on}"
-    if fit.get("head_refitted"):
-        said += " (none bettered the head that training started from, which was then fitted on all of train)"
+    n_epochs = len(fit.get("curve") or ())
+    if fit.get("kept_epoch") == 0 and n_epochs:
+        said = f", with the fitted head that training started from, as none of its {n_epochs} epochs was better on {on}"
+        said += "; the head was then fitted on all of train" if fit.get("head_refitted") else ""
+    else:
+        said = f", with the weights of epoch {fit.get('kept_epoch')} of {n_epochs}"
+        said += ", the last, as asked" if shown.cell.options.get("keep") == "last" else f", chosen on {on}"
     by = "by a range test on train" if fit.get("range_test") else "as given"
     return (
         f"{said}; learning rate {float(fit['learning_rate']):.2g}, {by}" if fit.get("learning_rate") else said
