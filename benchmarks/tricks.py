@@ -91,7 +91,7 @@ def read(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--all", action="store_true", help="every trick that the network can have")
     parser.add_argument("--design", choices=DESIGNS, default=ONE)
     parser.add_argument("--start", choices=("head-first", "plain"), default="head-first")
-    parser.add_argument("--keep", choices=("best", "last"), default="best")
+    parser.add_argument("--keep", choices=("best", "last"), default="last")
     parser.add_argument("--backbone", default="lite0")
     parser.add_argument("--teacher", default="lite1", help="with --all: what distillation learns from")
     at = arguments.index("--") if "--" in arguments else len(arguments)

@@ -42,7 +42,7 @@ def test_it_is_twelve_tricks_one_at_a_time_unless_told_otherwise(tricks):
     assert command[4:6] == ["photos", "--scenario"] and command[-2:] == ["--epochs", "3"]
     expected = {
         "--scenario": "finetune", "--trainable": "last:1", "--per-class": "40", "--seeds": "2", "--backbone": "lite0",
-        "--design": "one-at-a-time", "--start": "head-first", "--keep": "best", "--tricks": ",".join(tricks.TRICKS),
+        "--design": "one-at-a-time", "--start": "head-first", "--keep": "last", "--tricks": ",".join(tricks.TRICKS),
     }  # fmt: skip
     assert {name: value(command, name) for name in expected} == expected
     assert len(tricks.TRICKS) == 12 and "--teacher" not in command and not_run == {}

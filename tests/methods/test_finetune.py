@@ -324,7 +324,8 @@ def test_the_rate_is_found_where_none_is_given_and_the_test_is_kept(pictures, ba
     found = method.record_["range_test"]
     assert 1e-6 <= method.chosen_["learning_rate"] <= 0.034
     assert len(found["rates"]) == len(found["losses"]) >= 5
-    assert found["chosen"] == method.chosen_["learning_rate"]
+    assert method.chosen_["learning_rate"] == min(found["chosen"], found["limit"])
+    assert found["limit"] == 1e-4, "so few steps say little of the rate"
 
 
 def test_a_loss_that_is_not_finite_is_tried_once_more_at_a_tenth(pictures, backbone, monkeypatch):

@@ -64,8 +64,17 @@ def test_given_validation_images_train_nothing(pictures, backbone):
 
 def test_weights_that_were_trained_are_kept_as_they_are(pictures, backbone):
     items, labels = pictures.items(), np.array(pictures.labels[pictures.target()])
-    method = spoilt(backbone, learning_rate=1e-4).fit(items, labels)
+    method = spoilt(backbone, learning_rate=1e-4, keep="last").fit(items, labels)
     assert method.chosen_["epoch"] == 1 and "head_refitted" not in method.record_
+
+
+def test_an_epoch_that_is_level_with_the_start_is_not_kept(pictures, backbone):
+    items, labels = pictures.items(), np.array(pictures.labels[pictures.target()])
+    method = spoilt(backbone, learning_rate=1e-8).fit(items, labels)
+    assert method.record_["curve"][0]["held_accuracy"] == method.start_selection_
+    assert method.chosen_["epoch"] == 0
+    given = spoilt(backbone, learning_rate=1e-8).fit_table(split_table(pictures, seed=3))
+    assert given.chosen_["epoch"] == 0, "and not on validation images either"
 
 
 def test_the_score_that_chooses_is_the_share_that_a_head_would_have():

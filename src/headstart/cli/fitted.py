@@ -123,7 +123,8 @@ def _selection_line(facts: dict[str, Any]) -> str:
     said = f"accuracy on {facts['selected_on']}: {percent(reached)}"
     if facts["scenario"] != "features":
         epoch = facts["chosen"]["epoch"]
-        said += f" after epoch {epoch}" if epoch else " as it started: no epoch bettered it"
+        doubt = "" if facts["selected_on"] == "validation" else " by more than one standard error"
+        said += f" after epoch {epoch}" if epoch else f" as it started: no epoch bettered it{doubt}"
         said += ", and its head was then fitted on all of train" if facts["head_refitted"] else ""
         if before is not None and isfinite(before):
             said += f", from {percent(before)} with a linear head on the frozen network"

@@ -59,8 +59,9 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
     seed : int
         Of views, order, head, random weights, and the inner fold that is held out.
     n_folds : int
-        One of so many inner folds of train chooses the epoch, where no validation images are given. Where it chooses
-        the fitted head itself (epoch 0), that head is fitted anew on all of train.
+        One of so many inner folds of train chooses the epoch, where no validation images are given. The fitted head
+        itself is kept (epoch 0) unless an epoch betters it there by more than one standard error of the difference,
+        and it is then fitted anew on all of train.
     cache_gb : float
         Cap of the features, and as much again of the kept activations (of training and validation images together).
     seconds : float, optional
@@ -230,6 +231,7 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
             self.scenario, backbone, _options(self, self._given), _part(Part, items, digests, coded, train),
             _part(Part, items, digests, coded, out) if len(out) else None,
             [str(each) for each in self.classes_], head, self.seed, self.cache_gb, self.seconds, lesson,
+            inner=on_inner_fold(self.selected_on_),
         )  # fmt: skip
         outcome = run.run()
         if head is not None and learned_nothing(outcome.trained, self.selected_on_):
@@ -319,7 +321,11 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities (n, k), columns as in `classes_`."""
-        return softmax(self.decision_scores(X) / np.float32(self.temperature_))
+        return self.proba_of(self.decision_scores(X))
+
+    def proba_of(self, scores: np.ndarray) -> np.ndarray:
+        """Probabilities (n, k) of class scores before the temperature."""
+        return softmax(scores / np.float32(self.temperature_))
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each image."""
@@ -360,7 +366,12 @@ def learned_nothing(trained: Trained, selected_on: str) -> bool:
     training that brings nothing would cost a fifth of the images. Validation images that are given train nothing.
     """
     start = trained.kept_epoch == 0 and trained.kept_accuracy is not None
-    return start and selected_on.startswith("1 of")
+    return start and on_inner_fold(selected_on)
+
+
+def on_inner_fold(selected_on: str) -> bool:
+    """Whether an inner fold of train chooses."""
+    return selected_on.startswith("1 of")
 
 
 def _same_length(items: Sequence[Any], labels: np.ndarray) -> None:

@@ -16,7 +16,7 @@ from headstart.base.errors import BadOptions, DataError
 from headstart.base.runtime import n_processes
 from headstart.images.prepare import prepare
 from headstart.methods.contradictions import check_paths
-from headstart.methods.finetune import N_SAMPLES, _options, learned_nothing
+from headstart.methods.finetune import N_SAMPLES, _options, learned_nothing, on_inner_fold
 from headstart.methods.heads_select import inner_folds
 from headstart.methods.joint_network import JointNet, share_frozen
 from headstart.methods.joint_training import JointOutcome, JointTraining, Task, with_heads
@@ -136,7 +136,7 @@ def _run(
     run = JointTraining(
         tuner.scenario, backbone, _options(tuner, {}), _part(part, train),
         _part(part, out) if len(out) else None, [output.name for output in outputs], None, tuner.seed,
-        tuner.cache_gb, tuner.seconds, task=task,
+        tuner.cache_gb, tuner.seconds, inner=on_inner_fold(selected_on), task=task,
     )  # fmt: skip
     outcome = run.run()
     assert isinstance(outcome, JointOutcome)

@@ -21,11 +21,13 @@ from headstart.base.interrupts import held_back
 from headstart.methods import deadline, processes
 from headstart.methods.averages import Average, copied, learning_norms, take_statistics
 from headstart.methods.batches import Batch, Batches, fetcher, pieces, scores_of
+from headstart.methods.bettering import Bettering
 from headstart.methods.checkpoint import Checkpoints
 from headstart.methods.curve import Diverged, Epoch, Trained
 from headstart.methods.depthwise import in_bfloat16
 from headstart.methods.epoch_watch import EpochWatch
 from headstart.methods.folded import Pairs, foldable, folded
+from headstart.methods.loop_state import restore, state_of
 from headstart.methods.mixing import mix_at_cut, mixed_labels
 from headstart.methods.objective import Classes, Objective
 from headstart.methods.optimise import Groups, make_optimiser, set_rates
@@ -67,6 +69,10 @@ class Loop:
         What a step learns (default: `Classes`, one class an image).
     watch : EpochWatch, optional
         Looks for failures after every epoch.
+    rightness : callable, optional
+        Scores of the validation images, float32 (n, k), to how right each is, 0 to 1 (n,).
+    inner : bool
+        Whether the validation images are an inner fold of train.
     """
 
     net: nn.Module
@@ -85,6 +91,8 @@ class Loop:
     fitted_start: bool = False
     objective: Objective | None = None
     watch: EpochWatch | None = None
+    rightness: Callable[[np.ndarray], np.ndarray] | None = None
+    inner: bool = False
 
     def __post_init__(self) -> None:
         self.n_epochs = int(self.options.epochs or 1)
@@ -98,6 +106,8 @@ class Loop:
         self.trained = Trained(n_steps=self.n_steps)
         self.best: dict[str, Tensor] | None = None
         self.held_predicted: np.ndarray | None = None
+        self.held_right: np.ndarray | None = None
+        self.bettering = Bettering(self.inner and self.fitted_start)
         self._tensors: dict[str, Tensor] = {
             name: each for name, each in self.net.named_parameters() if name in self.names
         }
@@ -130,6 +140,7 @@ class Loop:
             held = self._validate()
             if held is not None and self.options.keep == "best":
                 self.trained.kept_loss, self.trained.kept_accuracy = held
+                self.bettering.start = self.held_right
                 self.best = {name: each.clone() for name, each in self._kept_now().items()}
 
     def _epoch(self, epoch: int, began: float) -> None:
@@ -292,9 +303,8 @@ class Loop:
         self.trained.images_seen += int(n)
         if self.watch is not None:
             self.watch.after_epoch(self.trained.curve, self.held_predicted)
-        better = self.trained.kept_accuracy is None or (
-            line.held_accuracy is not None and line.held_accuracy >= self.trained.kept_accuracy
-        )
+        kept = (self.trained.kept_accuracy, self.trained.kept_epoch == 0)
+        better = bool(processes.from_first(self.bettering.keeps(line.held_accuracy, *kept, self.held_right)))
         if held is None or self.options.keep == "last" or better:
             self.trained.kept_epoch, self.trained.kept_accuracy = epoch + 1, line.held_accuracy
             self.trained.kept_loss = line.held_loss
@@ -309,6 +319,7 @@ class Loop:
             return None
         scores = self.predict_with(self._kept_now())
         self.held_predicted = scores.argmax(1).numpy()
+        self.held_right = None if self.rightness is None else self.rightness(scores.numpy())
         loss, accuracy = self.learns.held(scores)
         return processes.from_first(loss), processes.from_first(accuracy)
 
@@ -366,14 +377,7 @@ class Loop:
     def _save(self) -> None:
         if self.checkpoints is None or not processes.first():
             return
-        self.checkpoints.write({
-            "step": self.step, "sums": list(self.sums), "moving": dict(self._moving()),
-            "optimiser": self.optimiser.state_dict(), "average": self.average.state(), "best": self.best,
-            "curve": [vars(line) for line in self.trained.curve], "kept_epoch": self.trained.kept_epoch,
-            "kept_accuracy": self.trained.kept_accuracy, "kept_loss": self.trained.kept_loss,
-            "images_seen": self.trained.images_seen,
-            "stopped_early": self.trained.stopped_early, "seconds": self.trained.seconds,
-        })  # fmt: skip
+        self.checkpoints.write(state_of(self))
 
     def save_now(self) -> None:
         """Write a checkpoint whatever the time (at Ctrl-C); not of half a step, where the last one stands."""
@@ -384,11 +388,4 @@ class Loop:
         state = None if self.checkpoints is None else self.checkpoints.read()
         if state is None:
             return
-        self._put(state["moving"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.sums = state["step"], state["sums"]
-        self.average.go_on(state["average"])
-        self.best = state["best"]
-        self.trained.curve = [Epoch(**line) for line in state["curve"]]
-        for name in ("kept_epoch", "kept_accuracy", "kept_loss", "images_seen", "stopped_early", "seconds"):
-            setattr(self.trained, name, state[name])
+        restore(self, state)

@@ -27,7 +27,7 @@ from headstart.methods.network import (
 )
 from headstart.methods.objective import Objective
 from headstart.methods.optimise import Groups, make_groups
-from headstart.methods.range_test import RangeTest, n_orders, n_trial_steps, range_test
+from headstart.methods.range_test import RangeTest, few_limit, n_orders, n_trial_steps, range_test
 from headstart.methods.training_options import TrainingOptions, n_steps_of
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Measured(FrozenPart):
             self._groups(net, options), bfloat16=fast,
             held_codes=None if self.held is None else self.held.codes, seconds=self._share(),
             fitted_start=self._fitted_start(), objective=self._objective(net, options),
+            rightness=self._rightness, inner=self.inner,
             **{"seed": self.seed, **more},
         )  # fmt: skip
         if options.compile:
@@ -130,7 +131,9 @@ class Measured(FrozenPart):
                 steps=n_trial_steps(n_steps),
                 orders=n_orders(n_steps),
             )
-            self._decide(learning_rate=found.chosen * times, range_test=asdict(found))
+            limit = few_limit(n_steps, options, self._fitted_start())
+            rate = found.chosen if limit is None else min(found.chosen, limit)
+            self._decide(learning_rate=rate * times, range_test={**asdict(found), "limit": limit})
         self.record["range_test"] = self.decided.get("range_test")
         return float(self.decided["learning_rate"])
 

@@ -52,6 +52,8 @@ class RunPart:
         Training time after which no new epoch starts.
     lesson : Lesson, optional
         What a teacher says of the training images.
+    inner : bool
+        Whether `held` is an inner fold of train and not validation images that were given.
     """
 
     scenario: str
@@ -65,6 +67,7 @@ class RunPart:
     cache_gb: float
     seconds: float | None = None
     lesson: Lesson | None = None
+    inner: bool = False
     record: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     decided: dict[str, Any] = field(default_factory=dict)

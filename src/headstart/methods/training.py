@@ -42,7 +42,7 @@ from headstart.methods.sources import Part, views_by
 from headstart.methods.training_options import DEFAULT_MIXING, TrainingOptions, told
 from headstart.methods.watch import removed_if_abandoned
 
-RUN_VERSION = "3"
+RUN_VERSION = "4"
 
 
 @dataclass(eq=False)
@@ -115,7 +115,7 @@ class Training(Measured):
             "policy": views_by(self.options).digest(),
             "images": [digest_bytes(*(each.encode() for each in part.digests)) for part in parts],
             "codes": [digest_bytes(part.codes.astype("<i8").tobytes()) for part in parts],
-            "classes": list(self.classes), "seed": self.seed, "seconds": self.seconds,
+            "classes": list(self.classes), "seed": self.seed, "seconds": self.seconds, "inner": self.inner,
             **({"answers": digest_bytes(self.lesson.answers.tobytes())} if self.lesson else {}),
             "head": None if self.head is None else digest_bytes(self.head.model_["coef"].tobytes()),
         })  # fmt: skip

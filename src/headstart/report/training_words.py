@@ -88,7 +88,8 @@ TECHNIQUES: Mapping[str, Technique] = {
         lambda options, scenario: options.get("learning_rate") is None,
         MethodWords(
             "learning-rate range test",
-            "The rate grows over some steps, and the largest rate at which the loss still falls is taken.",
+            "The rate grows over some steps, and the largest rate at which the loss still falls is taken; before fewer "
+            "than 200 steps from a fitted head, at most 0.0001.",
             "Every scenario gets a rate that fits it, by one rule.",
             "It reads a rate off a noisy curve; a search over rates may find a better one.",
         ),

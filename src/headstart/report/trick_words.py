@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 REMEDY = (
     "Where the start is kept, no epoch bettered the fitted head that training starts from, so that this head is what "
-    "was tested, with the trick and without. To give tricks something to act on: more images to learn from, a random "
+    "was tested, with the trick and without (where an inner fold of train chooses, an epoch must better it by more than "
+    "one standard error). To give tricks something to act on: more images to learn from, a random "
     "head to start from (--start plain), or the weights of the last epoch in place of the best (--keep last)."
 )
 

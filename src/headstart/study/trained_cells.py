@@ -17,6 +17,7 @@ from headstart.study.cells import NUMERIC_ERRORS, CellOutcome, agreed, failed, r
 from headstart.study.cost import measured
 from headstart.study.error_map import ErrorMap
 from headstart.study.error_maps import network_maps
+from headstart.study.frozen_test import FrozenTests
 from headstart.study.partition import Dataset, Fold, Rows
 from headstart.study.records import Cell, CellResult
 from headstart.study.rules import TestRows
@@ -41,6 +42,7 @@ def run_trained_cell(
     extract_bytes: int = 0,
     with_maps: bool = False,
     shifts: Sequence[Shift] = (),
+    frozen: FrozenTests | None = None,
 ) -> CellOutcome:
     """Run one cell of the scenarios `finetune`, `full` and `scratch`.
 
@@ -58,10 +60,13 @@ def run_trained_cell(
         Make maps of its surest errors while the network is at hand.
     shifts : sequence of Shift
         Other test images.
+    frozen : FrozenTests, optional
+        Activations of test images that runs of this study share.
     """
+    frozen = frozen or FrozenTests(0)
     try:
         with collected_warnings() as notes:
-            result, probabilities, maps = _run(cell, data, make_classifier, with_maps, shifts)
+            result, probabilities, maps = _run(cell, data, make_classifier, with_maps, shifts, frozen)
     except NUMERIC_ERRORS as error:
         return CellOutcome(failed(cell, error), None, ())
     told = {str(finding) for finding in result["findings"]}
@@ -86,7 +91,12 @@ def fitting_table(data: Dataset, fold: Fold) -> ImageTable:
 
 
 def _run(
-    cell: Cell, data: Dataset, make_classifier: MakeClassifier, with_maps: bool, shifts: Sequence[Shift]
+    cell: Cell,
+    data: Dataset,
+    make_classifier: MakeClassifier,
+    with_maps: bool,
+    shifts: Sequence[Shift],
+    frozen: FrozenTests,
 ) -> tuple[dict[str, Any], np.ndarray, tuple[ErrorMap, ...] | None]:
     import numpy as np
 
@@ -103,12 +113,12 @@ def _run(
             model.fit_table(fitting_table(data, fold), data.target)
         with measured() as predicting:
             rows = tested.read(has_chosen=hasattr(model, "chosen_"))
-            parts.append(_probabilities(model, data, rows, classes))
+            parts.append(_probabilities(model, data, rows, classes, frozen))
         reads += tested.n_reads
         for shift, each in zip(shifts, said, strict=True):
             each.append(_said(model, shift, classes))
         fit_seconds += fitting.seconds - model.seconds_["extract"]
-        predict_seconds += predicting.seconds
+        predict_seconds += predicting.seconds + frozen.charged
         peaks += [fitting.peak_bytes, predicting.peak_bytes]
         if with_maps and maps is None:
             maps = network_maps(model, cell, data, parts[0])
@@ -176,12 +186,16 @@ def distinct(findings: list[Finding]) -> tuple[Finding, ...]:
 
 
 def _probabilities(
-    model: FineTuneClassifier, data: Dataset, rows: Rows, classes: tuple[str, ...]
+    model: FineTuneClassifier, data: Dataset, rows: Rows, classes: tuple[str, ...], frozen: FrozenTests
 ) -> np.ndarray:
     """Test probabilities with a column for every class; those that train lacks get 0."""
     import numpy as np
 
-    given = np.asarray(model.predict_proba([data.table.item(row) for row in rows]), dtype=np.float32)
+    items = [data.table.item(row) for row in rows]
+    scores = frozen.scores(model, items, [data.table.digests[row] for row in rows])
+    given = np.asarray(
+        model.predict_proba(items) if scores is None else model.proba_of(scores), dtype=np.float32
+    )
     if not np.isfinite(given).all():
         raise ArithmeticError("the trained network gave probabilities that are not finite")
     full = np.zeros((len(rows), len(classes)), dtype=np.float32)

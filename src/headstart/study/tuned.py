@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 TUNED_VERSION = "2"
 """Part of how a run is tuned: raised when the same trials would give other options."""
 
+TRAINED_TUNED_VERSION = "3"
+"""As `TUNED_VERSION`, of what trains."""
+
 META = "tuned_on"
 
 
@@ -64,7 +67,8 @@ def how_tuned(spec: StudySpec) -> dict[str, str]:
         else:
             made[name] = json.dumps(
                 {
-                    "version": TUNED_VERSION, "trials": spec.tune, "seconds": budget_seconds(spec.tune_budget),
+                    "version": TRAINED_TUNED_VERSION if name in TRAINED else TUNED_VERSION,
+                    "trials": spec.tune, "seconds": budget_seconds(spec.tune_budget),
                     "space": {each.name: _as_given(each.to_dict()) for each in space.dimensions},
                 },
                 sort_keys=True,

@@ -20,6 +20,8 @@ PRUNERS = ("hyperband", "asha", "none")
 FEATURES = "features"
 VERSION = "2"
 """Part of the name of every search: raised when the same trial would give another value."""
+TRAINED_VERSION = "3"
+"""As `VERSION`, of what trains."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +198,7 @@ def search_id(plan: TunePlan, method: str, space: Any, parts: Any, teacher: str 
     kept = {name: getattr(plan, name) for name in names}
     return digest_json(
         [
-            VERSION,
+            TRAINED_VERSION if trains else VERSION,
             method,
             space.to_dict(),
             parts,

@@ -111,12 +111,18 @@ def _tuned(shown: CellResult) -> str:
     fit = shown.training[0]
     n_epochs = len(fit.get("curve") or ())
     if fit.get("kept_epoch") == 0 and n_epochs:
-        said = f", with the fitted head that training started from, as none of its {n_epochs} epochs was better on {on}"
+        said = (
+            f", with the fitted head that training started from, as none of its {n_epochs} epochs was better "
+        )
+        said += f"{'' if on == 'validation' else 'by more than one standard error '}on {on}"
         said += "; the head was then fitted on all of train" if fit.get("head_refitted") else ""
     else:
         said = f", with the weights of epoch {fit.get('kept_epoch')} of {n_epochs}"
         said += ", the last, as asked" if shown.cell.options.get("keep") == "last" else f", chosen on {on}"
-    by = "by a range test on train" if fit.get("range_test") else "as given"
+    test = fit.get("range_test") or {}
+    by = "by a range test on train" if test else "as given"
+    if test.get("limit") is not None and test["limit"] < test["chosen"]:
+        by += f" ({test['chosen']:.2g}), lowered to what few steps allow"
     return (
         f"{said}; learning rate {float(fit['learning_rate']):.2g}, {by}" if fit.get("learning_rate") else said
     )

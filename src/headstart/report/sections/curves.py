@@ -80,7 +80,9 @@ def _caption(run: CellResult, curve: Curve) -> str:
     of = f", first of {count(len(run.training), 'fold')}" if len(run.training) > 1 else ""
     said = f"{run.cell.method}, {run.cell.place}{of}: epoch {curve.kept} of {len(curve.loss)} kept"
     if not curve.kept and curve.start is not None:
-        said += f", which is the linear head that none of them bettered, with {percent(curve.start)} on {run.selected_on}"
+        said += ", which is the linear head that none of them bettered"
+        said += "" if run.selected_on == "validation" else " by more than one standard error"
+        said += f", with {percent(curve.start)} on {run.selected_on}"
     elif curve.held_accuracy:
         said += f" with {percent(curve.held_accuracy[curve.kept - 1])} on {run.selected_on}"
     if curve.kept and curve.start is not None:
