@@ -41,9 +41,9 @@ STEPS: dict[str, dict[str, Any]] = {
         "head": ("logistic", "lda", "linear_svm", "ridge"),
         "seeds": 3,
     },
-    "last1": {"scenario": ("finetune",), "trainable": ("last:1",), "per_class": (5, 10, 20, 50), "seeds": 3},
+    "last1": {"scenario": ("finetune",), "trainable": ("last:1",), "per_class": (5, 10, 20, 50, 100), "seeds": 3},
     "situations": {},
-    "last2": {"scenario": ("finetune",), "trainable": ("last:2",), "per_class": (5, 10, 20, 50), "seeds": 3},
+    "last2": {"scenario": ("finetune",), "trainable": ("last:2",), "per_class": (5, 10, 20, 50, 100), "seeds": 3},
     "last1_all": {"scenario": ("finetune",), "trainable": ("last:1",), "per_class": (0,), "seeds": 1},
     "whole": {
         "scenario": ("full", "scratch"),

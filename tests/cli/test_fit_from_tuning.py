@@ -287,6 +287,7 @@ def test_a_tuning_from_python_or_of_an_older_headstart_says_what_to_do(
 def test_what_the_tuning_decides_and_folders_that_are_none_are_refused(refused, tuned, data, tmp_path):
     said = refused("--from", tuned, "--head", "knn", "--split-column", "s")
     assert "head: the tuning decides it; leave it out with --from" in said
+    assert "scenario: the study or tuning decides it" in refused("--from", tuned, "--scenario", "finetune")
     assert "split-column: the tuning decides it" in said
     assert "holds a tuning, whose best method is fitted; leave :lda out" in refused("--from", f"{tuned}:lda")
     assert "no study and no tuning in" in refused("--from", tmp_path / "nowhere")

@@ -100,3 +100,14 @@ def test_scores_without_an_interval_and_empty_bins_can_be_drawn():
         [figures.Mark("a", 0.0, 1.0, math.nan, math.nan)], [0], None
     )
     assert "<svg" in figures.reliability([math.nan] * 15, [math.nan] * 15, [0] * 15)
+
+
+def test_very_many_marks_are_drawn_as_dots_and_few_as_lines():
+    few, many = (
+        figures.accuracy_against_cost(
+            [figures.Mark("logistic", 1.0 + at, 0.5, 0.4, 0.6) for at in range(n)], [0], 0
+        )
+        for n in (100, 3000)
+    )
+    assert "data:image/png" not in few and "data:image/png" in many
+    assert len(many) < 2 * len(few), "a page of ten thousand runs opens without a stall"

@@ -57,14 +57,14 @@ def fit(
         ),
     ] = None,
     scenario: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--scenario",
             metavar="NAME",
             help="features: the network stays, a classifier is fitted on what it says; finetune: its last part "
-            "trains; full: all of it trains; scratch: all of it from random weights",
+            "trains; full: all of it trains; scratch: all of it from random weights; default: features",
         ),
-    ] = "features",
+    ] = None,
     study: Annotated[
         str | None,
         typer.Option(
@@ -86,6 +86,9 @@ def fit(
     from headstart.export.save import check_place, save_bundle
     from headstart.methods.kept import kept_until_done
 
+    if study is not None and scenario is not None:
+        raise UsageError("scenario: the study or tuning decides it; leave it out with --from")
+    scenario = scenario or SCENARIOS[0]
     if scenario not in SCENARIOS:
         raise UnknownName("scenario", scenario, SCENARIOS)
     if study is None and data is None:

@@ -157,9 +157,13 @@ def last_layer(
     with frozen(net), watched(net, candidates, caught):
         out = scores(noise.requires_grad_(True))
         weight = torch.randn(out.shape, generator=draw)
-        names = list(caught)
-        slopes = torch.autograd.grad(
-            (out * weight).sum(), [caught[each] for each in names], allow_unused=True
+        names = [
+            name for name, each in caught.items() if each.requires_grad
+        ]  # a code of positions hangs on no image
+        slopes = (
+            torch.autograd.grad((out * weight).sum(), [caught[each] for each in names], allow_unused=True)
+            if names
+            else ()
         )
     known = dict(zip(names, slopes, strict=True))
     for layer in reversed(candidates):

@@ -20,6 +20,8 @@ DARK = {INK: "#e4e5e7", GRID: "#3c4046", PAPER: "#17191c"}
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#7a5195", "#6b6f76")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2, 2, 2)))
+MANY_MARKS, DOTS = 500, 200
+"""Marks of a series above which they are drawn as dots, and dots an inch: ten thousand paths take seconds to open."""
 STYLE = {
     "svg.hashsalt": "headstart",
     "svg.fonttype": "path",
@@ -104,6 +106,7 @@ def _errorbar(
         elinewidth=0.8,
         capsize=2,
         label=drawable(series) or None,
+        rasterized=len(group) > MANY_MARKS,
     )
     drawn_marks.lines[0].set_gid(level_id(number, level))
 
@@ -143,8 +146,13 @@ def drawn(draw: Callable[[Any], None], width: float, height: float) -> str:
         figure.patch.set_alpha(0)
         draw(figure)
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, dpi=_dots(figure))
     return _follow_scheme(buffer.getvalue())
+
+
+def _dots(figure: Any) -> float | str:
+    """Dots an inch: fine where marks are drawn as dots, the figure's own where all is lines (pictures stay as they are)."""
+    return DOTS if any(each.get_rasterized() for each in figure.findobj()) else "figure"
 
 
 def _follow_scheme(svg: str) -> str:
