@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from headstart.methods.finetune import FineTuneClassifier
 
-MOST_BYTES = 1 << 30
+MOST_BYTES = 1 << 28
 BATCH = 32
 Place = tuple[Any, ...]
 
@@ -35,13 +35,15 @@ class FrozenTests:
     ----------
     charged : float
         Seconds that the last call would have taken longer, had nothing been kept.
+    n_bytes : int
+        What is held, which no run is charged.
     """
 
     most_bytes: int = MOST_BYTES
     charged: float = 0.0
+    n_bytes: int = 0
     _kept: dict[Place, dict[str, np.ndarray]] = field(default_factory=dict)
     _seconds: dict[Place, list[float]] = field(default_factory=dict)
-    _bytes: int = 0
 
     def scores(
         self, model: FineTuneClassifier, items: Sequence[Any], digests: Sequence[str]
@@ -91,9 +93,9 @@ class FrozenTests:
         self.charged += (len(items) - len(missing)) * seconds[0] / max(1.0, seconds[1])
         found = np.stack([new[each] if each in new else kept[each] for each in digests])
         for digest, each in new.items():
-            if self._bytes + each.nbytes <= self.most_bytes:
+            if self.n_bytes + each.nbytes <= self.most_bytes:
                 kept[digest] = each.copy()
-                self._bytes += each.nbytes
+                self.n_bytes += each.nbytes
         return found
 
 

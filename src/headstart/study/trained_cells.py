@@ -119,7 +119,7 @@ def _run(
             each.append(_said(model, shift, classes))
         fit_seconds += fitting.seconds - model.seconds_["extract"]
         predict_seconds += predicting.seconds + frozen.charged
-        peaks += [fitting.peak_bytes, predicting.peak_bytes]
+        peaks += [max(0, each.peak_bytes - frozen.n_bytes) for each in (fitting, predicting)]
         if with_maps and maps is None:
             maps = network_maps(model, cell, data, parts[0])
         models.append(_brief(model))
