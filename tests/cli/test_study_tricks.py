@@ -16,7 +16,7 @@ QUICK = (
     "--views",
     "1",
 )
-FIXED = ("--learning-rate", "0.001", "--seeds", "1")
+FIXED = ("--learning-rate", "0.001", "--seeds", "1", "--keep", "last")
 
 
 def test_a_factorial_study_of_tricks_prints_what_is_documented(

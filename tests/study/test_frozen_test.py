@@ -61,10 +61,25 @@ def test_scores_are_those_of_the_whole_network_and_images_run_once(pictures, bac
 def test_another_cut_has_its_own_activations(pictures, backbone, monkeypatch):
     seen, kept = counting(monkeypatch), FrozenTests()
     items, digests = pictures.items()[:8], list(pictures.digests)[:8]
-    for cut in ("last:1", "last:2"):
+    for cut in ("last:1", "last:2", "head"):
         model = trained(pictures, backbone, trainable=cut)
         assert np.allclose(kept.scores(model, items, digests), model.decision_scores(items), atol=1e-4)
-    assert seen == [8, 8]
+    assert seen == [8, 8, 8]
+
+
+def test_tokens_of_a_transformer_and_pooled_features_are_kept_as_they_are(pictures):
+    import timm
+
+    from headstart.backbones.card import Preprocessing
+    from headstart.backbones.load import from_module
+
+    backbone = from_module(timm.create_model("test_vit", img_size=64), Preprocessing(64, 64))
+    items, digests = pictures.items()[:8], list(pictures.digests)[:8]
+    for cut in ("last:1", "head"):
+        model = trained(pictures, backbone, trainable=cut)
+        assert np.allclose(
+            FrozenTests().scores(model, items, digests), model.decision_scores(items), atol=1e-4
+        )
 
 
 def test_what_has_no_room_is_computed_each_time(pictures, backbone, monkeypatch):

@@ -138,6 +138,8 @@ def _run(suffix: Any, head: Any, given: np.ndarray) -> np.ndarray:
     import torch
 
     with torch.inference_mode():
-        now = torch.from_numpy(given).contiguous(memory_format=torch.channels_last)
+        now = torch.from_numpy(given)
+        if now.ndim == 4:
+            now = now.contiguous(memory_format=torch.channels_last)
         out: np.ndarray = head(suffix(now)).numpy()
     return out
