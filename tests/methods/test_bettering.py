@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headstart.methods.bettering import Bettering, standard_error
-from headstart.methods.range_test import FEW_RATE, FEW_STEPS, few_limit
+from headstart.methods.range_test import few_limit
 from headstart.methods.training_options import TrainingOptions
 
 
@@ -45,9 +45,9 @@ def test_without_images_that_choose_the_last_is_kept_and_without_a_start_none_is
 
 
 @pytest.mark.parametrize(
-    ("n_steps", "options", "fitted", "limit"),
-    [(FEW_STEPS - 1, {}, True, FEW_RATE), (FEW_STEPS, {}, True, None), (8, {}, False, None),
-     (8, {"optimiser": "sgd"}, True, None)],
+    ("n_steps", "options", "start", "limit"),
+    [(199, {}, "fitted", 1e-4), (200, {}, "fitted", None), (8, {}, "pretrained", None),
+     (8, {"optimiser": "sgd"}, "fitted", None), (999, {}, "random", 3e-3), (1000, {}, "random", None)],
 )  # fmt: skip
-def test_a_short_run_from_a_fitted_head_has_a_largest_rate(n_steps, options, fitted, limit):
-    assert few_limit(n_steps, TrainingOptions(**options), fitted) == limit
+def test_a_short_run_has_a_largest_rate(n_steps, options, start, limit):
+    assert few_limit(n_steps, TrainingOptions(**options), start) == limit

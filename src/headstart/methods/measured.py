@@ -131,7 +131,10 @@ class Measured(FrozenPart):
                 steps=n_trial_steps(n_steps),
                 orders=n_orders(n_steps),
             )
-            limit = few_limit(n_steps, options, self._fitted_start())
+            start = (
+                "random" if self.scenario == "scratch" else "fitted" if self._fitted_start() else "pretrained"
+            )
+            limit = few_limit(n_steps, options, start)
             rate = found.chosen if limit is None else min(found.chosen, limit)
             self._decide(learning_rate=rate * times, range_test={**asdict(found), "limit": limit})
         self.record["range_test"] = self.decided.get("range_test")
