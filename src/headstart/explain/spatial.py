@@ -157,15 +157,10 @@ def last_layer(
     with frozen(net), watched(net, candidates, caught):
         out = scores(noise.requires_grad_(True))
         weight = torch.randn(out.shape, generator=draw)
-        names = [
-            name for name, each in caught.items() if each.requires_grad
-        ]  # a code of positions hangs on no image
-        slopes = (
-            torch.autograd.grad((out * weight).sum(), [caught[each] for each in names], allow_unused=True)
-            if names
-            else ()
-        )
-    known = dict(zip(names, slopes, strict=True))
+        moved = {name: each for name, each in caught.items() if each.requires_grad}  # not a code of positions
+        total = (out * weight).sum()
+        slopes = torch.autograd.grad(total, list(moved.values()), allow_unused=True) if moved else ()
+    known = dict(zip(moved, slopes, strict=True))
     for layer in reversed(candidates):
         slope = known.get(layer.name)
         if slope is not None and bool((layer.maps(slope).abs().amax((0, 1)) > 0).float().mean() > 0.5):

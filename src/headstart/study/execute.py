@@ -24,7 +24,6 @@ from headstart.study.cells import CellOutcome, failed, run_cell
 from headstart.study.check import check_study
 from headstart.study.error_maps import best_heads, map_best, shown_closely, without_maps
 from headstart.study.estimate import cell_seconds, n_fits, spoken
-from headstart.study.frozen_test import FrozenTests
 from headstart.study.halving import OutOfTime, Race, contenders
 from headstart.study.joint_cells import model_of, run_joint_cell
 from headstart.study.networks import networks_of
@@ -34,6 +33,7 @@ from headstart.study.record import load_record
 from headstart.study.records import Cell, StudyRecord
 from headstart.study.retrieval import RETRIEVAL, run_retrieval_cell
 from headstart.study.several_spec import several
+from headstart.study.shared_prefix import SharedPrefix
 from headstart.study.shifted import block_of
 from headstart.study.spec import StudySpec
 from headstart.study.store import StudyStore
@@ -106,7 +106,7 @@ class _Run(Prepared):
 
     races: dict[str, Race] = field(default_factory=dict)
     trials: Any = None
-    frozen: FrozenTests = field(default_factory=FrozenTests)
+    prefix: SharedPrefix = field(default_factory=SharedPrefix)
 
     def end(self) -> None:
         """Close the trials and the record, whatever ended the run."""
@@ -229,7 +229,7 @@ class _Run(Prepared):
         expected = n_fits(cell) * cell_seconds(cell, data, self._variant(cell), rates)
         emit(Notice(f"{cell.dataset}, {cell.place}: {cell.method}, about {spoken(expected)}"))
         cache, with_maps = self.spec.cache_gb, shown_closely(cell, self.plan.cells)
-        more = {**pass_cost, "with_maps": with_maps, "shifts": self._others(cell), "frozen": self.frozen}
+        more = {**pass_cost, "with_maps": with_maps, "shifts": self._others(cell), "prefix": self.prefix}
 
         def run(options: Iterator[dict[str, Any]]) -> CellOutcome:
             make = lambda cell: classifier_of(cell, cache_gb=cache, **next(options))  # noqa: E731

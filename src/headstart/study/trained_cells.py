@@ -17,10 +17,10 @@ from headstart.study.cells import NUMERIC_ERRORS, CellOutcome, agreed, failed, r
 from headstart.study.cost import measured
 from headstart.study.error_map import ErrorMap
 from headstart.study.error_maps import network_maps
-from headstart.study.frozen_test import FrozenTests
 from headstart.study.partition import Dataset, Fold, Rows
 from headstart.study.records import Cell, CellResult
 from headstart.study.rules import TestRows
+from headstart.study.shared_prefix import SharedPrefix
 from headstart.study.shifted import Shift, measured_shift
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def run_trained_cell(
     extract_bytes: int = 0,
     with_maps: bool = False,
     shifts: Sequence[Shift] = (),
-    frozen: FrozenTests | None = None,
+    prefix: SharedPrefix | None = None,
 ) -> CellOutcome:
     """Run one cell of the scenarios `finetune`, `full` and `scratch`.
 
@@ -60,13 +60,13 @@ def run_trained_cell(
         Make maps of its surest errors while the network is at hand.
     shifts : sequence of Shift
         Other test images.
-    frozen : FrozenTests, optional
+    prefix : SharedPrefix, optional
         Activations of test images that runs of this study share.
     """
-    frozen = frozen or FrozenTests(0)
+    prefix = prefix or SharedPrefix(0)
     try:
         with collected_warnings() as notes:
-            result, probabilities, maps = _run(cell, data, make_classifier, with_maps, shifts, frozen)
+            result, probabilities, maps = _run(cell, data, make_classifier, with_maps, shifts, prefix)
     except NUMERIC_ERRORS as error:
         return CellOutcome(failed(cell, error), None, ())
     told = {str(finding) for finding in result["findings"]}
@@ -96,7 +96,7 @@ def _run(
     make_classifier: MakeClassifier,
     with_maps: bool,
     shifts: Sequence[Shift],
-    frozen: FrozenTests,
+    prefix: SharedPrefix,
 ) -> tuple[dict[str, Any], np.ndarray, tuple[ErrorMap, ...] | None]:
     import numpy as np
 
@@ -113,13 +113,13 @@ def _run(
             model.fit_table(fitting_table(data, fold), data.target)
         with measured() as predicting:
             rows = tested.read(has_chosen=hasattr(model, "chosen_"))
-            parts.append(_probabilities(model, data, rows, classes, frozen))
+            parts.append(_probabilities(model, data, rows, classes, prefix))
         reads += tested.n_reads
         for shift, each in zip(shifts, said, strict=True):
             each.append(_said(model, shift, classes))
         fit_seconds += fitting.seconds - model.seconds_["extract"]
-        predict_seconds += predicting.seconds + frozen.charged
-        peaks += [max(0, each.peak_bytes - frozen.n_bytes) for each in (fitting, predicting)]
+        predict_seconds += predicting.seconds + prefix.charged
+        peaks += [max(0, each.peak_bytes - prefix.n_bytes) for each in (fitting, predicting)]
         if with_maps and maps is None:
             maps = network_maps(model, cell, data, parts[0])
         models.append(_brief(model))
@@ -186,13 +186,13 @@ def distinct(findings: list[Finding]) -> tuple[Finding, ...]:
 
 
 def _probabilities(
-    model: FineTuneClassifier, data: Dataset, rows: Rows, classes: tuple[str, ...], frozen: FrozenTests
+    model: FineTuneClassifier, data: Dataset, rows: Rows, classes: tuple[str, ...], prefix: SharedPrefix
 ) -> np.ndarray:
     """Test probabilities with a column for every class; those that train lacks get 0."""
     import numpy as np
 
     items = [data.table.item(row) for row in rows]
-    scores = frozen.scores(model, items, [data.table.digests[row] for row in rows])
+    scores = prefix.scores(model, items, [data.table.digests[row] for row in rows])
     given = np.asarray(
         model.predict_proba(items) if scores is None else model.proba_of(scores), dtype=np.float32
     )

@@ -5,14 +5,14 @@ import pytest
 
 from headstart.images.scan import scan
 from headstart.methods.finetune import FineTuneClassifier
-from headstart.study.frozen_test import FrozenTests
+from headstart.study.shared_prefix import SharedPrefix
 from headstart.testing.backbones import tiny_backbone
 from headstart.testing.images import class_folders
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    return scan(class_folders(tmp_path_factory.mktemp("frozen"), n_per_class=12))
+    return scan(class_folders(tmp_path_factory.mktemp("prefix"), n_per_class=12))
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +34,20 @@ def trained(pictures, backbone, **options):
 
 
 def counting(monkeypatch):
-    from headstart.study import frozen_test
+    from headstart.study import shared_prefix
 
-    seen, real = [], frozen_test._prefix
+    seen, real = [], shared_prefix._run
 
-    def prefix(model, after, items):
+    def run(model, prefix, items):
         seen.append(len(items))
-        return real(model, after, items)
+        return real(model, prefix, items)
 
-    monkeypatch.setattr(frozen_test, "_prefix", prefix)
+    monkeypatch.setattr(shared_prefix, "_run", run)
     return seen
 
 
 def test_scores_are_those_of_the_whole_network_and_images_run_once(pictures, backbone, monkeypatch):
-    seen, kept = counting(monkeypatch), FrozenTests()
+    seen, kept = counting(monkeypatch), SharedPrefix()
     items, digests = pictures.items(), list(pictures.digests)
     for seed, n in ((0, 20), (1, len(items))):
         model = trained(pictures, backbone, seed=seed)
@@ -59,7 +59,7 @@ def test_scores_are_those_of_the_whole_network_and_images_run_once(pictures, bac
 
 
 def test_another_cut_has_its_own_activations(pictures, backbone, monkeypatch):
-    seen, kept = counting(monkeypatch), FrozenTests()
+    seen, kept = counting(monkeypatch), SharedPrefix()
     items, digests = pictures.items()[:8], list(pictures.digests)[:8]
     for cut in ("last:1", "last:2", "head"):
         model = trained(pictures, backbone, trainable=cut)
@@ -78,12 +78,12 @@ def test_tokens_of_a_transformer_and_pooled_features_are_kept_as_they_are(pictur
     for cut in ("last:1", "head"):
         model = trained(pictures, backbone, trainable=cut)
         assert np.allclose(
-            FrozenTests().scores(model, items, digests), model.decision_scores(items), atol=1e-4
+            SharedPrefix().scores(model, items, digests), model.decision_scores(items), atol=1e-4
         )
 
 
 def test_what_has_no_room_is_computed_each_time(pictures, backbone, monkeypatch):
-    seen, none = counting(monkeypatch), FrozenTests(0)
+    seen, none = counting(monkeypatch), SharedPrefix(0)
     items, digests = pictures.items()[:8], list(pictures.digests)[:8]
     model = trained(pictures, backbone)
     for _ in range(2):
@@ -94,4 +94,4 @@ def test_what_has_no_room_is_computed_each_time(pictures, backbone, monkeypatch)
 def test_a_network_that_trains_whole_or_answers_by_mirror_images_shares_nothing(pictures, backbone):
     items, digests = pictures.items()[:4], list(pictures.digests)[:4]
     for options in ({"scenario": "full"}, {"test_views": "mirror"}):
-        assert FrozenTests().scores(trained(pictures, backbone, **options), items, digests) is None
+        assert SharedPrefix().scores(trained(pictures, backbone, **options), items, digests) is None
