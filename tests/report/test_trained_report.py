@@ -12,6 +12,7 @@ from headstart.report.figures import Curve, training_curves
 from headstart.report.html import render
 from headstart.report.sections.best import _tuned
 from headstart.report.sections.curves import _caption, _curve
+from headstart.report.sections.equal import _kept
 from headstart.report.sections.results import results_table
 from headstart.report.summary import summary_lines
 from headstart.report.verdict import verdict
@@ -117,6 +118,11 @@ def test_where_the_start_is_kept_its_own_accuracy_is_told(record):
     said = caption(kept_epoch=0, start_selection=0.6)
     assert "epoch 0 of 4 kept, which is the linear head that none of them bettered, with 60.0 % on" in said
     assert "99.5 %" not in said and "of the linear head;" not in said
+
+
+def test_a_start_that_is_kept_stands_among_the_kept_epochs():
+    assert _kept([{"kept_epoch": 8}, {"kept_epoch": 0}]) == "kept: the start and 8"
+    assert _kept([{"kept_epoch": 0}]) == "kept: the start" and _kept([{}]) == ""
 
 
 def test_curves_without_validation_images_can_be_drawn():

@@ -100,8 +100,9 @@ def _alike(values: Any) -> str:
 
 
 def _kept(fits: Sequence[dict[str, Any]]) -> str:
-    epochs = sorted({int(fit["kept_epoch"]) for fit in fits if fit.get("kept_epoch")})
-    return f"kept: {listed(map(str, epochs))}" if epochs else ""
+    epochs = sorted({int(fit["kept_epoch"]) for fit in fits if fit.get("kept_epoch") is not None})
+    said = [str(epoch) if epoch else "the start" for epoch in epochs]
+    return f"kept: {listed(said)}" if said else ""
 
 
 def _start(fits: Sequence[dict[str, Any]]) -> str:
