@@ -1,9 +1,10 @@
 """Studies that the adviser's few parameters are fitted on, gathered step by step; a stopped run goes on.
 
     python benchmarks/evidence/gather.py WORK [--clothing FOLDER] [--fashion FOLDER] [--step NAME,...] [--only NAME,...]
+        [--sizes N,...]
 
 Each step of each data set is a study in WORK; its runs are written to `benchmarks/evidence/STEP.csv`, one row a
-run, as soon as the study is done. `right` holds which test images were named rightly (bits of the test images in
+run, as soon as the study is done, in place of an older row of the same run; other rows stay. `right` holds which test images were named rightly (bits of the test images in
 the order of their content, base64), so that two methods can be compared image by image.
 """
 
@@ -58,16 +59,16 @@ STEPS: dict[str, dict[str, Any]] = {
     "full": {
         "scenario": ("full",),
         "train_input_size": (96,),
-        "per_class": (10, 50, 100),
+        "per_class": (5, 10, 20, 50, 100),
         "equal": "own",
-        "seeds": 1,
+        "seeds": 3,
     },
     "scratch": {
         "scenario": ("scratch",),
         "train_input_size": (96,),
-        "per_class": (10, 50),
+        "per_class": (5, 10, 20, 50, 100),
         "equal": "own",
-        "seeds": 1,
+        "seeds": 3,
     },
     "last2_all": {"scenario": ("finetune",), "trainable": ("last:2",), "per_class": (0,), "seeds": 1},
 }
@@ -87,6 +88,7 @@ def main() -> None:
     parser.add_argument("--fashion", type=Path, help="folder of the IDX files of Fashion-MNIST")
     parser.add_argument("--step", default=",".join(STEPS))
     parser.add_argument("--only", default="")
+    parser.add_argument("--sizes", default="", help="of the images a class of a step, these alone")
     given = parser.parse_args()
     for step in given.step.split(","):
         for name, (data, target) in sources(given).items():
@@ -99,6 +101,8 @@ def main() -> None:
                 situation(name, data, target)
             else:
                 options = {**STEPS[step], **({"per_class": (THOUSAND[name],)} if step == "thousand" else {})}
+                if given.sizes:
+                    options["per_class"] = tuple(int(each) for each in given.sizes.split(","))
                 spec = StudySpec(data=(data,), target=(target,) if target else (), **options)
                 run_study(spec, given.work / f"{name}-{step}", advise=False, audits=False)
                 write(given.work, step)
@@ -158,12 +162,24 @@ def situation(name: str, data: str, target: str) -> None:
 
 
 def write(work: Path, step: str) -> None:
-    """Every finished run of a step, of all data sets, as one CSV."""
-    rows = [row for folder in sorted(work.glob(f"*-{step}")) for row in rows_of(folder, step)]
-    with (HERE / f"{step}.csv").open("w", encoding="utf-8", newline="") as file:
+    """Every finished run of a step, of all data sets, as one CSV; rows of other runs that it holds stay."""
+    path = HERE / f"{step}.csv"
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="") as file:
+            found = {_run(row): row for row in csv.DictReader(file)}
+    for folder in sorted(work.glob(f"*-{step}")):
+        found |= {_run(row): row for row in rows_of(folder, step)}
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(found[key] for key in sorted(found))
+
+
+def _run(row: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(
+        str(row[key]) for key in ("dataset", "scenario", "per_class", "layer", "cut", "head", "seed")
+    )
 
 
 def rows_of(folder: Path, step: str) -> list[dict[str, Any]]:
@@ -195,8 +211,7 @@ def rows_of(folder: Path, step: str) -> list[dict[str, Any]]:
                 "extract_seconds": f"{seconds['extract']:.1f}" if "extract" in seconds else "",
                 "right": base64.b64encode(np.packbits(right).tobytes()).decode(),
             })  # fmt: skip
-    keys = ("scenario", "per_class", "layer", "cut", "head", "seed")
-    return sorted(found, key=lambda row: tuple(str(row[key]) for key in keys))
+    return found
 
 
 if __name__ == "__main__":

@@ -39,22 +39,25 @@ def spoilt(backbone, **options):
 def test_it_is_the_head_on_features_fitted_on_all_of_train(pictures, backbone):
     items, labels = pictures.items(), np.array(pictures.labels[pictures.target()])
     method = spoilt(backbone).fit(items, labels)
-    assert method.chosen_["epoch"] == 0 and method.selected_on_ == "1 of 5 inner folds"
-    assert method.record_["head_refitted"]
+    probe = TransferClassifier(backbone=backbone, engine="torch").fit(items, labels)
+    assert method.chosen_["epoch"] == 0 and method.record_["head_refitted"]
+    assert method.record_["epoch_chosen_on"] == "1 of 5 inner folds"
+    assert (method.selection_, method.selected_on_) == (probe.selection_, "5 inner folds")
+    assert (method.n_train_, method.n_validation_) == (len(items), 0)
+    assert np.abs(method.predict_proba(items) - probe.predict_proba(items)).max() < 1e-3
+
+
+def test_training_starts_from_what_all_folds_chose_fitted_on_what_trains(pictures, backbone):
+    items, labels = pictures.items(), np.array(pictures.labels[pictures.target()])
+    method = spoilt(backbone, learning_rate=1e-8).fit(items, labels)
     matrix = (
         TransferClassifier(backbone=backbone, engine="torch").fit(items, labels).extractor_.transform(items)
     )
     codes = np.unique(labels, return_inverse=True)[1]
     train, out = inner_folds(codes, 5, seed=0)[0]
-    whole, part = (
-        make_head("logistic").fit(
-            matrix[train], codes[train], validation=(matrix[out], codes[out]), refit=refit
-        )
-        for refit in (True, False)
-    )
-    said = method.decision_scores(items)
-    assert np.abs(said - whole._all_scores(matrix)).max() < 2e-3
-    assert np.abs(said - part._all_scores(matrix)).max() > 2e-2
+    chosen = make_head("logistic").fit(matrix, codes).chosen_
+    begun = make_head("logistic", **chosen).fit(matrix[train], codes[train])
+    assert method.start_selection_ == begun.score(matrix[out], codes[out])
 
 
 def test_given_validation_images_train_nothing(pictures, backbone):

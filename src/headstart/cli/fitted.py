@@ -57,6 +57,7 @@ def _trained(classifier: FineTuneClassifier) -> dict[str, Any]:
         "start": record["start"],
         "start_selection": classifier.start_selection_,
         "head_refitted": bool(record.get("head_refitted")),
+        "epoch_chosen_on": record["epoch_chosen_on"],
         "epochs": len(record["curve"]),
         "learning_rate": record["learning_rate"],
         "dtype": record["dtype"],
@@ -123,9 +124,11 @@ def _selection_line(facts: dict[str, Any]) -> str:
     said = f"accuracy on {facts['selected_on']}: {percent(reached)}"
     if facts["scenario"] != "features":
         epoch = facts["chosen"]["epoch"]
-        doubt = "" if facts["selected_on"] == "validation" else " by more than one standard error"
-        said += f" after epoch {epoch}" if epoch else f" as it started: no epoch bettered it{doubt}"
-        said += ", and its head was then fitted on all of train" if facts["head_refitted"] else ""
-        if before is not None and isfinite(before):
-            said += f", from {percent(before)} with a linear head on the frozen network"
+        if facts["head_refitted"]:
+            said += f" by the linear head on the frozen network: no epoch bettered it on {facts['epoch_chosen_on']}"
+            said += " by more than one standard error, so it is what is kept, fitted on all of train"
+        else:
+            said += f" after epoch {epoch}" if epoch else " as it started: no epoch bettered it"
+            if before is not None and isfinite(before):
+                said += f", from {percent(before)} with a linear head on the frozen network"
     return f"{said} (what it was chosen by; `evaluate` tests it)"

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -31,7 +31,7 @@ from headstart.methods.contradictions import check_paths, contradictions
 from headstart.methods.from_flow import given_options, held_out
 from headstart.methods.from_flow import named as named_of
 from headstart.methods.heads import make_head
-from headstart.methods.heads_select import inner_folds
+from headstart.methods.starting import Division, divided, start_of
 from headstart.methods.teacher import check_classes, teacher_name
 from headstart.methods.training_options import TRAINED, TrainingOptions
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from headstart.methods.curve import Trained
     from headstart.methods.heads_base import Head
 
+Whole = TypeVar("Whole")
 N_SAMPLES = 8
 
 
@@ -60,8 +61,8 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
         Of views, order, head, random weights, and the inner fold that is held out.
     n_folds : int
         One of so many inner folds of train chooses the epoch, where no validation images are given. The fitted head
-        itself is kept (epoch 0) unless an epoch betters it there by more than one standard error of the difference,
-        and it is then fitted anew on all of train.
+        itself is kept (epoch 0) unless an epoch betters it there by more than one standard error of the difference:
+        chosen by all folds and fitted on all of train.
     cache_gb : float
         Cap of the features, and as much again of the kept activations (of training and validation images together).
     seconds : float, optional
@@ -221,24 +222,28 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
         self._note_problems(ok, digests, labels, held)
         extract_seconds = time.perf_counter() - start
         known = ok & (~held | np.isin(labels, self.classes_))
-        train, out, self.selected_on_ = self._divide(codes, labels, held, known, groups)
+        part = self._divide(codes, held, known, groups)
+        train, out, self.selected_on_ = part.train, part.held, part.chosen_on
         number = {label: code for code, label in enumerate(self.classes_.tolist())}
         coded = np.array([number.get(label, -1) for label in labels.tolist()])
-        head = self._head(matrix, coded, train, out)
+        head, whole = self._start(matrix, coded, part)
         self.n_train_, self.n_validation_ = len(train), len(out)
         lesson = lesson_of(self, items, digests, coded, train, out)
         run = Training(
             self.scenario, backbone, _options(self, self._given), _part(Part, items, digests, coded, train),
             _part(Part, items, digests, coded, out) if len(out) else None,
             [str(each) for each in self.classes_], head, self.seed, self.cache_gb, self.seconds, lesson,
-            inner=on_inner_fold(self.selected_on_),
+            inner=part.inner,
         )  # fmt: skip
         outcome = run.run()
-        if head is not None and learned_nothing(outcome.trained, self.selected_on_):
-            outcome = with_head(outcome, _linear(matrix, coded, train, out, self.seed, refit=True))
+        if kept := learned_nothing(outcome.trained, whole):
+            outcome = with_head(outcome, kept)
         chosen = train[:: max(1, len(train) // N_SAMPLES)][:N_SAMPLES]
         self.samples_ = np.stack([prepare(items[int(row)], backbone.card.preprocessing) for row in chosen])
-        self._keep(outcome, backbone, extract_seconds, start)
+        self._keep(outcome, backbone, part, extract_seconds, start)
+        if kept:
+            self.selection_, self.selected_on_ = float(kept.selection_), kept.selected_on_
+            self.n_train_, self.n_validation_ = len(part.rows), 0
         return self
 
     def _seen(
@@ -271,39 +276,45 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
             gone = ", ".join(repr(str(each)) for each in self.classes_ if each not in left)
             raise DataError(f"no readable training image is left of {gone}")
 
-    def _divide(
-        self, codes: np.ndarray, labels: np.ndarray, held: np.ndarray, known: np.ndarray, groups: Any
-    ) -> tuple[np.ndarray, np.ndarray, str]:
-        """Rows that train, rows that choose, and what these are called."""
-        rows = np.flatnonzero(known & ~held)
-        if (known & held).any():
-            return rows, np.flatnonzero(known & held), "validation"
-        place = np.cumsum(~held) - 1
-        parts = None if groups is None else [groups[int(place[row])] for row in rows]
-        folds = inner_folds(codes[place[rows]], self.n_folds, seed=self.seed, groups=parts)
-        if not folds:
-            return rows, rows[:0], "nothing (every class has a single image): the last epoch is kept"
-        train, out = folds[0]
-        return rows[train], rows[out], f"1 of {len(folds)} inner folds"
+    def _divide(self, codes: np.ndarray, held: np.ndarray, known: np.ndarray, groups: Any) -> Division:
+        rows, place = np.flatnonzero(known & ~held), np.cumsum(~held) - 1
+        return divided(
+            rows, np.flatnonzero(known & held), codes[place[rows]],
+            None if groups is None else [groups[int(place[row])] for row in rows],
+            n_folds=self.n_folds, seed=self.seed, alone="every class",
+        )  # fmt: skip
 
-    def _head(
-        self, matrix: np.ndarray | None, codes: np.ndarray, train: np.ndarray, out: np.ndarray
-    ) -> Head | None:
+    def _start(
+        self, matrix: np.ndarray | None, codes: np.ndarray, part: Division
+    ) -> tuple[Head | None, Head | None]:
+        """The head that training starts from, and that on all of train where an inner fold chooses."""
         self.start_selection_ = float("nan")
         if matrix is None:
-            return None
-        head = _linear(matrix, codes, train, out, self.seed)
-        self.start_selection_ = float(head.selection_)
-        return head
+            return None, None
+        features = matrix
 
-    def _keep(self, outcome: Any, backbone: Backbone, extract_seconds: float, start: float) -> None:
+        def fit(rows: np.ndarray, held: np.ndarray | None, options: Any, groups: Any) -> Head:
+            validation = None if held is None else (features[held], codes[held])
+            return make_head("logistic", **options).fit(
+                features[rows], codes[rows], validation=validation, n_folds=self.n_folds, seed=self.seed,
+                groups=groups,
+            )  # fmt: skip
+
+        found = start_of(part, fit, lambda head: head.chosen_)
+        self.start_selection_ = float(found.head.selection_)
+        return found.head, found.whole
+
+    def _keep(
+        self, outcome: Any, backbone: Backbone, part: Division, extract_seconds: float, start: float
+    ) -> None:
         from headstart.methods.network import assembled
 
         self.network_ = assembled(backbone, outcome)
         self.temperature_ = outcome.temperature
-        self.record_, self.findings_ = outcome.record, outcome.findings
-        self.card_ = backbone.card
         accuracy = outcome.trained.kept_accuracy
+        self.record_ = {**outcome.record, "kept_accuracy": accuracy, "epoch_chosen_on": part.chosen_on}
+        self.findings_ = outcome.findings
+        self.card_ = backbone.card
         self.selection_ = float("nan") if accuracy is None else float(accuracy)
         self.chosen_ = {
             "epoch": outcome.trained.kept_epoch, "learning_rate": outcome.record["learning_rate"],
@@ -349,29 +360,13 @@ def unreadable(
     return tuple(each for each in found if each), np.array([each is None for each in found], bool)
 
 
-def _linear(
-    matrix: Any, codes: np.ndarray, train: np.ndarray, out: np.ndarray, seed: int, *, refit: bool = False
-) -> Head:
-    """The linear head on features that training starts from; with `refit`, fitted on what chose its options too."""
-    validation = (matrix[out], codes[out]) if len(out) else None
-    return make_head("logistic").fit(
-        matrix[train], codes[train], validation=validation, seed=seed, refit=refit
-    )
+def learned_nothing(trained: Trained, whole: Whole | None) -> Whole | None:
+    """The head on all of train, where no epoch bettered the fitted head on an inner fold; else None.
 
-
-def learned_nothing(trained: Trained, selected_on: str) -> bool:
-    """Whether no epoch bettered the fitted head on an inner fold of train, so that the head is what is kept.
-
-    It is then fitted anew on all of train, that fold too, as the heads on frozen features are (`Head.fit`): else
-    training that brings nothing would cost a fifth of the images. Validation images that are given train nothing.
+    Else training that brings nothing would cost a fifth of the images. Validation images that are given train nothing.
     """
     start = trained.kept_epoch == 0 and trained.kept_accuracy is not None
-    return start and on_inner_fold(selected_on)
-
-
-def on_inner_fold(selected_on: str) -> bool:
-    """Whether an inner fold of train chooses."""
-    return selected_on.startswith("1 of")
+    return whole if start else None
 
 
 def _same_length(items: Sequence[Any], labels: np.ndarray) -> None:

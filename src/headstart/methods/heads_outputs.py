@@ -277,9 +277,10 @@ class OrdinalHead(OutputHead):
     name: ClassVar[str] = "cumulative_logistic"
     tuned: ClassVar[tuple[str, ...]] = ("C",)
     n_levels: int = option(2, "levels", low=2)
+    C: float | None = option(None, "inverse regularisation; chosen along a path if not given", low=1e-12)
 
     def _values(self, features: NDArray[np.float32]) -> list[Any]:
-        return [{"C": c} for c in STRENGTHS]
+        return [{"C": c} for c in (STRENGTHS if self.C is None else (self.C,))]
 
     def _solutions(
         self, features: NDArray[np.float32], y: NDArray[Any], values: Sequence[Any]

@@ -16,8 +16,7 @@ from headstart.base.errors import BadOptions, DataError
 from headstart.base.runtime import n_processes
 from headstart.images.prepare import prepare
 from headstart.methods.contradictions import check_paths
-from headstart.methods.finetune import N_SAMPLES, _options, learned_nothing, on_inner_fold
-from headstart.methods.heads_select import inner_folds
+from headstart.methods.finetune import N_SAMPLES, _options, learned_nothing
 from headstart.methods.joint_network import JointNet, share_frozen
 from headstart.methods.joint_training import JointOutcome, JointTraining, Task, with_heads
 from headstart.methods.output import Output, is_missing
@@ -25,6 +24,7 @@ from headstart.methods.output_heads import OutputModel, check_left, fit_output_h
 from headstart.methods.output_rows import Rows
 from headstart.methods.output_scores import mean_score
 from headstart.methods.sources import Part
+from headstart.methods.starting import Division, Start, divided, start_of
 from headstart.methods.strata import strata
 
 if TYPE_CHECKING:
@@ -62,7 +62,6 @@ class _Run:
     train: np.ndarray
     held: np.ndarray
     good: np.ndarray
-    selected_on: str
     start_score: float
     extract_seconds: float
 
@@ -118,12 +117,13 @@ def _run(
     start = time.perf_counter()
     matrix, ok = tuner._seen(backbone, part.items, part.digests, part.paths, part.strict)
     extract_seconds = time.perf_counter() - start
-    train, out, selected_on = _divided(part, outputs, columns, ok, tuner)
+    division = _divided(part, outputs, columns, ok, tuner)
+    train, out, chosen_on = division.train, division.held, division.chosen_on
     for output, column in zip(outputs, columns, strict=True):
         check_left(output, column[train])
-    starts: tuple[OutputModel, ...] = ()
-    if matrix is not None:
-        starts = _heads(outputs, matrix, columns, train, out, tuner.seed)
+    found = [] if matrix is None else _starts(outputs, matrix, columns, division)
+    starts = tuple(each.head for each in found)
+    whole = tuple(each.whole for each in found if each.whole)
     names = {output.name for output in outputs}
     task = Task(
         tuple(outputs), tuple(column[train] for column in columns),
@@ -136,36 +136,38 @@ def _run(
     run = JointTraining(
         tuner.scenario, backbone, _options(tuner, {}), _part(part, train),
         _part(part, out) if len(out) else None, [output.name for output in outputs], None, tuner.seed,
-        tuner.cache_gb, tuner.seconds, inner=on_inner_fold(selected_on), task=task,
+        tuner.cache_gb, tuner.seconds, inner=division.inner, task=task,
     )  # fmt: skip
     outcome = run.run()
     assert isinstance(outcome, JointOutcome)
-    if starts and learned_nothing(outcome.trained, selected_on):
-        assert matrix is not None
-        again = _heads(outputs, matrix, columns, train, out, tuner.seed, refit=True)
-        outcome = with_heads(outcome, task.trunks, again)
+    kept = learned_nothing(outcome.trained, whole)
+    outcome = with_heads(outcome, task.trunks, kept) if kept else _told(outcome, chosen_on)
+    outcome.record["epoch_chosen_on"] = chosen_on
     reached = mean_score([each.score for each in starts])
-    return _Run(outcome, tuner.problems_, at[train], at[out], at[ok], selected_on, reached, extract_seconds)
+    learned, chose = (division.rows, out[:0]) if kept else (train, out)
+    return _Run(outcome, tuner.problems_, at[learned], at[chose], at[ok], reached, extract_seconds)
 
 
-def _heads(
-    outputs: Sequence[Output],
-    matrix: np.ndarray,
-    columns: Sequence[np.ndarray],
-    train: np.ndarray,
-    out: np.ndarray,
-    seed: int,
-    *,
-    refit: bool = False,
-) -> tuple[OutputModel, ...]:
-    """The heads on features that training starts from; with `refit`, fitted on what chose their options too."""
-    return tuple(
-        fit_output_head(
-            output, matrix[train], column[train], (matrix[out], column[out]) if len(out) else None,
-            seed=seed, refit=refit,
-        )
-        for output, column in zip(outputs, columns, strict=True)
-    )  # fmt: skip
+def _told(outcome: JointOutcome, chosen_on: str) -> JointOutcome:
+    return replace(outcome, models=tuple(replace(each, selected_on=chosen_on) for each in outcome.models))
+
+
+def _starts(
+    outputs: Sequence[Output], matrix: np.ndarray, columns: Sequence[np.ndarray], division: Division
+) -> list[Start[OutputModel]]:
+    """The heads on features that training starts from, an output each."""
+
+    def start(output: Output, column: np.ndarray) -> Start[OutputModel]:
+        def fit(rows: np.ndarray, held: np.ndarray | None, options: Any, groups: Any) -> OutputModel:
+            validation = None if held is None else (matrix[held], column[held])
+            return fit_output_head(
+                output, matrix[rows], column[rows], validation, fixed=options, n_folds=division.n_folds,
+                seed=division.seed, groups=groups,
+            )  # fmt: skip
+
+        return start_of(division, fit, lambda made: made.chosen or {})
+
+    return [start(output, column) for output, column in zip(outputs, columns, strict=True)]
 
 
 def _part(rows: Rows, at: np.ndarray) -> Part:
@@ -175,25 +177,15 @@ def _part(rows: Rows, at: np.ndarray) -> Part:
 
 def _divided(
     part: Rows, outputs: Sequence[Output], columns: Sequence[np.ndarray], ok: np.ndarray, tuner: Any
-) -> tuple[np.ndarray, np.ndarray, str]:
-    """Rows that train, rows that choose, and what these are called."""
+) -> Division:
     rows = np.flatnonzero(ok & ~part.held)
     if not len(rows):
         raise DataError("no readable training image is left")
-    held = np.flatnonzero(ok & part.held)
-    if len(held):
-        return rows, held, "validation"
-    codes = strata(outputs, [column[rows] for column in columns])
-    groups = None if part.groups is None else [part.groups[row] for row in rows.tolist()]
-    folds = inner_folds(codes, tuner.n_folds, seed=tuner.seed, groups=groups)
-    if not folds:
-        return (
-            rows,
-            rows[:0],
-            "nothing (every combination of labels has a single image): the last epoch is kept",
-        )
-    train, out = folds[0]
-    return rows[train], rows[out], f"1 of {len(folds)} inner folds"
+    return divided(
+        rows, np.flatnonzero(ok & part.held), strata(outputs, [column[rows] for column in columns]),
+        None if part.groups is None else [part.groups[row] for row in rows.tolist()],
+        n_folds=tuner.n_folds, seed=tuner.seed, alone="every combination of labels",
+    )  # fmt: skip
 
 
 def _merged(
@@ -208,7 +200,7 @@ def _merged(
         chosen = {
             "epoch": trained.kept_epoch, "learning_rate": run.outcome.record["learning_rate"],
         }  # fmt: skip
-        models += [replace(each, selected_on=run.selected_on, chosen=chosen) for each in run.outcome.models]
+        models += [replace(each, chosen=chosen) for each in run.outcome.models]
     train = np.unique(np.concatenate([run.train for run in runs]))
     held = np.unique(np.concatenate([run.held for run in runs]))
     good = np.unique(np.concatenate([run.good for run in runs]))

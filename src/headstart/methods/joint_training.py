@@ -257,14 +257,15 @@ class JointTraining(Training):
 def with_heads(
     outcome: JointOutcome, trunks: Sequence[Sequence[Output]], heads: Sequence[OutputModel]
 ) -> JointOutcome:
-    """The outcome with these fitted heads, an output each, in place of its own; its record says so."""
+    """The outcome with these fitted heads, an output each, and what they reached, in place of its own."""
     first = 0
     for tower, outputs in zip(outcome.towers, trunks, strict=True):
         part: Any = tower.head
         part.start_from(heads[first : first + len(outputs)])
         in_order(part)
         first += len(outputs)
-    return replace(outcome, record={**outcome.record, "head_refitted": True})
+    models = tuple(replace(each, head=None) for each in heads)
+    return replace(outcome, models=models, record={**outcome.record, "head_refitted": True})
 
 
 def calibrated(

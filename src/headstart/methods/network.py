@@ -252,6 +252,7 @@ def with_head(outcome: Outcome, head: Head) -> Outcome:
         outcome,
         head_state={name: each.detach().clone() for name, each in part.state_dict().items()},
         unit_length=bool(part.unit_length),
+        temperature=float(head.temperature_),
         record={**outcome.record, "head_refitted": True},
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +84,7 @@ def fit_output_head(
     *,
     head: str = "logistic",
     head_options: dict[str, Any] | None = None,
+    fixed: Mapping[str, Any] | None = None,
     balanced: bool = False,
     n_folds: int = 5,
     seed: int = 0,
@@ -102,6 +103,8 @@ def fit_output_head(
         Images to choose on; where none has the label, inner folds of train serve.
     head, head_options
         Of the kind "classes"; labels, levels and numbers have the linear head of their kind (`OWN_HEADS`).
+    fixed : dict, optional
+        Options of the head of any kind that are not to be chosen.
     balanced : bool
         Let the classes, labels or levels count alike, however many images each has.
     n_folds, seed, groups, refit
@@ -119,7 +122,7 @@ def fit_output_head(
         held = (validation[0][there], standardised(output, validation[1][there]))
     y = standardised(output, coded[known])
     parts = None if groups is None else [g for g, k in zip(groups, known.tolist(), strict=True) if k]
-    made = _head(output, head, head_options or {}, balanced)
+    made = _head(output, head, head_options or {}, balanced).set_params(**(fixed or {}))
     made.fit(
         features[known], y, validation=held, n_folds=n_folds, seed=seed, groups=parts, refit=refit
     )  # fmt: skip

@@ -42,7 +42,7 @@ from headstart.methods.sources import Part, views_by
 from headstart.methods.training_options import DEFAULT_MIXING, TrainingOptions, told
 from headstart.methods.watch import removed_if_abandoned
 
-RUN_VERSION = "4"
+RUN_VERSION = "5"
 
 
 @dataclass(eq=False)

@@ -229,12 +229,16 @@ def _worth(done: Sequence[CellResult]) -> float | None:
 def _n_behind(done: Sequence[CellResult]) -> int:
     """Images by which a method was chosen: each training image once over the folds, or those held out.
 
-    Every seed holds out another inner fold, so seeds add up, to all training images at most.
+    Every seed holds out another inner fold, so seeds add up, to all training images at most; where one run had few,
+    the mean of the scores is as sure as that of so many images each as their harmonic mean.
     """
     known = [result for result in done if result.selection is not None]
-    if known[0].selected_on.startswith("1 of"):
-        return min(known[0].n_train + known[0].n_validation, sum(result.n_validation for result in known))
-    return min(result.n_validation or result.n_train for result in known)
+    each = [result.n_validation or result.n_train for result in known]
+    there = [
+        result.n_validation if result.selected_on == "validation" else result.n_train + result.n_validation
+        for result in known
+    ]
+    return min(*there, round(len(known) ** 2 / sum(1 / max(1, n) for n in each)))
 
 
 def _done(row: MethodSummary, results: Mapping[str, CellResult]) -> list[CellResult]:

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from headstart.methods.finetune import FineTuneClassifier
     from headstart.study.resolve import Variant
 
-TRAINED_VERSION = "3"
+TRAINED_VERSION = "4"
 """Part of the id of every run that trains: raised when the same run would give other numbers."""
-MIRROR_VERSION = "4"
+MIRROR_VERSION = "5"
 """As `TRAINED_VERSION`, of runs that answer by an image and its mirror image: so is their temperature fitted since."""
-SOUP_VERSION = "5"
+SOUP_VERSION = "6"
 """As `TRAINED_VERSION`, of soups: one of nothing but the fitted head has it fitted on all of train since."""
 
 EQUAL_EPOCHS = 8

@@ -127,14 +127,14 @@ def _run(
     found = evaluate(codes[list(partition.test_rows)], probabilities, classes)
     clean = right_of(len(data.table), partition.test_rows, codes, probabilities)
     choices = [float(each["selection"]) for each in models]
-    first = models[0]
+    first, least = models[0], min(models, key=lambda each: each["n_validation"] or each["n_train"])
     return (
         {
             "classes": classes,
             "selection": float(np.mean(choices)) if np.isfinite(choices).all() else None,
-            "selected_on": first["selected_on"],
-            "n_train": first["n_train"],
-            "n_validation": first["n_validation"],
+            "selected_on": least["selected_on"],
+            "n_train": least["n_train"],
+            "n_validation": least["n_validation"],
             "n_test": len(partition.test_rows),
             "scores": found.scores,
             "per_class": found.per_class,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TUNED_VERSION = "2"
 """Part of how a run is tuned: raised when the same trials would give other options."""
 
-TRAINED_TUNED_VERSION = "3"
+TRAINED_TUNED_VERSION = "4"
 """As `TUNED_VERSION`, of what trains."""
 
 META = "tuned_on"

@@ -20,7 +20,7 @@ PRUNERS = ("hyperband", "asha", "none")
 FEATURES = "features"
 VERSION = "2"
 """Part of the name of every search: raised when the same trial would give another value."""
-TRAINED_VERSION = "3"
+TRAINED_VERSION = "4"
 """As `VERSION`, of what trains."""
 
 

@@ -179,15 +179,15 @@ class NetworkTrials:
 
         with unheard(), collected_warnings() as notes, watching_epochs(hear):
             model = self._fitted(params, self.seed)
-        found, record = float(model.selection_), model.record_
-        if not math.isfinite(found):
+        record, found = model.record_, model.record_["kept_accuracy"]  # of the same images in every trial
+        if found is None:
             raise ValueError("there are too few images to hold any out; give validation images")
         full = {
             each.name: record[each.name] if each.name == "learning_rate" else getattr(model, each.name)
             for each in self.space.dimensions
         }
         curve = tuple(float(line["held_accuracy"]) for line in record["curve"])
-        return Measured(found, record.get("kept_loss"), full, curve, tuple(notes))
+        return Measured(float(found), record.get("kept_loss"), full, curve, tuple(notes))
 
     def probabilities(self, params: Mapping[str, Any], seed: int) -> tuple[np.ndarray, float]:
         """Train as in a trial (the first seed repeats it), then predict the test images."""

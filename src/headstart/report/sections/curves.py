@@ -78,13 +78,14 @@ def _known(lines: list[dict[str, Any]], name: str) -> tuple[float, ...]:
 
 def _caption(run: CellResult, curve: Curve) -> str:
     of = f", first of {count(len(run.training), 'fold')}" if len(run.training) > 1 else ""
+    on = run.training[0].get("epoch_chosen_on") or run.selected_on
     said = f"{run.cell.method}, {run.cell.place}{of}: epoch {curve.kept} of {len(curve.loss)} kept"
     if not curve.kept and curve.start is not None:
         said += ", which is the linear head that none of them bettered"
-        said += "" if run.selected_on == "validation" else " by more than one standard error"
-        said += f", with {percent(curve.start)} on {run.selected_on}"
+        said += "" if on == "validation" else " by more than one standard error"
+        said += f", with {percent(curve.start)} on {on}"
     elif curve.held_accuracy:
-        said += f" with {percent(curve.held_accuracy[curve.kept - 1])} on {run.selected_on}"
+        said += f" with {percent(curve.held_accuracy[curve.kept - 1])} on {on}"
     if curve.kept and curve.start is not None:
         said += f", from {percent(curve.start)} of the linear head"
     return f"{said}; {run.images_seen:,} images seen in {duration(run.train_seconds)} of training."
