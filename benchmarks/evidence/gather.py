@@ -4,8 +4,9 @@
         [--sizes N,...]
 
 Each step of each data set is a study in WORK; its runs are written to `benchmarks/evidence/STEP.csv`, one row a
-run, as soon as the study is done, in place of an older row of the same run; other rows stay. `right` holds which test images were named rightly (bits of the test images in
-the order of their content, base64), so that two methods can be compared image by image.
+run, as soon as the study is done, in place of an older row of the same run; other rows stay. `right` holds which
+test images were named rightly (bits of the test images in the order of their content, base64), so that two methods
+can be compared image by image.
 """
 
 from __future__ import annotations

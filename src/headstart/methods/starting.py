@@ -86,7 +86,8 @@ class Fit(Protocol[Made]):
 
     def __call__(
         self, rows: np.ndarray, held: np.ndarray | None, options: Mapping[str, Any], groups: list[Any] | None
-    ) -> Made: ...
+    ) -> Made:
+        """The head, fitted on `rows`."""
 
 
 @dataclass(frozen=True, eq=False)
