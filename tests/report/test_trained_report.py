@@ -118,6 +118,8 @@ def test_where_the_start_is_kept_its_own_accuracy_is_told(record):
     said = caption(kept_epoch=0, start_selection=0.6)
     assert "epoch 0 of 4 kept, which is the linear head that none of them bettered, with 60.0 % on" in said
     assert "99.5 %" not in said and "of the linear head;" not in said
+    said = caption(kept_epoch=0, start_selection=0.6, epoch_chosen_on="1 of 5 inner folds")
+    assert "bettered by more than one standard error, with 60.0 % on 1 of 5 inner folds" in said
 
 
 def test_a_start_that_is_kept_stands_among_the_kept_epochs():
@@ -234,5 +236,7 @@ def test_a_start_that_no_epoch_bettered_is_told(record):
         "the fitted head that training started from, as none of its 4 epochs was better on validation" in said
     )
     assert "all of train" not in said
-    again = _tuned(dataclasses.replace(shown, training=({**started, "head_refitted": True},)))
-    assert "the head was then fitted on all of train" in again
+    kept = {**started, "head_refitted": True, "epoch_chosen_on": "1 of 5 inner folds"}
+    again = _tuned(dataclasses.replace(shown, training=(kept,), selected_on="5 inner folds"))
+    assert "better by more than one standard error on 1 of 5 inner folds" in again
+    assert "chosen on 5 inner folds and fitted on all of train" in again

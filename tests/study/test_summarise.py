@@ -187,3 +187,17 @@ def test_every_seed_holds_out_other_images():
         for some in (runs[:1], runs[:3], runs)
     )
     assert one < three < eight == pytest.approx(less_one_error(0.9, 100))
+
+
+def test_a_mean_is_as_sure_as_its_runs_and_never_surer_than_all_of_train():
+    net = replace(A[0], head="", layer="", scenario="finetune", cut="last:1", training="{}")
+    kept = {"selected_on": "5 inner folds", "n_train": 100, "n_validation": 0}
+    moved = {"selected_on": "1 of 5 inner folds", "n_train": 80, "n_validation": 20}
+
+    def standing(*said):
+        runs = [replace(done(replace(net, seed=at), 0.9), **each) for at, each in enumerate(said)]
+        return summarise([run.cell for run in runs], {run.cell.id: run for run in runs})[0].standing
+
+    assert standing(kept) == standing(kept, kept, kept) == pytest.approx(less_one_error(0.9, 100))
+    assert standing(kept, moved) == pytest.approx(less_one_error(0.9, round(4 / (1 / 100 + 1 / 20))))
+    assert standing(moved, moved) < standing(kept, moved) < standing(kept, kept)

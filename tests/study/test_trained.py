@@ -231,7 +231,11 @@ def test_test_images_are_not_read_before_all_is_chosen(training, tmp_path, monke
 def test_folds_train_a_network_each_and_test_every_image_once(training, tmp_path):
     record = run_study(training(scenario=("finetune",), folds=3), tmp_path / "out")
     (result,) = record.results
-    assert result.n_test == 30 and len(result.training) == 3 and result.selected_on == "1 of 5 inner folds"
+    assert result.n_test == 30 and len(result.training) == 3
+    assert all(fit["epoch_chosen_on"] == "1 of 5 inner folds" for fit in result.training)
+    started = all(fit["kept_epoch"] == 0 for fit in result.training)
+    assert result.selected_on == ("5 inner folds" if started else "1 of 5 inner folds")
+    assert result.n_train + result.n_validation == 20 and (result.n_validation == 0) == started
     assert sorted(record.test_rows[result.cell.id]) == list(range(30))
     assert result.images_seen == sum(fit["images_seen"] for fit in result.training)
 

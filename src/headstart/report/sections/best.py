@@ -114,8 +114,9 @@ def _tuned(shown: CellResult) -> str:
         said = (
             f", with the fitted head that training started from, as none of its {n_epochs} epochs was better "
         )
+        on = fit.get("epoch_chosen_on") or on
         said += f"{'' if on == 'validation' else 'by more than one standard error '}on {on}"
-        said += "; the head was then fitted on all of train" if fit.get("head_refitted") else ""
+        said += f"; chosen on {shown.selected_on} and fitted on all of train" if fit.get("head_refitted") else ""
     else:
         said = f", with the weights of epoch {fit.get('kept_epoch')} of {n_epochs}"
         said += ", the last, as asked" if shown.cell.options.get("keep") == "last" else f", chosen on {on}"
