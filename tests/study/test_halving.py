@@ -103,7 +103,15 @@ def test_the_worse_half_is_cut_at_each_rung_and_one_is_left(cells, tmp_path):
 
 def test_rungs_of_equal_seconds_are_shares_of_the_seconds(cells):
     cell = cells(equal="seconds", train_seconds=40.0, epochs=None)[0]
-    assert shortened(cell, 0.25) == {"seconds": 10.0}
+    assert shortened(cell, 0.25, 100) == {"seconds": 10.0}
+
+
+def test_a_scenario_whose_own_length_hangs_on_the_number_of_images_is_shortened_by_it(cells):
+    full = next(
+        each for each in cells(equal="own", epochs=None, scenario=("full",)) if each.scenario == "full"
+    )
+    assert full.options["epochs"] is None
+    assert [shortened(full, 0.5, n)["epochs"] for n in (100, 800, 5000)] == [10, 5, 2]
 
 
 def test_too_few_epochs_to_shorten_are_no_race(cells, tmp_path):

@@ -90,6 +90,6 @@ def test_equal_images_are_equal_epochs_and_own_are_those_of_the_scenario():
         return [options_of(spec, name)["epochs"] for name in ("finetune", "full", "scratch")]
 
     assert epochs() == [8, 8, 8] and epochs(epochs=5) == [5, 5, 5]
-    assert epochs(equal="own") == [DEFAULT_EPOCHS[name] for name in ("finetune", "full", "scratch")]
+    assert epochs(equal="own") == [DEFAULT_EPOCHS["finetune"], None, DEFAULT_EPOCHS["scratch"]]
     timed = options_of(StudySpec(data=("x",), equal="seconds", train_seconds=9.0), "full")
     assert (timed["epochs"], timed["seconds"]) == (None, 9.0)

@@ -19,7 +19,7 @@ from headstart.base.findings import Finding
 from headstart.methods import processes
 from headstart.methods.network import TransferNet, make_net
 from headstart.methods.sources import Part, views_by
-from headstart.methods.training_options import DEFAULT_EPOCHS, TrainingOptions
+from headstart.methods.training_options import TrainingOptions, own_epochs
 
 if TYPE_CHECKING:
     from headstart.backbones.load import Backbone
@@ -132,7 +132,7 @@ class RunPart:
         return net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def _epochs(self) -> int:
-        return int(self.options.epochs or DEFAULT_EPOCHS[self.scenario])
+        return int(self.options.epochs or own_epochs(self.scenario, len(self.train.items)))
 
     def _fitted_start(self) -> bool:
         """Whether training starts from a fitted head."""

@@ -15,9 +15,25 @@ SCENARIOS = ("features", "finetune", "full", "scratch")
 TRAINED = ("finetune", "full", "scratch")
 DEFAULT_TRAINABLE = "last:2"
 DEFAULT_EPOCHS = {"finetune": 8, "full": 4, "scratch": 30}
-"""Where the option `epochs` is left open."""
+"""Where the option `epochs` is left open; `own_epochs` has more where `full` has few images."""
+FULL_IMAGES, FULL_MOST = 8000, 20
+"""`full` sees so many images, in so many epochs at most: 250 steps of 32 images."""
 DEFAULT_MIXING = 0.3
 """Of `manifold_mixup`, where the network is cut."""
+
+
+def own_epochs(scenario: str, n_images: int) -> int:
+    """Epochs of a scenario where the option `epochs` is left open.
+
+    Examples
+    --------
+    >>> [own_epochs("full", n) for n in (80, 400, 800, 3000)], own_epochs("finetune", 80)
+    ([20, 20, 10, 4], 8)
+    """
+    least = DEFAULT_EPOCHS[scenario]
+    if scenario != "full":
+        return least
+    return min(FULL_MOST, max(least, math.ceil(FULL_IMAGES / max(1, n_images))))
 
 
 @dataclass(kw_only=True)
@@ -38,7 +54,7 @@ class TrainingOptions:
     )
     epochs: int | None = option(
         None,
-        "passes over the training images (default: finetune 8, full 4, scratch 30)",
+        "passes over the training images (default: finetune 8, full 4, with few images up to 20, scratch 30)",
         low=1,
         high=100000,
         metavar="NUMBER",

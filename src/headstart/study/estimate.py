@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from headstart.methods.training_options import own_epochs
 from headstart.study.partition import Dataset
 from headstart.study.records import Cell
 from headstart.study.resolve import Variant
@@ -144,7 +145,8 @@ def cell_seconds(cell: Cell, data: Dataset, variant: Variant, rates: Rates) -> f
     n_train, n_folds = len(partition.folds[0].train), len(partition.folds)
     known, n_test = rates.train_seconds.get((cell.dataset, cell.base_method)), len(partition.folds[0].test)
     epoch, rest = scaled(known, n_train, lambda n: _training_guess(cell, n, n_test, variant, rates))
-    training = options["seconds"] or epoch * (options["epochs"] or 1) * options.get("soup", 1)
+    epochs = options["epochs"] or own_epochs(cell.scenario, n_train)
+    training = options["seconds"] or epoch * epochs * options.get("soup", 1)
     # separate networks are fits of their own, which rates are of; tied ones are one fit
     alike = cell.sharing == "separate" or (cell.sharing == "soft" and not known)
     return float((training + rest) * n_folds * (len(data.outputs) if alike else 1))

@@ -114,10 +114,15 @@ class _Run(Prepared):
             self.trials.engine.dispose()
         super().end()
 
+    def _n_train(self, cell: Cell) -> int:
+        return len(self.datasets[cell.dataset].partition(cell.seed, cell.per_class).folds[0].train)
+
     def run_cells(self) -> None:
         """Run what is pending, in the order of the plan, until the budget is up."""
         racing = contenders(self.plan.cells) if self.spec.budget else {}
-        self.races = {name: Race(name, cells, self.store) for name, cells in racing.items()}
+        self.races = {
+            name: Race(name, cells, self.store, self._n_train(cells[0])) for name, cells in racing.items()
+        }
         n_done, total = len(self.plan.done), len(self.plan.cells) - len(self.plan.cut - self.plan.done)
         served = {cell.dataset for cell in self.plan.cells if cell.id in self.plan.done}
         skipped = 0

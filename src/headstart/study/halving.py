@@ -15,6 +15,7 @@ from typing import Any
 
 from headstart.base.events import Notice, emit
 from headstart.base.hashing import digest_json
+from headstart.methods.training_options import own_epochs
 from headstart.study.records import Cell, CutMethod
 from headstart.study.store import StudyStore
 from headstart.study.summarise import most_images
@@ -55,12 +56,16 @@ def rung_shares(n_methods: int) -> tuple[float, ...]:
     return tuple(2.0 ** (rung - n_rungs) for rung in range(n_rungs))
 
 
-def shortened(cell: Cell, share: float) -> dict[str, Any]:
-    """Options of a rung: that share of the epochs (one at least), or of the seconds."""
+def shortened(cell: Cell, share: float, n_train: int) -> dict[str, Any]:
+    """Options of a rung: that share of the epochs (one at least), or of the seconds.
+
+    `n_train` images are learned from: a scenario's own length may hang on it.
+    """
     options = cell.options
     if options["seconds"] is not None:
         return {"seconds": options["seconds"] * share}
-    return {"epochs": max(1, round(options["epochs"] * share))}
+    epochs = options["epochs"] or own_epochs(cell.scenario, n_train)
+    return {"epochs": max(1, round(epochs * share))}
 
 
 def better_half(ranks: Mapping[str, tuple[float, float] | None]) -> tuple[list[str], list[str]]:
@@ -93,11 +98,14 @@ class Race:
     cells : sequence of Cell
         See `contenders`.
     store : StudyStore
+    n_train : int
+        Images that a run learns from.
     """
 
     dataset: str
     cells: Sequence[Cell]
     store: StudyStore
+    n_train: int = 0
 
     def __post_init__(self) -> None:
         self.key = digest_json([cell.id for cell in self.cells])
@@ -142,13 +150,13 @@ class Race:
             self.state["racing"] = [cell.id for cell in self.cells if cell.id not in done]
         alive = [cell for cell in self.cells if cell.id in self.state["racing"]]
         shares = rung_shares(len(alive))
-        before: dict[str, dict[str, Any]] = {cell.id: shortened(cell, 1.0) for cell in alive}
+        before: dict[str, dict[str, Any]] = {cell.id: shortened(cell, 1.0, self.n_train) for cell in alive}
         for number, share in enumerate(shares, start=1):
-            options = {cell.id: shortened(cell, share) for cell in alive}
+            options = {cell.id: shortened(cell, share, self.n_train) for cell in alive}
             if all(options[cell.id] == before[cell.id] for cell in alive):
                 continue  # so few epochs that this rung is no longer than the last
             before = {**before, **options}
-            if any(options[cell.id] == shortened(cell, 1.0) for cell in alive):
+            if any(options[cell.id] == shortened(cell, 1.0, self.n_train) for cell in alive):
                 break
             emit(
                 Notice(

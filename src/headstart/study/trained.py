@@ -117,7 +117,7 @@ def options_of(spec: StudySpec, scenario: str, augment: str = "") -> dict[str, A
     options["augment"] = augment or spec.augment[0]
     options["epochs"] = {
         "images": spec.epochs or EQUAL_EPOCHS,
-        "own": DEFAULT_EPOCHS[scenario],
+        "own": None if scenario == "full" else DEFAULT_EPOCHS[scenario],  # of full: by the number of images
         "seconds": None,
     }[spec.equal]
     options["seconds"] = spec.train_seconds if spec.equal == "seconds" else None

@@ -17,7 +17,7 @@ from headstart.base.errors import HeadstartError
 from headstart.base.events import collected_warnings, unheard
 from headstart.images.table import ImageTable
 from headstart.methods.heads import make_head
-from headstart.methods.training_options import DEFAULT_EPOCHS
+from headstart.methods.training_options import own_epochs
 from headstart.methods.tune.divide import Part
 from headstart.methods.tune.space import Space
 
@@ -166,7 +166,10 @@ class NetworkTrials:
     @property
     def epochs(self) -> int:
         """Epochs of a whole trial."""
-        return int(self.fixed.get("epochs") or DEFAULT_EPOCHS[self.space.method])
+        n = self.part.splits.count("train")
+        if "validation" not in self.part.splits:  # an inner fold is held out
+            n -= n // int(self.fixed.get("n_folds", 5))
+        return int(self.fixed.get("epochs") or own_epochs(self.space.method, n))
 
     def measure(self, params: Mapping[str, Any], tell: Told) -> Measured:
         """Train on train, score on validation (else on one inner fold) after every epoch."""

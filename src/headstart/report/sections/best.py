@@ -116,7 +116,9 @@ def _tuned(shown: CellResult) -> str:
         )
         on = fit.get("epoch_chosen_on") or on
         said += f"{'' if on == 'validation' else 'by more than one standard error '}on {on}"
-        said += f"; chosen on {shown.selected_on} and fitted on all of train" if fit.get("head_refitted") else ""
+        said += (
+            f"; chosen on {shown.selected_on} and fitted on all of train" if fit.get("head_refitted") else ""
+        )
     else:
         said = f", with the weights of epoch {fit.get('kept_epoch')} of {n_epochs}"
         said += ", the last, as asked" if shown.cell.options.get("keep") == "last" else f", chosen on {on}"
