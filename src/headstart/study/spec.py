@@ -171,7 +171,7 @@ class StudySpec(SeveralOptions):
     equal: str = option(
         "images",
         "what methods that train have alike: images seen (the same epochs), seconds of training, or nothing "
-        "(own: each scenario's default of epochs)",
+        "(own: each scenario's default of epochs, of full by its number of images)",
         choices=EQUALS,
     )
     train_seconds: float | None = option(
