@@ -7,6 +7,7 @@ import pytest
 
 from headstart.explain.target import target_of_network
 from headstart.methods.finetune import FineTuneClassifier
+from headstart.methods.heads_select import inner_folds
 from headstart.testing.backbones import tiny_backbone
 
 SIDE, PATCH = 96, 32
@@ -28,7 +29,9 @@ def trained(seed: int, epochs: int, learning_rate: float):
         backbone=tiny_backbone(seed, side=SIDE), scenario="full", epochs=epochs, augment="none",
         learning_rate=learning_rate, seed=seed, dtype="float32", keep="last",  # a fitted head is right on all already
     )  # fmt: skip
-    model.fit(images, ["patch"] * 16 + ["plain"] * 16)
+    labels = np.repeat(["patch", "plain"], 16)
+    train, out = inner_folds(np.repeat([0, 1], 16), 5, seed=seed)[0]
+    model.fit(images[train], labels[train], validation=(images[out], labels[out]))
     target = target_of_network(model.network_, model.card_.preprocessing, model.classes_.tolist())
     return model, target
 
