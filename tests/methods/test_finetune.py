@@ -21,7 +21,7 @@ from headstart.methods.prefix import SECONDS, open_cache
 from headstart.methods.probe import TransferClassifier
 from headstart.methods.sources import PixelBatches, StreamedBatches, Views
 from headstart.methods.training import Training
-from headstart.methods.training_options import DEFAULT_EPOCHS, TrainingOptions, own_epochs
+from headstart.methods.training_options import TrainingOptions
 from headstart.testing.backbones import tiny_backbone
 from headstart.testing.images import class_folders
 from headstart.testing.methods import check_method
@@ -63,13 +63,6 @@ def test_scratch_learns_from_random_weights_and_says_so(pictures, backbone):
     assert method.record_["start"] == "plain" and method.record_["batchnorm"] == "update"
     assert np.isnan(method.start_selection_)
     assert method.score(pictures.items(), labels_of(pictures)) > 0.6
-
-
-def test_all_of_a_network_is_trained_for_longer_on_few_images(pictures, backbone):
-    method = small(backbone, scenario="full", epochs=None, augment="none", learning_rate=1e-5)
-    method.fit(pictures.items(), labels_of(pictures))
-    assert len(method.record_["curve"]) == own_epochs("full", len(pictures)) == 20
-    assert own_epochs("full", 3000) == DEFAULT_EPOCHS["full"] and own_epochs("scratch", 9) == 30
 
 
 def test_training_starts_from_the_accuracy_of_the_features_scenario(pictures, backbone):

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -31,17 +31,15 @@ from headstart.methods.contradictions import check_paths, contradictions
 from headstart.methods.from_flow import given_options, held_out
 from headstart.methods.from_flow import named as named_of
 from headstart.methods.heads import make_head
-from headstart.methods.starting import Division, divided, start_of
+from headstart.methods.starting import Division, divided, kept_start, start_of
 from headstart.methods.teacher import check_classes, teacher_name
 from headstart.methods.training_options import TRAINED, TrainingOptions
 
 if TYPE_CHECKING:
     from headstart.backbones.card import Preprocessing
     from headstart.backbones.load import Backbone
-    from headstart.methods.curve import Trained
     from headstart.methods.heads_base import Head
 
-Whole = TypeVar("Whole")
 N_SAMPLES = 8
 
 
@@ -236,7 +234,7 @@ class FineTuneClassifier(TrainingOptions, ClassifierMixin, BaseEstimator):  # ty
             inner=part.inner,
         )  # fmt: skip
         outcome = run.run()
-        if kept := learned_nothing(outcome.trained, whole):
+        if kept := kept_start(outcome.trained, whole):
             outcome = with_head(outcome, kept)
         chosen = train[:: max(1, len(train) // N_SAMPLES)][:N_SAMPLES]
         self.samples_ = np.stack([prepare(items[int(row)], backbone.card.preprocessing) for row in chosen])
@@ -358,15 +356,6 @@ def unreadable(
     with ThreadPoolExecutor(n_threads()) as pool:
         found = list(pool.map(look, range(len(items))))
     return tuple(each for each in found if each), np.array([each is None for each in found], bool)
-
-
-def learned_nothing(trained: Trained, whole: Whole | None) -> Whole | None:
-    """The head on all of train, where no epoch bettered the fitted head on an inner fold; else None.
-
-    Else training that brings nothing would cost a fifth of the images. Validation images that are given train nothing.
-    """
-    start = trained.kept_epoch == 0 and trained.kept_accuracy is not None
-    return whole if start else None
 
 
 def _same_length(items: Sequence[Any], labels: np.ndarray) -> None:

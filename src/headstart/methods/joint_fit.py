@@ -16,7 +16,7 @@ from headstart.base.errors import BadOptions, DataError
 from headstart.base.runtime import n_processes
 from headstart.images.prepare import prepare
 from headstart.methods.contradictions import check_paths
-from headstart.methods.finetune import N_SAMPLES, _options, learned_nothing
+from headstart.methods.finetune import N_SAMPLES, _options
 from headstart.methods.joint_network import JointNet, share_frozen
 from headstart.methods.joint_training import JointOutcome, JointTraining, Task, with_heads
 from headstart.methods.output import Output, is_missing
@@ -24,7 +24,7 @@ from headstart.methods.output_heads import OutputModel, check_left, fit_output_h
 from headstart.methods.output_rows import Rows
 from headstart.methods.output_scores import mean_score
 from headstart.methods.sources import Part
-from headstart.methods.starting import Division, Start, divided, start_of
+from headstart.methods.starting import Division, Start, divided, kept_start, start_of
 from headstart.methods.strata import strata
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _run(
     )  # fmt: skip
     outcome = run.run()
     assert isinstance(outcome, JointOutcome)
-    kept = learned_nothing(outcome.trained, whole)
+    kept = kept_start(outcome.trained, whole)
     outcome = with_heads(outcome, task.trunks, kept) if kept else _told(outcome, chosen_on)
     outcome.record["epoch_chosen_on"] = chosen_on
     reached = mean_score([each.score for each in starts])

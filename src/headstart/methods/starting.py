@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from headstart.methods.heads_select import inner_folds
 
+if TYPE_CHECKING:
+    from headstart.methods.curve import Trained
+
 Made = TypeVar("Made", covariant=True)
+Whole = TypeVar("Whole")
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,3 +119,11 @@ def start_of(
         return Start(fit(division.train, division.held if len(division.held) else None, {}, None))
     whole = fit(division.rows, None, {}, division.groups)
     return Start(fit(division.train, division.held, options_of(whole), None), whole)
+
+
+def kept_start(trained: Trained, whole: Whole | None) -> Whole | None:
+    """What was fitted on all of train, where no epoch bettered the fitted head on an inner fold; else None.
+
+    Else training that brings nothing would cost a fifth of the images. Validation images that are given train nothing.
+    """
+    return whole if trained.kept_epoch == 0 and trained.kept_accuracy is not None else None
