@@ -39,7 +39,8 @@ def compared_section(record: StudyRecord) -> Section:
         Paragraph(
             "The best method is the one with the highest score on validation (or inner folds of train), less one standard "
             "error (Wilson's), so that a score by few images does not win by luck: a head is judged by every training "
-            "image, a network that trains by those of one inner fold. "
+            "image, a network that trains by those of one inner fold, or by every one too where it keeps the head that "
+            "it started from. "
             "The test score is reported and chooses nothing, neither the method nor its options."
             + _unequal_seeds(record)
         )
