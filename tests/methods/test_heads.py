@@ -54,7 +54,7 @@ def test_a_head_learns_separate_clouds_with_validation_and_with_folds(name):
         head = make_head(name).fit(X, y, validation=validation)
         assert head.score(*test) > 0.9
         assert head.selected_on_ == ("validation" if validation else "5 inner folds")
-        assert head.seed_matters_ is HEADS[name].uses_seed(has_validation=validation is not None)
+        assert head.seed_matters_ is HEAD_CARDS[name].uses_seed(has_validation=validation is not None)
         assert 0.8 < head.selection_ <= 1
         assert set(head.chosen_) == set(HEAD_CARDS[name].tuned)
         assert (head.chosen_, head.selection_) in head.path_

@@ -33,8 +33,8 @@ BOUNDS = {
 UNBOUNDED_ABOVE = frozenset(name for name, (_, high) in BOUNDS.items() if math.isinf(high))
 
 
-def wilson(k: int, n: int) -> tuple[float, float]:
-    """95 % score interval of the proportion `k` of `n` (Wilson 1927).
+def wilson(k: int, n: int, z: float = Z_95) -> tuple[float, float]:
+    """Score interval of the proportion `k` of `n` (Wilson 1927), at 95 % where `z` is left alone.
 
     Parameters
     ----------
@@ -42,6 +42,8 @@ def wilson(k: int, n: int) -> tuple[float, float]:
         Successes, 0 to `n`.
     n : int
         Cases, at least 1.
+    z : float
+        Standard errors to either end.
 
     Returns
     -------
@@ -60,7 +62,7 @@ def wilson(k: int, n: int) -> tuple[float, float]:
     """
     if n < 1 or not 0 <= k <= n:
         raise UsageError(f"a proportion needs n of at least 1 and k from 0 to n; got k = {k}, n = {n}")
-    middle, half = _wilson(k / n, n, Z_95)
+    middle, half = _wilson(k / n, n, z)
     return (0.0 if k == 0 else max(0.0, middle - half)), (1.0 if k == n else min(1.0, middle + half))
 
 
@@ -227,9 +229,9 @@ def over_seeds(scores: Sequence[Score], *, metric: str = "") -> Score:
 @lru_cache(maxsize=256)
 def _t_quantile(freedom: int) -> float:
     """The 97.5 % quantile of Student's t."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    return float(t.ppf(0.975, freedom))
+    return float(stdtrit(freedom, 0.975))
 
 
 def accuracy_of(right: NDArray[np.bool_]) -> Score:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.base.errors import UnknownName, UsageError
+from headstart.measure.intervals import wilson
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -123,14 +124,16 @@ def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike, *, kind: str = "mid-p") 
 
 
 def _mcnemar_p(only_a: int, only_b: int, kind: str) -> float:
-    from scipy.stats import binomtest, chi2
-
     n, less = only_a + only_b, min(only_a, only_b)
     if n == 0:
         return 1.0
     if kind == "exact":
+        from scipy.stats import binomtest
+
         return float(binomtest(less, n).pvalue)
     if kind == "chi2":
+        from scipy.stats import chi2
+
         return float(chi2.sf(max(0, abs(only_a - only_b) - 1) ** 2 / n, 1))
     return min(1.0, 2 * _mid_tail(less, n, 0.5))
 
@@ -195,10 +198,9 @@ def _product_interval(only_a: int, only_b: int, n: int, level: float) -> tuple[f
 
 def wilson_at(k: int, n: int, level: float) -> tuple[float, float]:
     """Wilson's score interval of a proportion at any confidence."""
-    from scipy.stats import binomtest
+    from scipy.special import ndtri
 
-    found = binomtest(k, n).proportion_ci(level, method="wilson")
-    return float(found.low), float(found.high)
+    return wilson(k, n, -float(ndtri((1 - level) / 2)))
 
 
 def _mid_p_interval(k: int, n: int, level: float) -> tuple[float, float]:

@@ -114,10 +114,15 @@ def images_needed(
 
 
 def _needed(difference: float, differing: float, alpha: float, power: float) -> float:
-    from scipy.stats import norm
-
-    z_alpha, z_power = float(norm.isf(alpha / 2)), float(norm.ppf(power))
+    z_alpha, z_power = _normal(alpha, power)
     return z_alpha * math.sqrt(differing) + z_power * math.sqrt(max(0.0, differing - difference**2))
+
+
+def _normal(alpha: float, power: float) -> tuple[float, float]:
+    """Standard errors to the limit of a two-sided test, and from there to the mean that reaches it with `power`."""
+    from scipy.special import ndtri
+
+    return -float(ndtri(alpha / 2)), float(ndtri(power))
 
 
 def smallest_of_error(
@@ -132,16 +137,16 @@ def smallest_of_error(
     degrees : float
         Degrees of freedom, above 0; infinite for a normal distribution.
     """
-    from scipy.optimize import brentq
-    from scipy.stats import nct, norm, t
-
     _check(alpha, power)
     if standard_error < 0 or not degrees > 0:
         raise UsageError(
             f"a standard error and degrees of freedom are needed; got {standard_error}, {degrees}"
         )
     if math.isinf(degrees) or degrees > 1000:
-        return standard_error * float(norm.isf(alpha / 2) + norm.ppf(power))
+        return standard_error * sum(_normal(alpha, power))
+    from scipy.optimize import brentq
+    from scipy.stats import nct, t
+
     limit = float(t.isf(alpha / 2, degrees))
     # the far side adds to the chance only where the shift is next to nothing
     found = brentq(lambda shift: float(nct.sf(limit, degrees, shift)) - power, 0.0, 4 * limit + 10)

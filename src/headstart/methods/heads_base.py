@@ -167,11 +167,6 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
     # ---- scikit-learn's face ------------------------------------------------------------------------
 
     @classmethod
-    def uses_seed(cls, has_validation: bool) -> bool:
-        """Whether a seed would change the fit: it draws the inner folds, and nothing else."""
-        return not has_validation
-
-    @classmethod
     def most_tried(cls) -> int:
         """The most settings that a fit compares on held-out images; 1 where nothing is tuned."""
         return len(cls.grid) if cls.tuned else 1

@@ -21,6 +21,11 @@ class HeadCard:
     paper: str
     most_tried: int = 1
 
+    @staticmethod
+    def uses_seed(has_validation: bool) -> bool:
+        """Whether a seed would change a fit: it draws the inner folds, and nothing else, of any head."""
+        return not has_validation
+
 
 HEAD_CARDS: dict[str, HeadCard] = {
     card.name: card

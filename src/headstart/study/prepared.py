@@ -16,6 +16,7 @@ from headstart.backbones.load import card as card_of
 from headstart.base.errors import DataError, HeadstartError
 from headstart.base.events import Event, Notice, emit, warn
 from headstart.base.runtime import versions
+from headstart.methods.heads_catalog import HEAD_CARDS
 from headstart.study import passes
 from headstart.study.advice_record import advice_places
 from headstart.study.before import advice_due, record_advice, record_audits, remarks, tell_what_changed
@@ -163,8 +164,6 @@ class Prepared:
         }
 
     def _planned(self) -> Plan:
-        from headstart.methods.heads import HEADS
-
         known, wish, runs = self.store.passes(), passes.wished(self.spec), self.store.runs()
 
         def engine_of(dataset: str, variant: Variant) -> tuple[str, str]:
@@ -177,7 +176,7 @@ class Prepared:
             tuple(self.datasets.values()),
             self.variants,
             trained=trained_methods(self.spec, self.variants),
-            uses_seed=lambda head, validated: HEADS[head].uses_seed(validated),
+            uses_seed=lambda head, validated: HEAD_CARDS[head].uses_seed(validated),
             engine_of=engine_of,
             done=frozenset(run.id for run in runs if run.status == "done" and not run.cut_short),
             rates=passes.known_rates(self.store, runs),
