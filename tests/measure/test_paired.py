@@ -92,6 +92,15 @@ def test_intervals_of_one_run_cover_the_truth_about_as_often_as_claimed(cell):
     assert 0.93 <= coverage(*cell) <= 0.995
 
 
+def test_runs_that_are_alike_image_by_image_spread_alike_and_their_interval_is_of_images_alone():
+    g = np.random.default_rng(3)
+    runs = g.random((3, 200)) < np.array([[0.6], [0.75], [0.9]])
+    alike, shuffled = paired_accuracy(runs, runs), paired_accuracy(runs, runs[::-1])
+    assert (alike.value, alike.n_differ, alike.p) == (0, 0, 1.0)
+    assert alike.high < 0.03 < 0.2 < shuffled.high
+    assert alike.low == -alike.high
+
+
 def alarms(spread_of_seeds, trials=400):
     """Share of false alarms of methods that are alike but for images and seeds."""
     g, found = np.random.default_rng(2), 0
