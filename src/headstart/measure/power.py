@@ -54,23 +54,21 @@ def smallest_paired(
     >>> round(smallest_paired(1000, 0.1), 4)
     0.028
     """
-    from scipy.optimize import brentq
-
     _check(alpha, power, n_images=n_images)
     if not 0 <= differing <= 1:
         raise UsageError(f"differing: a share of images, 0 to 1; got {differing}")
 
-    def lacking(difference: float) -> float:
-        return difference * math.sqrt(n_images) - _needed(difference, differing, alpha, power)
-
-    if differing == 0 or lacking(differing) < 0:
+    z_alpha, z_power = _normal(alpha, power)
+    limit, whole = z_alpha * math.sqrt(differing), n_images + z_power**2
+    if differing == 0 or differing * math.sqrt(n_images) < _needed(differing, differing, alpha, power):
         n_differ = round(differing * n_images)
         some = f"only {n_differ}" if n_differ else "none"
         tell = "tells" if n_differ == 0 else "tell"
         return CannotTell(
             f"{some} of {n_images} images {tell} the methods apart, too few to see any difference"
         )
-    return float(brentq(lacking, 0.0, differing))
+    # the d of d sqrt(n) = z_alpha sqrt(differing) + z_power sqrt(differing - d^2), squared and solved
+    return (limit * math.sqrt(n_images) + z_power * math.sqrt(max(0.0, differing * whole - limit**2))) / whole
 
 
 def images_needed(

@@ -81,7 +81,7 @@ def advice_due(
         why = advice_record.SEVERAL if several(spec) else advice_record.UNWANTED
         advice_record.keep_reasons(store, datasets, why)
         return ()
-    ran = {run.id for run in store.runs() if run.status == "done"}  # one that the budget ended too
+    ran = store.done()
     served = {cell.dataset for cell in plan.cells if cell.id in ran}
     said = store.meta().get(advice_record.META) or {}
     advice_record.keep_reasons(store, served & set(datasets), advice_record.LATE)

@@ -162,12 +162,17 @@ def _feature_cells(
                 driven = bool(per_class) or not data.given or uses_seed(head, validated)
                 for seed in range(data.n_seeds(spec.seeds)) if driven else (None,):
                     cell = _cell(data, variant, place, pooling, seed, served(data.table.name, variant))
-                    version = HEAD_VERSIONS.get(head, CELL_VERSION)
-                    cell = replace(
-                        cell, head=head, version=version, split_digest=data.partition(seed, per_class).digest
+                    yield (
+                        (seed or 0, 0),
+                        replace(
+                            cell,
+                            head=head,
+                            version=HEAD_VERSIONS.get(head, CELL_VERSION),
+                            split_digest=data.partition(seed, per_class).digest,
+                            per_class=per_class,
+                            shifted=_others(shifted, data, seed),
+                        ),
                     )
-                    others = _others(shifted, data, seed)
-                    yield (seed or 0, 0), replace(cell, per_class=per_class, shifted=others)
 
 
 def _retrieval_cells(

@@ -186,7 +186,10 @@ class StudyStore:
             "ORDER BY finished, rowid",
             (trained_only,),
         )
-        return {name: result_from(json.loads(text)) for name, text in rows}
+        found = {name: result_from(json.loads(text)) for name, text in rows}
+        for name, result in found.items():
+            vars(result.cell)["id"] = name  # known: it need not be computed again
+        return found
 
     def runs(self) -> list[StoredRun]:
         """What identifies each stored cell, without reading the results whole."""
@@ -197,6 +200,10 @@ class StudyStore:
             "'$.training') AS fit WHERE json_extract(fit.value, '$.cut_short')) FROM cells"
         )
         return [StoredRun(*(id, status, *json.loads(parts), bool(cut))) for id, status, parts, cut in rows]
+
+    def done(self) -> set[str]:
+        """Ids of the cells that are done, those that the budget ended too."""
+        return {id for (id,) in self._rows("SELECT id FROM cells WHERE status = 'done'")}
 
     def last_finished(self) -> float:
         """When the last cell was stored, in seconds since 1970; 0 where there is none."""
