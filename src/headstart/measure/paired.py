@@ -275,9 +275,8 @@ def _spread_over_seeds(a: Floats, b: Floats) -> tuple[float, float, float]:
     centre = float(each.sum()) / (n + 2)
     over_images = (float((each**2).sum() + 2) / (n + 2) - centre**2) / (n + 2)
     parts = [(over_images, n - 1.0)]
-    if not np.array_equal(
-        a, b
-    ):  # runs that are right and wrong alike spread alike: nothing is left between them
+    # runs that are right and wrong alike spread alike: nothing is left between them
+    if not np.array_equal(a, b):
         parts += [_seed_part(runs) for runs in (a, b) if len(runs) > 1]
     error = math.sqrt(sum(part for part, _ in parts))
     degrees = error**4 / sum(part**2 / df for part, df in parts if df > 0) if n > 1 else 1.0
