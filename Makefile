@@ -17,10 +17,8 @@ demo: install
 	$(BIN)/headstart study textiles --scenario features,finetune --train-seeds 1 --out runs/textiles
 
 # Two test processes share the processors: threads that wait for work sleep, and do not spin on what the other needs
-# (4/10 less time). Restartable sequences off: a process that came back from a long wait for a child was killed by the
-# kernel without a word now and then (docs/lab-log.md, 2026-11-29).
+# (4/10 less time).
 test coverage: export OMP_WAIT_POLICY := PASSIVE
-test coverage: export GLIBC_TUNABLES := glibc.pthread.rseq=0
 
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import shutil
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,17 +37,6 @@ def session_cache(tmp_path_factory):
     patch.setenv("HF_HUB_OFFLINE", os.environ.get("HF_HUB_OFFLINE", "1"))
     yield
     patch.undo()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ends_of_children_go_unheard():
-    """Torch's data loader leaves a handler of SIGCHLD behind, and where later tests wait for a child it broke workers.
-
-    The kernel could not write the frame for that handler and ended the worker with SIGSEGV.
-    """
-    yield
-    if hasattr(signal, "SIGCHLD") and signal.getsignal(signal.SIGCHLD) is not signal.SIG_DFL:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

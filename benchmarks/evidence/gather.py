@@ -38,9 +38,22 @@ STEPS: dict[str, dict[str, Any]] = {
         "per_class": SIZES,
         "seeds": 3,
     },
+    "features96": {
+        "layer": ("stage4", "stage5", "stage6", "stage7", "pool"),
+        "head": ("logistic", "lda", "linear_svm", "ridge"),
+        "input_size": (96,),
+        "per_class": SIZES,
+        "seeds": 3,
+    },
     "thousand": {
         "layer": ("stage4", "stage5", "stage6", "stage7", "pool"),
         "head": ("logistic", "lda", "linear_svm", "ridge"),
+        "seeds": 3,
+    },
+    "thousand96": {
+        "layer": ("stage4", "stage5", "stage6", "stage7", "pool"),
+        "head": ("logistic", "lda", "linear_svm", "ridge"),
+        "input_size": (96,),
         "seeds": 3,
     },
     "last1": {
@@ -95,13 +108,16 @@ def main() -> None:
         for name, (data, target) in sources(given).items():
             if given.only and name not in given.only.split(","):
                 continue
-            if step == "thousand" and name not in THOUSAND:
+            if step.startswith("thousand") and name not in THOUSAND:
                 continue
             start = time.perf_counter()
             if step == "situations":
                 situation(name, data, target)
             else:
-                options = {**STEPS[step], **({"per_class": (THOUSAND[name],)} if step == "thousand" else {})}
+                options = {
+                    **STEPS[step],
+                    **({"per_class": (THOUSAND[name],)} if step.startswith("thousand") else {}),
+                }
                 if given.sizes:
                     options["per_class"] = tuple(int(each) for each in given.sizes.split(","))
                 spec = StudySpec(data=(data,), target=(target,) if target else (), **options)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,25 @@ import numpy as np
 from headstart.base.errors import EngineError
 from headstart.base.optional import require
 from headstart.base.runtime import n_threads
+
+_BEFORE_CORE = threading.Lock()
+
+
+@cache
+def _core_of(process: int) -> Any:
+    openvino: Any = require("openvino", extra="turbo", purpose="the engine openvino")
+    return openvino.Core()
+
+
+def _core() -> Any:
+    """The one core of this process, kept to its end.
+
+    Its CPU plugin gives the thread that it is made in a stack for signals, and puts back the one before when it goes.
+    Of two plugins the first to go frees the stack that the second puts back: then the next signal that Python handles
+    (Ctrl-C, the end of a child) ends the process without a word.
+    """
+    with _BEFORE_CORE:
+        return _core_of(os.getpid())
 
 
 class OpenVinoRunner:
@@ -33,14 +54,13 @@ class OpenVinoRunner:
     def __init__(
         self, graphs: Sequence[Path], precision: str = "float32", workers: int | None = None
     ) -> None:
-        openvino: Any = require("openvino", extra="turbo", purpose="the engine openvino")
+        core = _core()
         streams = workers or n_threads()
         self.n_workers = 2 * streams
         options = {"NUM_STREAMS": str(streams), "INFERENCE_NUM_THREADS": str(streams)}
         lowered = "bf16" if precision == "bfloat16" else "f32"
         hints = ["f32"] * (len(graphs) - 1) + [lowered]
         try:
-            core = openvino.Core()
             self._parts = [
                 core.compile_model(
                     core.read_model(str(graph)), "CPU", {**options, "INFERENCE_PRECISION_HINT": hint}
