@@ -50,12 +50,6 @@ STEPS: dict[str, dict[str, Any]] = {
         "head": ("logistic", "lda", "linear_svm", "ridge"),
         "seeds": 3,
     },
-    "thousand96": {
-        "layer": ("stage4", "stage5", "stage6", "stage7", "pool"),
-        "head": ("logistic", "lda", "linear_svm", "ridge"),
-        "input_size": (96,),
-        "seeds": 3,
-    },
     "last1": {
         "scenario": ("finetune",),
         "trainable": ("last:1",),
@@ -108,7 +102,7 @@ def main() -> None:
         for name, (data, target) in sources(given).items():
             if given.only and name not in given.only.split(","):
                 continue
-            if step.startswith("thousand") and name not in THOUSAND:
+            if step == "thousand" and name not in THOUSAND:
                 continue
             start = time.perf_counter()
             if step == "situations":

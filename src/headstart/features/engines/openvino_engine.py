@@ -21,6 +21,9 @@ _BEFORE_CORE = threading.Lock()
 @cache
 def _core_of(process: int) -> Any:
     openvino: Any = require("openvino", extra="turbo", purpose="the engine openvino")
+    # its binding looks NumPy up at the first use of a tensor's data, and two threads that do so at once wait for each
+    # other, and with the interpreter's lock for ever
+    _ = openvino.Tensor(np.zeros(1, np.float32)).data
     return openvino.Core()
 
 
