@@ -292,8 +292,8 @@ def test_what_could_be_seen_is_told_of_the_best_against_the_next_and_over_all_ot
     )
     given = dataclasses.replace(told, verdicts=dataclasses.replace(told.verdicts, pairs=pairs))
     assert (
-        f"a difference from the next, {pairs[0].b}, is seen from 8.0 points of accuracy on (from the 3 others from 2.0 to "
-        "11.0 points on)."
+        f"a difference from the next, {pairs[0].b}, would be found four times in five from 8.0 points of accuracy on (from "
+        "the 3 others from 2.0 to 11.0 points on)."
     ) in enough(record, given)
     none = dataclasses.replace(pairs[0], smallest=CannotTell("too few images differ"))
     given = dataclasses.replace(told, verdicts=dataclasses.replace(told.verdicts, pairs=(none, *pairs[1:])))

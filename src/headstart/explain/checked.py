@@ -14,7 +14,7 @@ BOUND = 0.3
 PLACE = 0.1
 """How much less a map may agree with another image's than with its own, and be said to agree in place alone."""
 SIGNS = 0.05
-"""Where the mean size of correlations is so much above their mean's, the words name it."""
+"""Where the mean size of correlations is so much above their mean's, or alone reaches the bound, the words name it."""
 FLAT = "map is flat"
 """Said in the place of a correlation that cannot be told: the map is the same everywhere."""
 
@@ -72,7 +72,8 @@ class Sanity:
         """In words."""
         if np.isnan(self.size):
             return f"cannot tell: every {FLAT}, or is so with random weights"
-        signs = f" in size ({self.size:.2f})" if self.size - abs(self.mean) > SIGNS else ""
+        apart = self.size - abs(self.mean) > SIGNS or self.passed != (abs(self.mean) < BOUND)
+        signs = f" in size ({self.size:.2f})" if apart else ""
         if self.passed:
             return f"below {BOUND}{signs}: the map hangs on what the network has learned"
         said, other = f"not below {BOUND}{signs}", self.other_size

@@ -73,6 +73,7 @@ def _limits(record: StudyRecord) -> list[str]:
         f"The findings are of {count(len(names), 'dataset')} ({listed(names)}) and need not hold for others."
     ]
     said += _repeats(record)
+    said += _sizes(record)
     for name in names:
         said += _few(record, name)
     if (missing := record.n_planned - len(record.results)) > 0:
@@ -81,6 +82,23 @@ def _limits(record: StudyRecord) -> list[str]:
     if failed := sum(result.status == "failed" for result in record.results):
         said.append(f"{count(failed, 'run')} failed and {'is' if failed == 1 else 'are'} in no mean.")
     return said
+
+
+def _sizes(record: StudyRecord) -> list[str]:
+    """That networks that train saw images of another size than features are of, where that is so."""
+    sides: dict[bool, set[str]] = {True: set(), False: set()}
+    for result in record.results:
+        cell = result.cell
+        sides[cell.trains].add(
+            f"{cell.height} px" if cell.height == cell.width else f"{cell.height} x {cell.width} px"
+        )
+    if not all(sides.values()) or sides[True] <= sides[False]:
+        return []
+    trained, frozen = (listed(sorted(sides[trains])) for trains in (True, False))
+    return [
+        f"Networks that train saw images of {trained}, features are of images of {frozen}: a difference between the two "
+        "may be one of the size."
+    ]
 
 
 def _repeats(record: StudyRecord) -> list[str]:
@@ -144,7 +162,7 @@ def _improving(record: StudyRecord, name: str, told: ToldApart | None) -> list[C
         said = f"On {name}, {n:,} of {count(errors, 'error')} of one run {are} {true} taken for {guess}: "
         claims.append(
             Claim(
-                said + "more images of the two, or a sharper line between them, would help most.",
+                said + "more images of the two, or a sharper line between them, is what to try first.",
                 (one.cell.id,),
             )
         )

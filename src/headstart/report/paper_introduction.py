@@ -221,8 +221,8 @@ def _seen_words(told: ToldApart) -> str:
         )
     if told_next.smallest >= 1:
         return f", and against the next, {told_next.b}, so few could not show any difference"
-    said = f", and a difference from the next, {told_next.b}, is seen from {100 * told_next.smallest:.1f} points of "
-    said += f"{told.measure} on"
+    said = f", and a difference from the next, {told_next.b}, would be found four times in five from "
+    said += f"{100 * told_next.smallest:.1f} points of {told.measure} on"
     if len(least) > 1:
         said += (
             f" (from the {len(least)} others from {100 * min(least):.1f} to {100 * max(least):.1f} points on)"

@@ -16,14 +16,16 @@ from headstart.report.document import (
     formula_entry,
     plain_table,
 )
+from headstart.report.naming import naming_words
 from headstart.report.sections.compared import use_of_splits
+from headstart.report.sections.equal import rule_words, trained_words
 from headstart.report.sections.metrics import MEASURED, METRICS, SEARCH, SEVERAL
 from headstart.report.sections.retrieval import METRICS as SEARCH_METRICS
 from headstart.report.sections.tuned import PRUNER
 from headstart.report.sources import Bibliography
 from headstart.report.statistics_words import statistics_section
 from headstart.report.training_words import TECHNIQUES, techniques_of
-from headstart.report.verdict import datasets
+from headstart.report.verdict import APART, datasets
 from headstart.report.wording import listed
 from headstart.study.records import StudyRecord
 
@@ -46,6 +48,9 @@ def methods(record: StudyRecord, cited: Bibliography, tests: Iterable[str]) -> S
 
 def _compared(record: StudyRecord, cited: Bibliography) -> Section:
     blocks = method_summaries(record, cited) or [Paragraph("No method was planned.")]
+    trained = [rule_words(record), trained_words(record)] if trained_words(record) else []
+    named = naming_words((*record.summaries, *record.joint))
+    blocks += [Paragraph(said) for said in (named, " ".join(trained)) if said]
     blocks += [Paragraph(_backbone(name, card, cited)) for name, card in record.cards.items()]
     blocks += [Paragraph(f"{name}: {use_of_splits(record, name)}") for name in datasets(record)]
     blocks.append(
@@ -148,6 +153,8 @@ def _measures(record: StudyRecord, cited: Bibliography) -> Section:
             said += f"; beside each stands its rank correlation with the map of random weights {marks}"
         shown.append(Paragraph(f"{said}."))
     caption = "Metrics by formula, for n images of k classes."
+    if len(datasets(record)) > APART:
+        caption += " Those that no table here holds are in the HTML report and in results.csv of the archive."
     return Section(
         "measures",
         "Metrics",

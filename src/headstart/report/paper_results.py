@@ -37,7 +37,16 @@ from headstart.report.sections.tuned import TunedWorth, tuned_in_short
 from headstart.report.sources import Bibliography
 from headstart.report.statistics_words import Worths
 from headstart.report.told import ToldApart
-from headstart.report.verdict import APART, cut_claims, datasets, missing_claims, ranked, selected_on, verdict
+from headstart.report.verdict import (
+    APART,
+    LEVEL,
+    cut_claims,
+    datasets,
+    missing_claims,
+    ranked,
+    selected_on,
+    verdict,
+)
 from headstart.report.wording import DASH, count, decimal, duration, interval, percent, total_seconds
 from headstart.study.records import MethodSummary, StudyRecord
 
@@ -106,6 +115,8 @@ def _classified(
     figures.sort(key=lambda each: each.id.endswith(("-memory", "-size")))  # those of seconds and layers first
     short = len(datasets(record)) > APART
     claims = (*verdict(record, name, told).claims, *shift_claims(record, name, short=short))
+    if short:  # the study in short tells what is cheaper
+        claims = tuple(claim for claim in claims if not claim.text.startswith(LEVEL))
     rows = FEW_ROWS if short else ROWS_SHOWN
     if len(datasets(record)) > MANY:
         others = published_table(record, name, id, cited)
@@ -149,8 +160,9 @@ def paper_table(
         _row(at, row, row.method == best, told, short_shift_entries(row, rows))
         for at, row in enumerate(rows[:most_rows], start=1)
     ]
-    caption = f"Methods on {name}, the best by the choosing score ({selected_on(record, name)}) first."
     short = most_rows < ROWS_SHOWN
+    on = "" if short else f" ({selected_on(record, name)})"
+    caption = f"Methods on {name}, the best by the choosing score{on} first."
     if not short:
         caption += (
             f" Under an accuracy stands its 95 % interval over test images and {repeats(record, name)}s;"

@@ -92,8 +92,8 @@ STATISTICS: Mapping[str, Statistic] = {
         "t-test over images and seeds, or over images and splits where every seed drew its own."
     ),
     HOLM: Statistic(
-        "The comparisons of all pairs of methods are corrected together by Holm's procedure {}, so that the chance of "
-        "any false alarm stays below 5 %.",
+        "The comparisons of all pairs of methods on a data set are corrected together by Holm's procedure {}, so that "
+        "the chance of any false alarm there stays below 5 %.",
         ((papers.TESTS["holm"], "correction for many comparisons"),),
     ),
     FRIEDMAN: Statistic(

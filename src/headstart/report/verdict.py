@@ -83,8 +83,16 @@ def selected_on(record: StudyRecord, dataset: str, only: MethodSummary | None = 
     for each in sorted(said):
         whole = each.removeprefix("1 of ")
         if whole != each and whole in said:  # heads by every fold, networks by the first
-            said = said - {each, whole} | {f"{whole} (networks that train: one of them)"}
+            one = "networks that train: one of them" + (
+                ", all where they kept their start" if _kept_start(record, shown, whole) else ""
+            )
+            said = said - {each, whole} | {f"{whole} ({one})"}
     return listed(sorted(said - {""})) or "validation or inner folds"
+
+
+def _kept_start(record: StudyRecord, shown: set[str], folds: str) -> bool:
+    """Whether a network that trained kept the head that it started from, chosen on all these folds."""
+    return any(r.cell.id in shown and r.cell.trains and r.selected_on == folds for r in record.results)
 
 
 def verdict(record: StudyRecord, dataset: str, told: ToldApart | None) -> Verdict:
@@ -106,7 +114,7 @@ def verdict(record: StudyRecord, dataset: str, told: ToldApart | None) -> Verdic
     rival = by_name.get(told.verdicts.pairs[0].b) if told is not None else next(iter(others), None)
     claims = [_winner(record, best, others)]
     if told is not None:
-        claims += told_claims(told)
+        claims += [*told_claims(told), *_cheaper_words(record, best, told)]
     elif rival is not None:
         claims.append(_untold(best, rival))
     claims += [*_higher_on_test(best, others, told), *_largest_class(record, best)]
@@ -146,6 +154,8 @@ def runs_phrase(record: StudyRecord, summary: MethodSummary) -> str:
     return "1 run" if summary.n_seeds == 1 else count(summary.n_seeds, what)
 
 
+LEVEL = "Of those that are not told from the best,"
+"""How the sentence on what is cheaper begins."""
 LINKS = {WORSE: "than", NOT_DISTINGUISHABLE: "from", EQUIVALENT: "to", BETTER: "than"}
 
 
@@ -164,13 +174,33 @@ def told_claims(found: ToldApart) -> list[Claim]:
     else:
         parts = listed(f"{n} {'is' if n == 1 else 'are'} {kind}" for kind, n in kinds.items())
         said = f"Against {best}, of {count(len(pairs), 'other method')} {parts} {by}."
-    if level := sum(n for kind, n in kinds.items() if kind in (NOT_DISTINGUISHABLE, EQUIVALENT)):
-        said += (
-            " The table shows which is cheaper."
-            if level == 1
-            else " The table shows which of them is cheaper."
-        )
     return [Claim(pairs[0].words, own, strong=True), Claim(said, runs)]
+
+
+def cheapest(record: StudyRecord, best: MethodSummary, told: ToldApart) -> tuple[float, MethodSummary] | None:
+    """Of the methods that the paired test does not tell from the best, the one that took least; None if it is no less."""
+    level, mine = set(told.level()), total_seconds(best.seconds)
+    timed = [
+        (seconds, row)
+        for row in ranked(record, best.dataset)
+        if row.method in level and (seconds := total_seconds(row.seconds)) is not None
+    ]
+    if mine is None or not timed:
+        return None
+    seconds, row = min(timed, key=lambda pair: pair[0])
+    return (seconds, row) if seconds < mine and duration(seconds) != duration(mine) else None
+
+
+def _cheaper_words(record: StudyRecord, best: MethodSummary, told: ToldApart) -> list[Claim]:
+    """Whether what is level with the best takes less time, and which takes least."""
+    if not told.level() or total_seconds(best.seconds) is None:
+        return []
+    found = cheapest(record, best, told)
+    if found is None:
+        return [Claim(f"{LEVEL} none took less time.", best.cells)]
+    seconds, row = found
+    said = f"{LEVEL} {row.method} took the least time: {duration(seconds)} a run"
+    return [Claim(f"{said}, the best {duration(total_seconds(best.seconds))}.", (*row.cells, *best.cells))]
 
 
 def _untold(best: MethodSummary, rival: MethodSummary) -> Claim:
@@ -210,8 +240,13 @@ def _largest_class(record: StudyRecord, best: MethodSummary) -> list[Claim]:
     if not sum(totals):
         return []
     share = max(totals) / sum(totals)
-    said = f"For comparison: naming the most frequent class every time would be right for {percent(share)}."
-    return [Claim(said)]
+    said = f"For comparison: naming the most frequent class every time would be right for {percent(share)}"
+    score = accuracy(best)
+    if score is not None and score.value <= share:
+        said += ", no less than the best is"
+    elif score is not None and score.low is not None and score.low <= share:
+        said += ", which lies within the interval of the best: that it learned more is not shown"
+    return [Claim(f"{said}.")]
 
 
 def missing_claims(record: StudyRecord) -> list[Claim]:

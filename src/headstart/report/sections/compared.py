@@ -145,6 +145,7 @@ def use_of_splits(record: StudyRecord, dataset: str) -> str:
             f"cross-validated: each of {count(one.n_test, 'image')} is tested once, by a model fitted on the "
         )
         return said + f"other folds ({one.n_train:,} images in the first); options and best chosen on {on}."
-    said = f"fitted on {count(one.n_train, 'train image')}; options and best chosen on {on}"
+    each = f" ({one.cell.per_class:,} a class)" if one.cell.per_class else ""
+    said = f"fitted on {count(one.n_train, 'train image')}{each}; options and best chosen on {on}"
     said += f" ({count(one.n_validation, 'image')})" if one.n_validation else " of train"
     return said + f"; scores are of {count(one.n_test, 'test image')}, read once by each run."

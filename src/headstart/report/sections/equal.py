@@ -11,13 +11,18 @@ from headstart.report.verdict import results_of
 from headstart.report.wording import DASH, count, duration, listed
 from headstart.study.records import CellResult, MethodSummary, StudyRecord
 
+OF_FEATURES = (
+    "Methods of the scenario features see each image once; their regularisation is chosen among a few values on the same "
+    "images."
+)
+
 
 def equal_terms(record: StudyRecord) -> list[Block]:
     """What the trained methods had alike; nothing where none was trained."""
     rows = [row for row in (*record.summaries, *record.joint) if row.trains]
     if not rows:
         return []
-    blocks: list[Block] = [Paragraph(_rule(record))]
+    blocks: list[Block] = [Paragraph(f"{rule_words(record)} {OF_FEATURES}")]
     shown = [(row, done) for row in rows if (done := _done(record, row))]
     return [*blocks, _table(record, shown)] if shown else blocks
 
@@ -38,7 +43,37 @@ def _done(record: StudyRecord, row: MethodSummary) -> list[CellResult]:
     return [result for result in results_of(record, row) if result.status == "done" and result.training]
 
 
-def _rule(record: StudyRecord) -> str:
+def trained_words(record: StudyRecord) -> str:
+    """How long each method trained and what it kept, over all data sets, in a sentence; "" where none has."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in (*record.summaries, *record.joint):
+        if row.trains:
+            found.setdefault(row.method, []).extend(
+                fit for result in _done(record, row) for fit in result.training
+            )
+    said, again = [], False
+    for method, fits in found.items():
+        if not fits:
+            continue
+        epochs = sorted({len(fit.get("curve") or ()) for fit in fits})
+        words = f"{method} {_range(epochs)} epochs"
+        if kept := sum(fit.get("kept_epoch") == 0 for fit in fits):
+            words += f", and kept the fitted head it started from in {kept} of {count(len(fits), 'fit')}"
+            again = again or any(fit.get("head_refitted") for fit in fits)
+        said.append(words)
+    batch = record.spec.get("batch_size")
+    if not said:
+        return ""
+    then = " Where that is so its answers are those of that classifier on features." if again else ""
+    return f"Networks trained{f' in batches of {batch}' if batch else ''}: {'; '.join(said)}.{then}"
+
+
+def _range(numbers: Sequence[int]) -> str:
+    return f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+
+
+def rule_words(record: StudyRecord) -> str:
+    """The rule of equal terms between networks that train, in words."""
     rule = record.spec.get("equal", "images")
     said = "Equal terms between the methods that train: "
     if rule == "seconds":
@@ -56,11 +91,7 @@ def _rule(record: StudyRecord) -> str:
         if last
         else ", and validation chooses the epoch that is kept"
     )
-    said += (
-        ". Methods of the scenario features see each image once; "
-        "their regularisation is chosen among a few values on the same images."
-    )
-    return said
+    return f"{said}."
 
 
 def _table(record: StudyRecord, shown: Sequence[tuple[MethodSummary, list[CellResult]]]) -> Table:

@@ -78,7 +78,9 @@ def _believed(found: Sequence[ErrorMap]) -> str:
     sanity = sanity_of(found)
     if sanity is None:
         return "These maps were not compared with those of random weights."
-    return f"Correlation of the maps with those of random weights (one draw): {sanity.words}."
+    return (
+        f"Correlation of {count(len(found), 'map')} with those of random weights (one draw): {sanity.words}."
+    )
 
 
 def _seen_as(record: StudyRecord, cell: Cell) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from headstart.measure.cannot_tell import CannotTell
 from headstart.measure.verdict_words import p_words, points
 from headstart.report.document import Column, Entry, Row, Table
 from headstart.report.told import Told, ToldApart
-from headstart.report.verdict import accuracy, best_of, datasets, ranked
+from headstart.report.verdict import accuracy, best_of, cheapest, datasets
 from headstart.report.wording import DASH, duration, interval, percent, size, total_seconds
 from headstart.study.records import MethodSummary, StudyRecord
 
@@ -23,7 +23,8 @@ def in_short_table(record: StudyRecord, told: Told, id: str = "in-short") -> Tab
     caption = (
         "The study in short. Best: highest on validation or inner folds, less one standard error; under its test "
         "accuracy stands the 95 % interval. The next method is compared with it by the paired test, with Holm's "
-        "correction. Cheaper: what takes the least time among the methods that are not distinguishable from the best."
+        "correction. Cheaper: what takes the least time among the methods that are not distinguishable from the best. "
+        "Cost: time of one run, and the most memory in use."
     )
     columns = (
         Column("images"), Column("best"), Column("accuracy", "on the test images", numeric=True),
@@ -41,7 +42,7 @@ def _row(record: StudyRecord, name: str, best: MethodSummary, told: ToldApart | 
             Entry(best.method, best.method.casefold(), target=f"run-{best.cells[0]}"),
             Entry(percent(score.value), score.value, small=interval(score)) if score else Entry(DASH),
             _next(told),
-            _cheaper(record, name, best, told),
+            _cheaper(record, best, told),
             Entry(duration(took), took, small=size(best.peak_bytes)),
         )
     )
@@ -56,22 +57,16 @@ def _next(told: ToldApart | None) -> Entry:
         return Entry(kind, small=str(gap))
     ahead = "ahead" if gap.value >= 0 else "behind"
     by = f"best {ahead} by {points(abs(gap.value))} points, {p_words(pair.p, pair.alpha)}"
-    return Entry(kind, small=by)
+    return Entry(kind, small=f"{pair.b}; {by}")
 
 
-def _cheaper(record: StudyRecord, name: str, best: MethodSummary, told: ToldApart | None) -> Entry:
-    level = set(told.level()) if told is not None else set()
-    mine = total_seconds(best.seconds)
-    timed = [
-        (seconds, row)
-        for row in ranked(record, name)
-        if row.method in level and (seconds := total_seconds(row.seconds)) is not None
-    ]
-    if mine is None or not timed:
+def _cheaper(record: StudyRecord, best: MethodSummary, told: ToldApart | None) -> Entry:
+    if told is None or not told.level() or total_seconds(best.seconds) is None:
         return Entry(DASH)
-    seconds, row = min(timed, key=lambda pair: pair[0])
-    if seconds >= mine:
+    found = cheapest(record, best, told)
+    if found is None:
         return Entry("none")
+    seconds, row = found
     score = accuracy(row)
     small = f"{duration(seconds)}" + (f", {percent(score.value)}" if score is not None else "")
     return Entry(row.method, row.method.casefold(), small=small, target=f"run-{row.cells[0]}")

@@ -123,11 +123,15 @@ def over_datasets_section(record: StudyRecord, id: str = "over-datasets") -> Sec
     names = short_names([row for row in record.summaries if row.method in shown])
     chances = bayes_chances(found)
     measure, seen = METRIC_WORDS[metric_of(record)], could_see(found)
-    said = " ".join(filter(None, (_friedman(found), _too_few(found), _seen_words(found, seen, measure))))
+    least = _too_few(found) or _seen_words(found, seen, measure)
+    said = f"{_friedman(found)} {least}"
     claims = (
         Claim(comparison_words(found, named=NAMED), runs, strong=True),
         Claim(said, runs),
-        *(Claim(chance_words(found, each, measure), runs) for each in chances[:1]),
+        *(
+            Claim(f"{chance_words(found, each, measure)}{_other_chances(found, chances)}", runs)
+            for each in chances[:1]
+        ),
     )
     figures = (_diagram(found, names, id, runs), _chances_figure(found, chances, names, id, runs))
     return Section(id, title, (*claims, *left, *figures, _ranks(found, id, measure, seen, of)))
@@ -135,9 +139,7 @@ def over_datasets_section(record: StudyRecord, id: str = "over-datasets") -> Sec
 
 def _group_words(group: tuple[str, ...]) -> str:
     return (
-        listed(group)
-        if len(group) <= NAMED
-        else f"the {len(group)} methods of a group from {group[0]} to {group[-1]}"
+        listed(group) if len(group) <= NAMED else f"the {len(group)} methods from {group[0]} to {group[-1]}"
     )
 
 
@@ -227,8 +229,27 @@ def chance_words(found: Comparison, each: tuple[str, Posterior], measure: str = 
     parts += f"(within {100 * chance.rope:g} point of {measure}) with {percent(chance.same)}, and worse with "
     parts += percent(chance.b_better)
     sure = max(chance.a_better, chance.same, chance.b_better)
-    so = "" if sure >= SURE else f" None reaches {percent(SURE)}, so on data sets like these it stays open."
+    so = "" if sure >= SURE else f" None reaches {percent(SURE)}: between the two it stays open."
     return f"By the Bayesian signed-rank test, against {other}, {parts}.{so}"
+
+
+def _other_chances(found: Comparison, chances: list[tuple[str, Posterior]]) -> str:
+    """Against which of the others a chance is large enough; "" where there are no others."""
+    rest = chances[1:]
+    if not rest:
+        return ""
+    said = []
+    for words, part in (
+        ("better than", "a_better"),
+        ("practically the same as", "same"),
+        ("worse than", "b_better"),
+    ):
+        sure = [other for other, chance in rest if getattr(chance, part) >= SURE]
+        said += [f"{words} {listed(sure)}"] if sure else []
+    n = f"the next {len(rest)}" if len(rest) > 1 else "the next one"
+    if not said:
+        return f" Nor does any against {n} by mean rank."
+    return f" Of {n} by mean rank, {found.order[0]} is {'; '.join(said)} with {percent(SURE)} or more."
 
 
 def _chances_figure(
