@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headstart.methods.bettering import Bettering, standard_error
-from headstart.methods.range_test import few_limit
+from headstart.methods.range_test import rate_limit
 from headstart.methods.training_options import TrainingOptions
 
 
@@ -47,7 +47,8 @@ def test_without_images_that_choose_the_last_is_kept_and_without_a_start_none_is
 @pytest.mark.parametrize(
     ("n_steps", "options", "start", "limit"),
     [(199, {}, "fitted", 1e-4), (200, {}, "fitted", None), (8, {}, "pretrained", None),
-     (8, {"optimiser": "sgd"}, "fitted", None), (999, {}, "random", 3e-3), (1000, {}, "random", None)],
+     (8, {"optimiser": "sgd"}, "fitted", None), (999, {}, "random", 3e-3), (100_000, {}, "random", 3e-3),
+     (8, {"optimiser": "sgd"}, "random", None)],
 )  # fmt: skip
-def test_a_short_run_has_a_largest_rate(n_steps, options, start, limit):
-    assert few_limit(n_steps, TrainingOptions(**options), start) == limit
+def test_a_run_has_a_largest_rate_by_its_start_and_length(n_steps, options, start, limit):
+    assert rate_limit(n_steps, TrainingOptions(**options), start) == limit

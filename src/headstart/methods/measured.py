@@ -27,7 +27,7 @@ from headstart.methods.network import (
 )
 from headstart.methods.objective import Objective
 from headstart.methods.optimise import Groups, make_groups
-from headstart.methods.range_test import RangeTest, few_limit, n_orders, n_trial_steps, range_test
+from headstart.methods.range_test import RangeTest, rate_limit, n_orders, n_trial_steps, range_test
 from headstart.methods.training_options import TrainingOptions, n_steps_of
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Measured(FrozenPart):
             start = (
                 "random" if self.scenario == "scratch" else "fitted" if self._fitted_start() else "pretrained"
             )
-            limit = few_limit(n_steps, options, start)
+            limit = rate_limit(n_steps, options, start)
             rate = found.chosen if limit is None else min(found.chosen, limit)
             self._decide(learning_rate=rate * times, range_test={**asdict(found), "limit": limit})
         self.record["range_test"] = self.decided.get("range_test")

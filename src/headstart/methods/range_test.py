@@ -28,17 +28,17 @@ LEAST_STEPS = 10
 SMOOTH = 0.8
 BLOWN_UP = 3.0
 SHARE, TIMES, MUCH = 2 / 3, 3, 0.2
-FEW = {"fitted": (200, 1e-4), "random": (1000, 3e-3)}
-"""By start: steps below which a run is short, and its largest rate with AdamW."""
+MOST_RATE = {"fitted": (200, 1e-4), "random": (math.inf, 3e-3)}
+"""By start: steps below which the largest rate holds, and that rate, with AdamW."""
 
 
-def few_limit(n_steps: int, options: TrainingOptions, start: str) -> float | None:
-    """The largest rate of a short run; None where the range test alone decides.
+def rate_limit(n_steps: int, options: TrainingOptions, start: str) -> float | None:
+    """The largest rate of a run; None where the range test alone decides.
 
     Few images are learned by heart at any rate that the test tries, and its steps are few. From a fitted head rates of
     0.0014 to 0.02 were found for 10 images a class, and took an accuracy of 78 % to 30 to 60 %. From random weights
-    little is gained in so few steps, so that nothing does harm: 0.05 to 0.07 were found, and networks learned nothing
-    in 30 epochs that had 50 to 95 % at 0.003.
+    little is gained in a test's steps, so that nothing does harm: 0.008 to 0.07 were found, and networks learned nothing
+    in 30 epochs, or little under one seed of two, that had 50 to 95 % at 0.003.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def few_limit(n_steps: int, options: TrainingOptions, start: str) -> float | Non
     start : {"fitted", "pretrained", "random"}
         A fitted head on pretrained weights, a random head on them, or random weights.
     """
-    steps, rate = FEW.get(start, (0, 0.0))
+    steps, rate = MOST_RATE.get(start, (0, 0.0))
     return rate if n_steps < steps and options.optimiser == "adamw" else None
 
 

@@ -88,8 +88,8 @@ TECHNIQUES: Mapping[str, Technique] = {
         lambda options, scenario: options.get("learning_rate") is None,
         MethodWords(
             "learning-rate range test",
-            "The rate grows over some steps, and the largest rate at which the loss still falls is taken; in short "
-            "runs at most 0.0001 from a fitted head (200 steps) and 0.003 from random weights (1,000).",
+            "The rate grows over some steps, and the largest rate at which the loss still falls is taken; at most "
+            "0.0001 in runs of fewer than 200 steps from a fitted head, and 0.003 from random weights.",
             "Every scenario gets a rate that fits it, by one rule.",
             "It reads a rate off a noisy curve; a search over rates may find a better one.",
         ),

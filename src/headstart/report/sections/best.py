@@ -125,7 +125,7 @@ def _tuned(shown: CellResult) -> str:
     test = fit.get("range_test") or {}
     by = "by a range test on train" if test else "as given"
     if test.get("limit") is not None and test["limit"] < test["chosen"]:
-        by += f" ({test['chosen']:.2g}), lowered to what few steps allow"
+        by += f" ({test['chosen']:.2g}), lowered to the largest that is taken from such a start"
     return (
         f"{said}; learning rate {float(fit['learning_rate']):.2g}, {by}" if fit.get("learning_rate") else said
     )
