@@ -27,7 +27,7 @@ from headstart.methods.network import (
 )
 from headstart.methods.objective import Objective
 from headstart.methods.optimise import Groups, make_groups
-from headstart.methods.range_test import RangeTest, rate_limit, n_orders, n_trial_steps, range_test
+from headstart.methods.range_test import RangeTest, n_orders, n_trial_steps, range_test, rate_limit
 from headstart.methods.training_options import TrainingOptions, n_steps_of
 
 if TYPE_CHECKING:
