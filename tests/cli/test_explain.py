@@ -328,3 +328,19 @@ def test_a_landscape_without_two_classes_is_refused_in_one_line(run, small, imag
 def test_options_that_would_be_ignored_are_refused_before_any_work(run, given, said):
     ran = run("explain", "no such model", "no such image", *given)
     assert ran.status == 2 and said in ran.err and len(ran.err.splitlines()) == 1, ran.err
+
+
+def test_an_image_that_cannot_be_read_stops_where_that_is_asked(run, small, image, tmp_path):
+    text = tmp_path / "text.jpg"
+    text.write_text("hello")
+    ran = run("explain", small, image, text, "--no-check", "--on-bad", "fail")
+    assert ran.status == 2 and "text.jpg" in ran.err and "or use --on-bad skip" in ran.err
+    assert run("explain", small, image, text, "--no-check").status == 0
+
+
+@pytest.mark.parametrize("content", [b"hello", b"", b"\x80\x04."])
+def test_a_file_that_holds_no_weights_is_refused_in_a_line(run, image, tmp_path, content):
+    file = tmp_path / "w.pth"
+    file.write_bytes(content)
+    ran = run("explain", f"timm:resnet18@{file}", image, "--no-check")
+    assert ran.status == 2 and "not a weights file that is safe to read" in ran.err

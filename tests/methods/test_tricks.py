@@ -237,6 +237,13 @@ def test_a_greedy_soup_is_never_worse_than_its_best_ingredient(values, best_at):
     assert torch.allclose(soup["w"], mean_of([trained_[at] for at in found.kept])["w"])
 
 
+def test_what_all_ingredients_have_alike_is_the_same_to_the_last_bit():
+    alike = torch.tensor([0.1, 1 / 3, 7e-8, -12345.678])
+    found = mean_of([{"frozen": alike, "w": torch.tensor([value])} for value in (1.0, 2.0, 6.0)])
+    assert torch.equal(found["frozen"], alike) and found["frozen"].dtype == alike.dtype
+    assert found["w"].item() == 3.0
+
+
 # ---- paths -----------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 import time
 
 import numpy as np
@@ -352,6 +353,26 @@ def test_the_trial_of_a_process_that_is_gone_is_tried_again(table, tmp_path):
     work(job, storage)
     done = [each for each in study.get_trials() if each.state.name == "COMPLETE"]
     assert len(done) == 4 and done[1].params == trial.params
+
+
+def test_a_trial_that_waits_goes_to_one_of_those_who_ask_at_once(tmp_path):
+    study, n, taken = open_study(open_storage(tmp_path), "queue", seed=0), 60, []
+    for at in range(n):
+        study.enqueue_trial({"a": at})
+    begin = threading.Barrier(4)
+
+    def take():
+        own = open_study(open_storage(tmp_path), "queue", seed=0)
+        begin.wait()
+        while (found := own._pop_waiting_trial_id()) is not None:
+            taken.append(found)
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len(taken) == n and len(set(taken)) == n
 
 
 def test_a_trial_beyond_the_asked_number_is_given_back(table, tmp_path):

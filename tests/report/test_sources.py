@@ -1,6 +1,7 @@
 """The bibliography: real entries, three styles, and a paper for everything that is shipped."""
 
 import dataclasses
+import json
 import re
 
 import pytest
@@ -25,7 +26,9 @@ from headstart.report.html import ADDRESS
 from headstart.report.map_words import NAMES
 from headstart.report.published import PUBLISHED
 from headstart.report.sources import STYLES, Bibliography, library, official
-from headstart.report.training_words import TECHNIQUES, in_use
+from headstart.report.training_words import TECHNIQUES, in_use, techniques_of
+from headstart.testing.records import tiny_record
+from headstart.testing.trained_records import with_training
 
 TABLES = (
     papers.HEADS, papers.SCENARIOS, papers.METRICS, papers.TESTS, papers.BACKBONES, papers.TRAINING,
@@ -184,6 +187,24 @@ def test_the_default_training_names_the_techniques_that_it_uses():
     )
     assert {"mixup", "l2_sp", "gradual", "early_stopping", "balance"} <= set(in_use(other, "full"))
     assert "manifold_mixup" not in in_use(other, "finetune")
+
+
+def test_training_images_of_the_whole_side_are_no_technique(tmp_path):
+    record = with_training(tiny_record(tmp_path, per_class=5, seeds=(0,)))
+
+    def named(size):
+        results = tuple(
+            dataclasses.replace(
+                each,
+                cell=dataclasses.replace(
+                    each.cell, training=json.dumps({**each.cell.options, "train_size": size})
+                ),
+            )
+            for each in record.results
+        )
+        return techniques_of(dataclasses.replace(record, results=results))
+
+    assert "fixres" not in named(224) and "fixres" in named(192)
 
 
 @pytest.mark.parametrize("name", [*CLASSIC])

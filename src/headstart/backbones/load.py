@@ -250,7 +250,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             if file.suffix == ".safetensors"
             else torch.load(file, weights_only=True, map_location="cpu")
         )
-    except (pickle.UnpicklingError, RuntimeError, EOFError, SafetensorError, OSError, ValueError) as error:
+    except (
+        pickle.UnpicklingError, RuntimeError, EOFError, SafetensorError, OSError, ValueError, LookupError,
+    ) as error:  # fmt: skip
         said = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         raise BackboneError(
             f"{file}: not a weights file that is safe to read ({said}); save it as .safetensors"

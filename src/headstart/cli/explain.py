@@ -114,7 +114,7 @@ def explain(
         chosen = None if options.set is None else chosen_set(target, options, source)
         seen = see(
             target, paths, names, layer=options.layer, output=options.output, wanted=options.label,
-            check=options.check, **common,
+            check=options.check, on_bad=source.on_bad, **common,
         )  # fmt: skip
         parts = parts_of(model, seen, targets[1:], paths, options, chosen, common)
         if options.html:

@@ -16,6 +16,7 @@ from headstart.explain.checked import Sanity, known_mean, told
 from headstart.explain.faithful import DRAWS, FRACTIONS, Faithful, faithfulness, sanity
 from headstart.explain.gradients import MOST_GAP, STEPS, WINDOWS, explain
 from headstart.explain.target import Output, Target
+from headstart.images.collect import told as told_problems
 from headstart.images.decode import ImageItem
 from headstart.images.prepare import prepare
 from headstart.images.table import Problem
@@ -178,6 +179,7 @@ def see(
     output: str | None = None,
     wanted: str | int | Mapping[str, str | int] | None = None,
     check: bool = True,
+    on_bad: str = "skip",
     draws: int = DRAWS,
     fractions: int = FRACTIONS,
     steps: int = STEPS,
@@ -201,13 +203,15 @@ def see(
         The class that is explained, by output where it is a mapping; the most probable of each image by default.
     check : bool
         Compare with random weights, and measure deletion and insertion.
+    on_bad : {"skip", "fail"}
+        Leave images out that cannot be read, or stop.
     draws, fractions, steps, windows, seed
         See `sanity`, `faithfulness`, `explain`.
 
     Raises
     ------
     DataError
-        No image can be read.
+        No image can be read; or `on_bad` is "fail" and one cannot.
     UnknownName, BadOptions, BackboneError, MissingPackage
     """
     start = time.perf_counter()
@@ -215,6 +219,8 @@ def see(
     for each in outputs if set(methods) & set(CAMS) else ():
         target.check_stride(each.name)
     rows, pixels, problems = read_pixels(target, items, paths)
+    if problems and on_bad == "fail":
+        raise DataError(f"{told_problems(problems)}; mend or remove them, or use --on-bad skip")
     own = {"integrated_gradients": {"steps": steps}, "occlusion": {"windows": windows}}
     views = []
     for each in outputs:

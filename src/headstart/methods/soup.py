@@ -62,8 +62,10 @@ def greedy(
 
 
 def mean_of(weights: Sequence[Weights]) -> Weights:
-    """The mean of each tensor."""
+    """The mean of each tensor, in double precision, so that what all have alike stays as it is to the last bit."""
     return {
-        name: sum((each[name] for each in weights[1:]), start=weights[0][name]) / len(weights)
-        for name in weights[0]
+        name: (sum((each[name].double() for each in weights[1:]), start=first.double()) / len(weights)).to(
+            first.dtype
+        )
+        for name, first in weights[0].items()
     }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.report.method_words import MethodWords
+from headstart.report.method_words import MethodWords, options_of
 from headstart.study.records import StudyRecord
 
 Options = Mapping[str, Any]
@@ -395,6 +395,6 @@ def techniques_of(record: StudyRecord, scenario: str = "") -> list[str]:
         name
         for result in record.results
         if result.cell.trains and scenario in ("", result.cell.scenario)
-        for name in in_use(result.cell.options, result.cell.scenario)
+        for name in in_use(options_of(result.cell), result.cell.scenario)
     }
     return [name for name in TECHNIQUES if name in used]

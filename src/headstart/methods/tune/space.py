@@ -240,11 +240,11 @@ def narrowed(space: Space, given: Mapping[str, Any]) -> Space:
     return made
 
 
-def _unknown(space: Space, name: str) -> str:
+def _unknown(space: Space, name: str, given_in: str = "space") -> str:
     known = [each.name for each in space.dimensions]
     near = difflib.get_close_matches(name, known, n=1)
     said = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-    return f"space: {space.method} has nothing to tune that is called {name!r}; {said}"
+    return f"{given_in}: {space.method} has nothing to tune that is called {name!r}; {said}"
 
 
 def _narrowed(dimension: Dimension, given: Any) -> Dimension:
@@ -287,7 +287,7 @@ def _check(dimension: Dimension, value: Any) -> None:
 def start_mistakes(space: Space, start: Sequence[Mapping[str, Any]]) -> list[str]:
     """What is wrong with the configurations to begin with."""
     known = {each.name: each for each in space.dimensions}
-    found = [_unknown(space, name) for one in start for name in one if name not in known]
+    found = [_unknown(space, name, "start") for one in start for name in one if name not in known]
     return found + [
         f"start: {space.method}.{name}: {value!r} is outside the space"
         for one in start

@@ -7,8 +7,10 @@ is kept, however many processes ask; a trial whose process is gone is not counte
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,19 +45,48 @@ def open_storage(folder: Path) -> Any:
     UsageError
         The file is no such storage.
     """
-    optuna = load_optuna()
+    taken_once = _taken_once()
     import sqlalchemy
 
     address = sqlalchemy.URL.create("sqlite", database=str(folder / FILE))
     options = {"connect_args": {"timeout": WAIT_SECONDS}}
     try:
-        storage = optuna.storages.RDBStorage(address.render_as_string(), engine_kwargs=options)
+        storage = taken_once(address.render_as_string(), engine_kwargs=options)
         sqlalchemy.event.listen(storage.engine, "connect", _quick)
         storage.engine.dispose()  # connections from here on are quick
         return storage
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError) as error:
         said = " ".join(str(error).split())[:160]
         raise UsageError(f"{folder / FILE} cannot be used ({said}); name another --out") from error
+
+
+@cache
+def _taken_once() -> Any:
+    """Optuna's storage in a database, where a trial that waits goes to one process alone.
+
+    Optuna reads its state, then writes it, with a lock that SQLite does not know: of two processes that read at the
+    same time both took the trial, and the second to end it failed. One statement reads and writes here.
+    """
+    optuna = load_optuna()
+    import sqlalchemy
+    from optuna.storages._rdb.models import TrialModel
+
+    states = optuna.trial.TrialState
+
+    class TakenOnce(optuna.storages.RDBStorage):  # type: ignore[misc, name-defined, unused-ignore]
+        def set_trial_state_values(
+            self, trial_id: int, state: Any, values: Sequence[float] | None = None
+        ) -> bool:
+            if state != states.RUNNING:
+                return bool(super().set_trial_state_values(trial_id, state, values))
+            taking = sqlalchemy.update(TrialModel).where(
+                TrialModel.trial_id == trial_id, TrialModel.state == states.WAITING
+            )
+            with self.engine.begin() as connection:
+                begun = taking.values(state=states.RUNNING, datetime_start=datetime.now())
+                return int(connection.execute(begun).rowcount) == 1
+
+    return TakenOnce
 
 
 def _quick(connection: Any, _: Any) -> None:
