@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from headstart.report import kept
+from headstart.report import build, kept
 from headstart.report.kept import keep_report
 from headstart.testing.records import tiny_record
 
@@ -15,8 +15,8 @@ from headstart.testing.records import tiny_record
 def written(monkeypatch):
     """How often a report was made."""
     made = []
-    real = kept.build_document
-    monkeypatch.setattr(kept, "build_document", lambda *given: made.append(1) or real(*given))
+    real = build.build_document
+    monkeypatch.setattr(build, "build_document", lambda *given: made.append(1) or real(*given))
     return made
 
 

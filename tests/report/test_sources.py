@@ -240,7 +240,8 @@ def test_every_metric_has_a_paper_or_a_reason(name):
     [
         *sorted(set(public(effects)) - {"magnitude"}),
         *sorted(set(public(multiple)) - {"holm_factors", "checked_p"}),
-        *sorted(set(public(paired)) - {"wilson_at", "correctness", "checked_level", "t_limit", "two_sided", "accuracy_p"}),
+        *sorted(set(public(paired)) - {"wilson_at", "correctness", "checked_level", "t_limit", "two_sided", "accuracy_p",
+           "accuracy_p_of"}),
         *sorted(set(public(resampled)) - {"check_rope"}),
         "wilson", "percentile_interval", "over_seeds", "friedman", "nemenyi", "wilcoxon", "paired_bootstrap",
         "signed_rank", "smallest_paired", "learning_curve",

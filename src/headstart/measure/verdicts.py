@@ -18,7 +18,7 @@ from headstart.base.errors import UsageError
 from headstart.measure.cannot_tell import CannotTell
 from headstart.measure.effects import Effect, cohens_d, cohens_h
 from headstart.measure.multiple import holm, holm_factors
-from headstart.measure.paired import MID_P, Difference, accuracy_p, correctness, paired_accuracy
+from headstart.measure.paired import MID_P, Difference, accuracy_p_of, correctness, paired_accuracy
 from headstart.measure.paired_bootstrap import Metric, difference_of, metric_draws
 from headstart.measure.power import POWER, smallest_of_error, smallest_paired
 from headstart.measure.resampled import check_rope, corrected_t
@@ -166,7 +166,7 @@ def compare_all(
     return judge(
         methods, scores, lambda i, j, level: paired_accuracy(runs[i], runs[j], level=level),
         lambda i, j: cohens_h(scores[i], scores[j]), alpha=alpha, rope=rope, against=against,
-        p_of=lambda i, j: accuracy_p(runs[i], runs[j]),
+        p_of=lambda i, j: accuracy_p_of(runs[i], runs[j]),
     )  # fmt: skip
 
 

@@ -12,9 +12,6 @@ from pathlib import Path
 
 from headstart.base.files import write_text
 from headstart.base.hashing import digest_bytes
-from headstart.report.answers import load_answers
-from headstart.report.build import build_document
-from headstart.report.html import render
 from headstart.study.records import StudyRecord
 from headstart.study.rows import plain
 
@@ -36,6 +33,10 @@ def keep_report(record: StudyRecord, path: str | Path) -> Path:
     place, key = Path(path), record_key(record)
     if _is_of(place, key):
         return place
+    from headstart.report.answers import load_answers
+    from headstart.report.build import build_document
+    from headstart.report.html import render
+
     text = render(build_document(record, load_answers(record)))
     return write_text(place, text + _last_line(key, text))
 

@@ -17,8 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import from_json
+
 from headstart.base.errors import UsageError
 from headstart.base.files import written_aside
+from headstart.base.garbage import uncollected
 from headstart.base.hashing import digest_bytes
 from headstart.images.table import ImageTable
 from headstart.study.error_map import ErrorMap
@@ -57,6 +60,14 @@ class StoredRun:
     sharing: str | None = None
     n_train: int | None = None
     cut_short: bool = False
+
+
+def _read(text: str | bytes) -> Any:
+    """A JSON value in a third of the time of `json.loads`, which alone reads odd file names (half a surrogate pair)."""
+    try:
+        return from_json(text)
+    except ValueError:
+        return json.loads(text)
 
 
 class StudyStore:
@@ -172,12 +183,12 @@ class StudyStore:
     def meta(self) -> dict[str, Any]:
         """All values kept by name, without the maps of cells."""
         query = "SELECT name, value FROM meta WHERE name NOT LIKE 'maps %'"
-        return {name: json.loads(value) for name, value in self._rows(query)}
+        return {name: _read(value) for name, value in self._rows(query)}
 
     def maps(self, cell: str) -> tuple[ErrorMap, ...] | None:
         """The maps of a cell's errors; None where none were made."""
         rows = self._rows("SELECT value FROM meta WHERE name = ?", (f"maps {cell}",))
-        return tuple(ErrorMap(**each) for each in json.loads(rows[0][0])) if rows else None
+        return tuple(ErrorMap(**each) for each in _read(rows[0][0])) if rows else None
 
     def results(self, *, trained_only: bool = False) -> dict[str, CellResult]:
         """Results by cell id, failed ones too, in the order in which they finished."""
@@ -186,7 +197,8 @@ class StudyStore:
             "ORDER BY finished, rowid",
             (trained_only,),
         )
-        found = {name: result_from(json.loads(text)) for name, text in rows}
+        with uncollected():  # nothing made here is garbage
+            found = {name: result_from(_read(text)) for name, text in rows}
         for name, result in found.items():
             vars(result.cell)["id"] = name  # known: it need not be computed again
         return found
@@ -199,7 +211,7 @@ class StudyStore:
             "'$.seconds.fit', '$.n_fits', '$.cell.sharing', '$.n_train'), EXISTS (SELECT 1 FROM json_each(cells.result, "
             "'$.training') AS fit WHERE json_extract(fit.value, '$.cut_short')) FROM cells"
         )
-        return [StoredRun(*(id, status, *json.loads(parts), bool(cut))) for id, status, parts, cut in rows]
+        return [StoredRun(*(id, status, *_read(parts), bool(cut))) for id, status, parts, cut in rows]
 
     def done(self) -> set[str]:
         """Ids of the cells that are done, those that the budget ended too."""
@@ -223,7 +235,7 @@ class StudyStore:
         classes, data, paths, digests = rows[0]
         array = np.frombuffer(data, dtype="<f4").reshape(-1, classes).astype(np.float32)
         named = [digests[at : at + 16].hex() for at in range(0, len(digests), 16)]
-        return array, json.loads(zlib.decompress(paths)), named
+        return array, _read(zlib.decompress(paths)), named
 
     def table(self, dataset: str) -> ImageTable | None:
         """The table of a dataset; pixels are mapped from their file while that is there."""
@@ -235,11 +247,11 @@ class StudyStore:
             import numpy as np
 
             pixels = np.load(file, mmap_mode="r", allow_pickle=False)
-        return table_from(json.loads(zlib.decompress(rows[0][0])), pixels)
+        return table_from(_read(zlib.decompress(rows[0][0])), pixels)
 
     def passes(self) -> dict[str, dict[str, Any]]:
         """Every kept pass by key."""
-        return {key: json.loads(text) for key, text in self._rows("SELECT id, content FROM passes")}
+        return {key: _read(text) for key, text in self._rows("SELECT id, content FROM passes")}
 
     # the file
 
