@@ -108,10 +108,7 @@ def main() -> None:
             if step == "situations":
                 situation(name, data, target)
             else:
-                options = {
-                    **STEPS[step],
-                    **({"per_class": (THOUSAND[name],)} if step.startswith("thousand") else {}),
-                }
+                options = {**STEPS[step], **({"per_class": (THOUSAND[name],)} if step == "thousand" else {})}
                 if given.sizes:
                     options["per_class"] = tuple(int(each) for each in given.sizes.split(","))
                 spec = StudySpec(data=(data,), target=(target,) if target else (), **options)

@@ -91,6 +91,11 @@ class Comparison:
     scores: Matrix = ()
 
     @property
+    def least_p(self) -> float:
+        """The smallest p that the signed-rank test of a pair can give by so many data sets: all agree."""
+        return 2.0 ** (1 - self.n_datasets)
+
+    @property
     def order(self) -> tuple[str, ...]:
         """The methods, the best mean rank first."""
         places = sorted(range(len(self.methods)), key=lambda i: self.mean_ranks[i])

@@ -103,7 +103,7 @@ def comparison_words(comparison: Comparison, named: int | None = None) -> str:
     said += f"{len(comparison.methods)} methods). "
     level = [m for m in others if comparison.holm_p[at(best)][at(m)] >= comparison.alpha]
     test = f"Wilcoxon's signed-rank test, Holm-adjusted, at {comparison.alpha:g}"
-    if 2.0 ** (1 - comparison.n_datasets) >= comparison.alpha:
+    if comparison.least_p >= comparison.alpha:
         test += f"; {comparison.n_datasets} data sets are too few for it to tell any two apart"
     if not level:
         return said + f"It differs from every other method ({test})."

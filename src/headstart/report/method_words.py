@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from headstart.study.records import Cell
 
 
 @dataclass(frozen=True)
@@ -95,9 +92,3 @@ RETRIEVAL = MethodWords(
     "It needs no classes and no training.",
     "What counts as alike is what the network learned, not what the user means.",
 )
-
-
-def options_of(cell: Cell) -> Mapping[str, Any]:
-    """Options of a run that trains; training images of the very side of the network's own are no smaller ones."""
-    whole = cell.options.get("train_size") == min(cell.height, cell.width)
-    return {**cell.options, "train_size": None} if whole else cell.options

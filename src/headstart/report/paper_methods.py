@@ -48,9 +48,9 @@ def methods(record: StudyRecord, cited: Bibliography, tests: Iterable[str]) -> S
 
 def _compared(record: StudyRecord, cited: Bibliography) -> Section:
     blocks = method_summaries(record, cited) or [Paragraph("No method was planned.")]
-    trained = [rule_words(record), trained_words(record)] if trained_words(record) else []
-    named = naming_words((*record.summaries, *record.joint))
-    blocks += [Paragraph(said) for said in (named, " ".join(trained)) if said]
+    named, trained = naming_words((*record.summaries, *record.joint)), trained_words(record)
+    blocks += [Paragraph(named)] if named else []
+    blocks += [Paragraph(f"{rule_words(record)} {trained}")] if trained else []
     blocks += [Paragraph(_backbone(name, card, cited)) for name, card in record.cards.items()]
     blocks += [Paragraph(f"{name}: {use_of_splits(record, name)}") for name in datasets(record)]
     blocks.append(

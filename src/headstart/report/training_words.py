@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.report.method_words import MethodWords, options_of
+from headstart.report.method_words import MethodWords
 from headstart.study.records import StudyRecord
 
 Options = Mapping[str, Any]
@@ -393,8 +393,8 @@ def techniques_of(record: StudyRecord, scenario: str = "") -> list[str]:
     """The techniques of a study's runs (of one scenario, where it is named), in the order of the table."""
     used = {
         name
-        for result in record.results
-        if result.cell.trains and scenario in ("", result.cell.scenario)
-        for name in in_use(options_of(result.cell), result.cell.scenario)
+        for cell in (result.cell for result in record.results)
+        if cell.trains and scenario in ("", cell.scenario)
+        for name in in_use({**cell.options, "train_size": cell.trained_smaller}, cell.scenario)
     }
     return [name for name in TECHNIQUES if name in used]

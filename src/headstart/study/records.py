@@ -121,6 +121,12 @@ class Cell:
         return self.scenario != "retrieval"
 
     @property
+    def trained_smaller(self) -> bool:
+        """Whether its training images were asked to have a smaller side than the network's own."""
+        side = self.options.get("train_size")
+        return bool(side) and int(side) < min(self.height, self.width)
+
+    @property
     def options(self) -> dict[str, Any]:
         """Options of training by name; empty where nothing trains."""
         found: dict[str, Any] = json.loads(self.training) if self.training else {}

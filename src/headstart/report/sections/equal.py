@@ -56,7 +56,7 @@ def trained_words(record: StudyRecord) -> str:
         if not fits:
             continue
         epochs = sorted({len(fit.get("curve") or ()) for fit in fits})
-        words = f"{method} {_range(epochs)} epochs"
+        words = f"{method} {_range(epochs)}"
         if kept := sum(fit.get("kept_epoch") == 0 for fit in fits):
             words += f", and kept the fitted head it started from in {kept} of {count(len(fits), 'fit')}"
             again = again or any(fit.get("head_refitted") for fit in fits)
@@ -68,8 +68,8 @@ def trained_words(record: StudyRecord) -> str:
     return f"Networks trained{f' in batches of {batch}' if batch else ''}: {'; '.join(said)}.{then}"
 
 
-def _range(numbers: Sequence[int]) -> str:
-    return f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+def _range(epochs: Sequence[int]) -> str:
+    return count(epochs[0], "epoch") if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]} epochs"
 
 
 def rule_words(record: StudyRecord) -> str:

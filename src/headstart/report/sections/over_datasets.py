@@ -146,12 +146,11 @@ def _group_words(group: tuple[str, ...]) -> str:
 def _too_few(found: Comparison) -> str:
     """That so few data sets cannot tell two methods apart whatever their scores, where that is so."""
     k = len(found.methods)
-    least = 2.0 ** (1 - found.n_datasets)
-    if least < found.alpha:
+    if found.least_p < found.alpha:
         return ""
     return (
-        f"With {found.n_datasets} data sets the signed-rank test of a pair gives no p below {least:g}, even where one "
-        f"of the {k} methods is always ahead: it cannot tell any two apart. More data sets would."
+        f"With {found.n_datasets} data sets the signed-rank test of a pair gives no p below {found.least_p:g}, even "
+        f"where one of the {k} methods is always ahead: it cannot tell any two apart. More data sets would."
     )
 
 
@@ -248,7 +247,7 @@ def _other_chances(found: Comparison, chances: list[tuple[str, Posterior]]) -> s
         said += [f"{words} {listed(sure)}"] if sure else []
     n = f"the next {len(rest)}" if len(rest) > 1 else "the next one"
     if not said:
-        return f" Nor does any against {n} by mean rank."
+        return f" Against {n} by mean rank none reaches {percent(SURE)}."
     return f" Of {n} by mean rank, {found.order[0]} is {'; '.join(said)} with {percent(SURE)} or more."
 
 
