@@ -123,8 +123,8 @@ class Cell:
     @property
     def trained_smaller(self) -> bool:
         """Whether its training images were asked to have a smaller side than the network's own."""
-        side = self.options.get("train_size")
-        return bool(side) and int(side) < min(self.height, self.width)
+        side: int | None = self.options.get("train_size")
+        return side is not None and side < min(self.height, self.width)
 
     @property
     def options(self) -> dict[str, Any]:
