@@ -64,7 +64,7 @@ def trained_words(record: StudyRecord) -> str:
     batch = record.spec.get("batch_size")
     if not said:
         return ""
-    then = " Where that is so its answers are those of that classifier on features." if again else ""
+    then = " Where a network kept it, its answers are those of that classifier on features." if again else ""
     return f"Networks trained{f' in batches of {batch}' if batch else ''}: {'; '.join(said)}.{then}"
 
 
